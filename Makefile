@@ -1,0 +1,78 @@
+# `make help` lists the targets. Everything runs from .venv, which the stamp files below keep up to date.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+# Two installs into one environment must not run at once.
+.NOTPARALLEL:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --quiet --constraint constraints.txt --editable
+LOCKED := pyproject.toml constraints.txt
+SERVE_READY := $(VENV)/.serve-ready
+ALL_READY := $(VENV)/.all-ready
+export PYTHON
+
+.PHONY: help setup demo serve test lint type bench proto clean system-serve system-test
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
+	    | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+
+setup: $(ALL_READY) ## make .venv with everything in it: serving, training, tests and linters
+
+demo: $(SERVE_READY) ## run the service on a clip and draw the result: make demo [CLIP=path]
+	$(PY) -m service.demo $(if $(CLIP),--clip '$(CLIP)')
+
+serve: $(SERVE_READY) ## start the service (HTTP and gRPC) in the foreground
+	$(VENV)/bin/kinepose serve
+
+test: system-test $(ALL_READY) ## install what tests need and run them: make test [ARGS='-k name']
+	$(PY) -m pytest $(ARGS)
+
+lint: $(ALL_READY) ## ruff, format, import rules, and whether the generated stubs are up to date
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(PY) -m service.pb.generate --check
+
+type: $(ALL_READY) ## mypy --strict
+	$(VENV)/bin/mypy --strict model service training tests
+
+bench: $(ALL_READY) ## measure what the service adds to a frame; writes out/bench.json
+	mkdir -p out
+	$(VENV)/bin/kinepose bench --output out/bench.json
+
+proto: $(ALL_READY) ## generate the gRPC stubs from proto/
+	$(PY) -m service.pb.generate
+
+clean: ## remove outputs and caches (.venv stays)
+	rm -rf out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -path ./$(VENV) -prune -o -type d -name __pycache__ -exec rm -rf {} +
+
+system-serve:
+	@deploy/setup-system.sh serve
+
+system-test:
+	@deploy/setup-system.sh test
+
+# A stamp is written last, so that a broken install is tried again; the environment itself is reused.
+define create_venv
+	test -x $(PY) || { python=$$(deploy/find-python.sh) && "$$python" -m venv $(VENV); }
+	$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(VENV) has a Python before 3.11: remove it and run make again")'
+endef
+
+$(SERVE_READY): $(LOCKED) | system-serve
+	@$(create_venv)
+	@echo "installing what serving needs into $(VENV)"
+	@$(INSTALL) .
+	@touch $@
+
+$(ALL_READY): $(LOCKED) | system-serve
+	@$(create_venv)
+	@echo "installing serving, training and development packages into $(VENV)"
+	@$(INSTALL) '.[train,dev]'
+	@touch $(SERVE_READY) $@

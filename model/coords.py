@@ -1,0 +1,121 @@
+"""The only home of coordinate maps: frame <-> input <-> heatmap. Pure functions, named a_to_b.
+
+Spaces (pixel centres are integers in each):
+    frame    pixels of the upright source picture
+    input    pixels of the network's square input, side S
+    heatmap  cells, side S / stride; cell i covers input pixels [stride*i - 0.5, stride*(i+1) - 0.5]
+"""
+
+import math
+
+import cv2
+import numpy as np
+
+from model.values import Array, FrameTransform, Region
+
+PERSON_MARGIN = 1.25
+"""Side of the crop over the longer side of the person's box (SimpleBaseline and MMPose use the same)."""
+
+
+def region_to_transform(region: Region, input_size: int, margin: float = PERSON_MARGIN) -> FrameTransform:
+    """The square crop round a person's box, aspect kept."""
+    cx, cy = region.center
+    return FrameTransform(cx, cy, max(region.w, region.h) * margin, input_size)
+
+
+def letterbox_transform(width: int, height: int, input_size: int) -> FrameTransform:
+    """The smallest square that holds the whole frame."""
+    return FrameTransform((width - 1) / 2, (height - 1) / 2, float(max(width, height)), input_size)
+
+
+def frame_to_input_matrix(t: FrameTransform) -> Array:
+    """Affine map frame -> input as float64 [2, 3]: turn about the centre, scale, mirror, move to the input's middle."""
+    scale = t.input_size / t.side
+    cos, sin = math.cos(t.rotation) * scale, math.sin(t.rotation) * scale
+    linear = np.array([[cos, -sin], [sin, cos]])
+    if t.flip:
+        linear[0] *= -1.0
+    middle = (t.input_size - 1) / 2
+    offset = np.array([middle, middle]) - linear @ np.array([t.center_x, t.center_y])
+    return np.concatenate([linear, offset[:, None]], axis=1)
+
+
+def frame_to_input(xy: Array, t: FrameTransform) -> Array:
+    """Points [..., 2] from frame pixels to input pixels, float64."""
+    return _apply(frame_to_input_matrix(t), xy)
+
+
+def input_to_frame(xy: Array, t: FrameTransform) -> Array:
+    """Points [..., 2] from input pixels to frame pixels, float64."""
+    matrix = frame_to_input_matrix(t)
+    inverse = np.linalg.inv(matrix[:, :2])
+    return (np.asarray(xy, np.float64) - matrix[:, 2]) @ inverse.T
+
+
+def input_to_heatmap(xy: Array, stride: int) -> Array:
+    """Points from input pixels to heatmap cells, float64."""
+    return (np.asarray(xy, np.float64) + 0.5) / stride - 0.5
+
+
+def heatmap_to_input(xy: Array, stride: int) -> Array:
+    """Points from heatmap cells to input pixels, float64."""
+    return (np.asarray(xy, np.float64) + 0.5) * stride - 0.5
+
+
+def frame_to_heatmap(xy: Array, t: FrameTransform) -> Array:
+    """Points [..., 2] from frame pixels to heatmap cells, float64."""
+    return input_to_heatmap(frame_to_input(xy, t), t.stride)
+
+
+def heatmap_to_frame(xy: Array, t: FrameTransform) -> Array:
+    """Points [..., 2] from heatmap cells to frame pixels, float64."""
+    return input_to_frame(heatmap_to_input(xy, t.stride), t)
+
+
+def crop_input(rgb: Array, t: FrameTransform) -> Array:
+    """The network's input uint8 [S, S, 3] cut from a frame uint8 [H, W, 3]; outside the frame is black.
+
+    Pixels are averaged where the crop shrinks by more than two, so that fine texture does not alias.
+    """
+    matrix = frame_to_input_matrix(t)
+    shrink = t.side / t.input_size
+    if shrink > 2.0:
+        return _crop_by_area(rgb, t)
+    size = (t.input_size, t.input_size)
+    return cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def _crop_by_area(rgb: Array, t: FrameTransform) -> Array:
+    factor = 2 ** math.floor(math.log2(t.side / t.input_size))
+    size = (max(1, rgb.shape[1] // factor), max(1, rgb.shape[0] // factor))
+    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+    # The frame rounds to whole small pixels, so each axis has its own exact ratio.
+    ratio = np.array([rgb.shape[1] / size[0], rgb.shape[0] / size[1]])
+    matrix = frame_to_input_matrix(t)
+    linear = matrix[:, :2] * ratio
+    offset = matrix[:, :2] @ (ratio / 2 - 0.5) + matrix[:, 2]
+    small_to_input = np.concatenate([linear, offset[:, None]], axis=1)
+    target = (t.input_size, t.input_size)
+    return cv2.warpAffine(small, small_to_input, target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Array:
+    """Maps [K, h, w] that lie in the old crop, read at the cells of the new crop; 0 where the old crop did not look.
+
+    A tracked person's crop moves from frame to frame, and the previous q and m have to move with it.
+    """
+    if old == new:
+        return maps
+    scale = new.side / old.side * old.heatmap_size / new.heatmap_size
+    middle_new = (new.heatmap_size - 1) / 2
+    origin = frame_to_heatmap(np.array([new.center_x, new.center_y]), old)
+    # new cell -> old cell, the direction in which warpAffine samples
+    matrix = np.array([[scale, 0, origin[0] - scale * middle_new], [0, scale, origin[1] - scale * middle_new]])
+    size = (new.heatmap_size, new.heatmap_size)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    planes = np.ascontiguousarray(maps, np.float32)
+    return np.stack([cv2.warpAffine(plane, matrix, size, flags=flags) for plane in planes])
+
+
+def _apply(matrix: Array, xy: Array) -> Array:
+    return np.asarray(xy, np.float64) @ matrix[:, :2].T + matrix[:, 2]

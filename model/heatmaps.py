@@ -1,0 +1,54 @@
+"""Heatmaps: Gaussian targets in, joints out with sub-pixel peaks and scores in [0, 1]."""
+
+import cv2
+import numpy as np
+
+from model.values import Array
+
+SIGMA = 2.0
+"""Standard deviation of a target blob, cells of a 64x64 map (SimpleBaseline)."""
+
+_BLUR = 7
+
+
+def gaussian_targets(xy: Array, size: int, sigma: float = SIGMA) -> Array:
+    """Targets float32 [..., size, size] with peak 1 at sub-cell centres xy [..., 2]; no rounding to whole cells."""
+    cells = np.arange(size, dtype=np.float32)
+    center = np.asarray(xy, np.float32)
+    gx = np.exp(-((cells - center[..., 0:1]) ** 2) / (2 * sigma**2))
+    gy = np.exp(-((cells - center[..., 1:2]) ** 2) / (2 * sigma**2))
+    return np.asarray(gy[..., :, None] * gx[..., None, :], np.float32)
+
+
+def decode(maps: Array) -> tuple[Array, Array]:
+    """Peaks of maps [K, h, w]: cells float64 [K, 2] and scores float32 [K] in [0, 1].
+
+    The peak is refined by DARK (Zhang et al. 2020, eq. 7-8): smooth, take the logarithm, one Newton step from the
+    largest cell. The score is the raw peak height, cut to [0, 1].
+    """
+    peaks = [_peak(np.asarray(m, np.float32)) for m in maps]
+    return np.array([p[:2] for p in peaks]), np.array([p[2] for p in peaks], np.float32)
+
+
+def _peak(heatmap: Array) -> tuple[float, float, float]:
+    smooth = cv2.GaussianBlur(heatmap, (_BLUR, _BLUR), 0, borderType=cv2.BORDER_CONSTANT)
+    y, x = np.unravel_index(int(smooth.argmax()), smooth.shape)
+    dx, dy = _newton_step(smooth, int(x), int(y))
+    return float(x) + dx, float(y) + dy, float(np.clip(heatmap[y, x], 0.0, 1.0))
+
+
+def _newton_step(smooth: Array, x: int, y: int) -> tuple[float, float]:
+    """Offset from cell (x, y) to the peak of the log map, at most one cell a side; (0, 0) at the border."""
+    h, w = smooth.shape
+    if not (1 <= x < w - 1 and 1 <= y < h - 1):
+        return 0.0, 0.0
+    patch = np.log(np.maximum(smooth[y - 1 : y + 2, x - 1 : x + 2].astype(np.float64), 1e-10))
+    gx, gy = (patch[1, 2] - patch[1, 0]) / 2, (patch[2, 1] - patch[0, 1]) / 2
+    hxx = patch[1, 2] - 2 * patch[1, 1] + patch[1, 0]
+    hyy = patch[2, 1] - 2 * patch[1, 1] + patch[0, 1]
+    hxy = (patch[2, 2] - patch[2, 0] - patch[0, 2] + patch[0, 0]) / 4
+    det = hxx * hyy - hxy * hxy
+    if det <= 1e-12 or hxx >= 0:
+        return 0.0, 0.0
+    dx, dy = -(hyy * gx - hxy * gy) / det, -(hxx * gy - hxy * gx) / det
+    return float(np.clip(dx, -1, 1)), float(np.clip(dy, -1, 1))

@@ -1,0 +1,126 @@
+"""Value types that travel between the steps of a frame. All are immutable; checks say expected and got.
+
+Pixel convention, everywhere in Kinepose: integer coordinates are pixel centres. x = 0 is the centre of the leftmost
+pixel, so a picture W pixels wide spans [-0.5, W - 0.5].
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One decoded picture, upright (any rotation already applied).
+
+    Attributes:
+        rgb: uint8 [H, W, 3], red first.
+        pts_us: presentation time in the clip's own time, microseconds; None where the source has none.
+        rotation_applied: degrees clockwise by which the stored picture was turned: 0, 90, 180 or 270.
+    """
+
+    rgb: Array
+    pts_us: int | None = None
+    rotation_applied: int = 0
+
+    def __post_init__(self) -> None:
+        if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3:
+            raise ValueError(f"Frame.rgb: expected uint8 [H, W, 3], got {self.rgb.dtype} {list(self.rgb.shape)}")
+        if self.rotation_applied not in (0, 90, 180, 270):
+            raise ValueError(f"Frame.rotation_applied: expected 0, 90, 180 or 270, got {self.rotation_applied}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return int(self.rgb.shape[1]), int(self.rgb.shape[0])
+
+    def __repr__(self) -> str:
+        return f"Frame(rgb=uint8{list(self.rgb.shape)}, pts_us={self.pts_us}, rotation={self.rotation_applied})"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A person's own box in frame pixels, without margin.
+
+    Attributes:
+        x, y: left and top edge of the box; the box spans [x, x + w] in pixel-centre coordinates.
+        w, h: width and height, above 0.
+    """
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    def __post_init__(self) -> None:
+        values = (self.x, self.y, self.w, self.h)
+        if not all(np.isfinite(v) for v in values):
+            raise ValueError(f"Region: expected finite numbers, got {values}")
+        if self.w <= 0 or self.h <= 0:
+            raise ValueError(f"Region: expected width and height above 0, got {self.w} x {self.h}")
+
+    @property
+    def center(self) -> tuple[float, float]:
+        """Middle of the box, frame pixels."""
+        return self.x + self.w / 2, self.y + self.h / 2
+
+    def overlaps(self, width: int, height: int) -> bool:
+        """True where some part of the box lies inside a picture of this size."""
+        return self.x < width - 0.5 and self.y < height - 0.5 and self.x + self.w > -0.5 and self.y + self.h > -0.5
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTransform:
+    """The square of the frame that the network sees, and how: carries coordinates from frame to input and back.
+
+    Attributes:
+        center_x, center_y: middle of the square, frame pixels.
+        side: its side, frame pixels, above 0.
+        input_size: side of the network's input, pixels.
+        stride: input pixels a heatmap cell.
+        rotation: radians by which the picture turns about the centre on its way in (training only; 0 in serving).
+        flip: mirrored left-right on its way in (training only).
+    """
+
+    center_x: float
+    center_y: float
+    side: float
+    input_size: int
+    stride: int = 4
+    rotation: float = 0.0
+    flip: bool = False
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.side) and self.side > 0):
+            raise ValueError(f"FrameTransform.side: expected a number above 0, got {self.side}")
+        if self.input_size % self.stride:
+            raise ValueError(f"FrameTransform: input {self.input_size} is not a multiple of stride {self.stride}")
+
+    @property
+    def heatmap_size(self) -> int:
+        """Cells along one side of the heatmaps."""
+        return self.input_size // self.stride
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pose:
+    """Joints of one person in one frame.
+
+    Attributes:
+        xy_px: float32 [K, 2], frame pixels. A joint that was not found keeps the best guess.
+        score: float32 [K], in [0, 1]: height of the joint's heatmap peak.
+    """
+
+    xy_px: Array
+    score: Array
+
+    def __post_init__(self) -> None:
+        if self.xy_px.ndim != 2 or self.xy_px.shape[1] != 2 or self.score.shape != self.xy_px.shape[:1]:
+            raise ValueError(f"Pose: expected [K, 2] and [K], got {self.xy_px.shape} and {self.score.shape}")
+
+    def __repr__(self) -> str:
+        return f"Pose(K={len(self.score)}, mean_score={float(self.score.mean()):.2f})"

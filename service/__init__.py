@@ -1,0 +1,1 @@
+"""The service: transports, pipeline, batching and sessions around the models."""

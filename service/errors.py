@@ -1,0 +1,173 @@
+"""Every error a client can meet, on the line that its data travels.
+
+    bytes ──► admitted frame ──► decoded frame ──► maps ──► committed result
+      │             │                  │             │            │
+      │             │                  │             │            └ StaleCommit
+      │             │                  │             └ DeadlinePassed, Cancelled, WorkerFailed
+      │             │                  └ BadImage, ImageTooLarge, FrameSizeChanged, BadRegion
+      │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, QueueFull, TooManySessions, Draining
+      └ BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong
+
+One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in gRPC's ErrorInfo.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import grpc
+
+
+@dataclass(eq=False)
+class KineposeError(Exception):
+    """Base of all errors that are told to clients.
+
+    Attributes:
+        detail: a sentence for people; never holds image data or secrets.
+        session_id, seq, expected_seq: where it happened, as far as known.
+        retry_after_ms: when trying again makes sense; None where it does not.
+    """
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    grpc_code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+
+    detail: str
+    session_id: str | None = None
+    seq: int | None = None
+    expected_seq: int | None = None
+    retry_after_ms: int | None = None
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+class BadRequest(KineposeError):
+    """A parameter or message that does not parse or is out of range."""
+
+    code, http_status, grpc_code = "bad_request", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class TooLarge(KineposeError):
+    """A body or message above the size limit."""
+
+    code, http_status, grpc_code = "too_large", 413, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class UnsupportedMedia(KineposeError):
+    """A container or codec that is not decoded, or a file without a video stream; `detail` names it."""
+
+    code, http_status, grpc_code = "unsupported_media", 415, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class BadClip(KineposeError):
+    """A clip that breaks off or cannot be opened."""
+
+    code, http_status, grpc_code = "bad_clip", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class ClipTooLong(KineposeError):
+    """A clip above the duration or frame limit."""
+
+    code, http_status, grpc_code = "clip_too_long", 413, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class ClipUnknown(KineposeError):
+    """A clip job that does not exist, or whose result has been cleared away."""
+
+    code, http_status, grpc_code = "clip_unknown", 404, grpc.StatusCode.NOT_FOUND
+
+
+class ModelUnknown(KineposeError):
+    """A model name that this server does not serve."""
+
+    code, http_status, grpc_code = "model_unknown", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class SessionUnknown(KineposeError):
+    """No session of that id was ever seen here."""
+
+    code, http_status, grpc_code = "session_unknown", 404, grpc.StatusCode.NOT_FOUND
+
+
+class SessionExpired(KineposeError):
+    """The session was idle for longer than its TTL, or was closed or evicted."""
+
+    code, http_status, grpc_code = "session_expired", 410, grpc.StatusCode.NOT_FOUND
+
+
+class SeqOutOfOrder(KineposeError):
+    """A gap, or a seq older than the last one; `expected_seq` says what is next. The session lives on."""
+
+    code, http_status, grpc_code = "seq_out_of_order", 409, grpc.StatusCode.FAILED_PRECONDITION
+
+
+class PtsNotIncreasing(KineposeError):
+    """A pts at or before that of the last frame. The session lives on."""
+
+    code, http_status, grpc_code = "pts_not_increasing", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class StaleCommit(KineposeError):
+    """Somebody else moved the session on between checkout and commit."""
+
+    code, http_status, grpc_code = "stale_commit", 409, grpc.StatusCode.ABORTED
+
+
+class QueueFull(KineposeError):
+    """More frames in flight than allowed, of this session or of the server."""
+
+    code, http_status, grpc_code = "queue_full", 429, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class TooManySessions(KineposeError):
+    """The server holds as many sessions as it may."""
+
+    code, http_status, grpc_code = "too_many_sessions", 429, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class BadImage(KineposeError):
+    """Bytes that are no picture, or a broken one. Only this frame fails."""
+
+    code, http_status, grpc_code = "bad_image", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class ImageTooLarge(KineposeError):
+    """A picture with more pixels than allowed, told from its header before it is decoded."""
+
+    code, http_status, grpc_code = "image_too_large", 413, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+class FrameSizeChanged(KineposeError):
+    """A frame of another size than the session's first."""
+
+    code, http_status, grpc_code = "frame_size_changed", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class BadRegion(KineposeError):
+    """A region that is empty, not finite, or wholly outside the frame."""
+
+    code, http_status, grpc_code = "bad_region", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
+class DeadlinePassed(KineposeError):
+    """The client's deadline passed before the frame was computed; state is as it was."""
+
+    code, http_status, grpc_code = "deadline_passed", 504, grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class FrameDropped(KineposeError):
+    """The drop policy that the client chose left this frame out; its seq is spent, the session goes on."""
+
+    code, http_status, grpc_code = "frame_dropped", 409, grpc.StatusCode.ABORTED
+
+
+class WorkerFailed(KineposeError):
+    """The device or the worker broke; the frame may be sent again."""
+
+    code, http_status, grpc_code = "worker_failed", 503, grpc.StatusCode.UNAVAILABLE
+
+
+class Draining(KineposeError):
+    """The server is shutting down and accepts nothing new."""
+
+    code, http_status, grpc_code = "draining", 503, grpc.StatusCode.UNAVAILABLE

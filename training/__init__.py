@@ -1,0 +1,1 @@
+"""Training, evaluation and export of the models; nothing here is needed to serve them."""

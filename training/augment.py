@@ -1,0 +1,140 @@
+"""Augmentation: one geometric transform a clip, the same look for all its frames, and patches that hide joints.
+
+Geometry is a FrameTransform, the type serving uses, so that training and serving cannot disagree about pixels.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from model.coords import crop_input, frame_to_heatmap, region_to_transform
+from model.values import Array, FrameTransform
+from training.datasets.person import SKELETON, Clip
+
+_MIRROR = list(SKELETON.mirrored())
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentConfig:
+    """Ranges of the augmentation.
+
+    Attributes:
+        scale: crop side over that of the exact crop; drawn log-uniformly.
+        far_scale, far_share: share of samples drawn from a wider range instead, as when a person is looked for.
+        rotation: largest turn, degrees.
+        shift: standard deviation of the crop's offset, share of its side.
+        flip, look, hide: probabilities of a mirror image, of a change of colours and sharpness, of hidden joints.
+    """
+
+    scale: tuple[float, float] = (0.75, 1.35)
+    far_scale: tuple[float, float] = (1.3, 2.3)
+    far_share: float = 0.12
+    rotation: float = 40.0
+    shift: float = 0.05
+    flip: float = 0.5
+    look: float = 0.8
+    hide: float = 0.35
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample:
+    """One augmented frame: image uint8 [S, S, 3], joints in heatmap cells float32 [K, 2], labelled bool [K]."""
+
+    image: Array
+    cells: Array
+    labelled: Array
+
+
+def random_transform(clip: Clip, t: int, size: int, config: AugmentConfig, rng: np.random.Generator) -> FrameTransform:
+    """A crop round the person of frame t, jittered."""
+    exact = region_to_transform(clip.region(t), size)
+    low, high = config.far_scale if rng.random() < config.far_share else config.scale
+    scale = math.exp(rng.uniform(math.log(low), math.log(high)))
+    side = exact.side * scale
+    dx, dy = rng.normal(0, config.shift * side, 2)
+    turned = rng.random() < 0.7
+    return replace(
+        exact,
+        center_x=exact.center_x + dx,
+        center_y=exact.center_y + dy,
+        side=side,
+        rotation=math.radians(rng.uniform(-config.rotation, config.rotation)) if turned else 0.0,
+        flip=bool(rng.random() < config.flip),
+    )
+
+
+def render(clip: Clip, t: int, transform: FrameTransform) -> Sample:
+    """Frame t as the network sees it through the transform."""
+    cells = frame_to_heatmap(clip.joints[t], transform).astype(np.float32)
+    labelled = clip.labelled[t]
+    if transform.flip:
+        cells, labelled = cells[_MIRROR], labelled[_MIRROR]
+    return Sample(crop_input(clip.frames[t], transform), cells, labelled)
+
+
+class Look:
+    """A change of colour, sharpness and noise, drawn once and applied alike to every frame of a clip."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.table = _colour_table(rng)
+        self.grey = rng.random() < 0.08
+        self.blur = rng.uniform(0.4, 1.6) if rng.random() < 0.2 else 0.0
+        self.shrink = rng.uniform(0.35, 0.8) if rng.random() < 0.2 else 1.0
+        self.noise = rng.uniform(2, 10) if rng.random() < 0.2 else 0.0
+        self.rng = rng
+
+    def __call__(self, image: Array) -> Array:
+        """The changed picture, uint8 [S, S, 3]."""
+        if self.shrink < 1.0:
+            small = cv2.resize(image, None, fx=self.shrink, fy=self.shrink, interpolation=cv2.INTER_AREA)
+            image = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        if self.blur:
+            image = cv2.GaussianBlur(image, (0, 0), self.blur)
+        image = cv2.LUT(image, self.table)
+        if self.grey:
+            image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        if self.noise:
+            grain = self.rng.normal(0, self.noise, image.shape).astype(np.float32)
+            image = np.clip(image + grain, 0, 255).astype(np.uint8)
+        return image
+
+
+def _colour_table(rng: np.random.Generator) -> Array:
+    """Brightness, contrast and gamma a channel as a lookup table uint8 [1, 256, 3]."""
+    levels = np.arange(256, dtype=np.float32)[:, None] / 255.0
+    common = rng.uniform(0.7, 1.4)
+    gamma = common * rng.uniform(0.9, 1.1, 3)
+    gain, bias = rng.uniform(0.75, 1.25) * rng.uniform(0.9, 1.1, 3), rng.uniform(-0.12, 0.12)
+    table = (levels**gamma - 0.5) * gain + 0.5 + bias
+    return np.clip(table * 255, 0, 255).astype(np.uint8)[None]
+
+
+def hide_joints(sample: Sample, stride: int, rng: np.random.Generator) -> Sample:
+    """One to three patches of noise or flat colour over random labelled joints; their labels stay (KIMNet, occlusion)."""
+    image = sample.image.copy()
+    joints = np.flatnonzero(sample.labelled)
+    side = image.shape[0]
+    for joint in rng.permutation(joints)[: rng.integers(1, 4)]:
+        x, y = (sample.cells[joint] + 0.5) * stride + rng.normal(0, side * 0.02, 2)
+        half_w, half_h = rng.uniform(0.03, 0.11, 2) * side
+        x0, x1 = (int(np.clip(v, 0, side)) for v in (x - half_w, x + half_w))
+        y0, y1 = (int(np.clip(v, 0, side)) for v in (y - half_h, y + half_h))
+        patch = image[y0:y1, x0:x1]
+        if rng.random() < 0.5:
+            patch[:] = rng.integers(0, 256, 3)
+        else:
+            patch[:] = rng.integers(0, 256, patch.shape)
+    return replace(sample, image=image)
+
+
+def augment_frame(clip: Clip, t: int, size: int, config: AugmentConfig, rng: np.random.Generator) -> Sample:
+    """A single augmented frame."""
+    transform = random_transform(clip, t, size, config, rng)
+    sample = render(clip, t, transform)
+    if rng.random() < config.look:
+        sample = replace(sample, image=Look(rng)(sample.image))
+    if rng.random() < config.hide and sample.labelled.any():
+        sample = hide_joints(sample, transform.stride, rng)
+    return sample

@@ -1,0 +1,53 @@
+"""What every dataset reader gives: people with labelled joints of the served skeleton."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.skeletons import KINEPOSE_13
+from model.values import Array, Region
+
+SKELETON = KINEPOSE_13
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Clip:
+    """One person over T >= 1 contiguous frames (a still picture is a clip of one).
+
+    Attributes:
+        name: unique within its dataset.
+        frames: uint8 [T, H, W, 3], RGB.
+        joints: float32 [T, K, 2], frame pixels, 0-based pixel centres.
+        labelled: bool [T, K]; False joints have no meaning and are masked.
+        boxes: float32 [T, 4], the person's own box x, y, w, h.
+    """
+
+    name: str
+    frames: Array
+    joints: Array
+    labelled: Array
+    boxes: Array
+
+    def __post_init__(self) -> None:
+        t, k = len(self.frames), len(SKELETON)
+        shapes = (self.joints.shape, self.labelled.shape, self.boxes.shape)
+        if shapes != ((t, k, 2), (t, k), (t, 4)):
+            raise ValueError(f"{self.name}: {t} frames of {k} joints, got joints, labels, boxes of {shapes}")
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def region(self, t: int) -> Region:
+        """The person's own box in frame t."""
+        x, y, w, h = (float(v) for v in self.boxes[t])
+        return Region(x, y, w, h)
+
+
+def box_of_joints(xy: Array, labelled: Array, grow: float) -> Array:
+    """Box x, y, w, h round the labelled joints [K, 2], each side longer by `grow` of it; at least 8 px a side."""
+    points = xy[labelled]
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = np.maximum(high - low, 8.0)
+    middle = (low + high) / 2
+    size = size * (1 + grow)
+    return np.concatenate([middle - size / 2, size]).astype(np.float32)

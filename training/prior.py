@@ -1,0 +1,44 @@
+"""Made-up priors: what the previous frame might have left behind, for pictures that have no previous frame.
+
+The single-frame stage trains the recurrent path too. Each picture gets a prior drawn from its own labels: blobs that are
+shifted, wandered, faded, missing or left/right swapped, so that the network learns to use a prior and to overrule it.
+"""
+
+import torch
+from torch import Tensor
+
+from training.datasets.person import SKELETON
+
+_MIRROR = list(SKELETON.mirrored())
+
+
+def made_up_prior(cells: Tensor, labelled: Tensor, own: Tensor, sigma: float) -> Tensor:
+    """Prior maps [B, K, h, w].
+
+    Args:
+        cells: joints in heatmap cells [B, K, 2].
+        labelled: [B, K]; joints without a label take the network's own map.
+        own: the network's maps of this picture [B, K, h, w], detached; half of the samples use them as they are.
+        sigma: blob size, cells.
+    """
+    batch, joints, size = own.shape[0], own.shape[1], own.shape[-1]
+    device = cells.device
+    shift = torch.randn(batch, 1, 2, device=device) * size * 0.03
+    wander = torch.randn(batch, joints, 2, device=device) * size * 0.025
+    moved = cells + shift + wander
+    swapped = torch.rand(batch, 1, 1, device=device) < 0.07
+    moved = torch.where(swapped, moved[:, _MIRROR], moved)
+    height = torch.rand(batch, joints, device=device) * 0.6 + 0.4
+    height = height * (torch.rand(batch, joints, device=device) > 0.12)
+    blobs = gaussians(moved, size, sigma) * height[..., None, None]
+    blobs = torch.where(labelled[..., None, None], blobs, own)
+    keep_own = torch.rand(batch, 1, 1, 1, device=device) < 0.4
+    return torch.where(keep_own, own, blobs)
+
+
+def gaussians(cells: Tensor, size: int, sigma: float) -> Tensor:
+    """Blobs [..., size, size] with peak 1 at cells [..., 2] (x, y)."""
+    axis = torch.arange(size, device=cells.device, dtype=torch.float32)
+    gx = torch.exp(-((axis - cells[..., 0:1]) ** 2) / (2 * sigma**2))
+    gy = torch.exp(-((axis - cells[..., 1:2]) ** 2) / (2 * sigma**2))
+    return gy[..., :, None] * gx[..., None, :]
