@@ -57,6 +57,11 @@ class KIMNetConfig:
         if self.kmm_norm == "linear" and self.kmm_act == "none":
             raise ValueError("kmm_norm 'linear' divides by a sum and needs kmm_act other than 'none'")
 
+        if self.heatmap_relation and (self.initialiser != "head" or self.kmm_norm == "linear"):
+            raise ValueError(
+                "heatmap_relation needs initialiser 'head' (its head reads every frame) and kmm_norm 'softmax'"
+            )
+
     @property
     def joints(self) -> int:
         """K."""
@@ -68,9 +73,7 @@ class KIMNetConfig:
         return self.input_size // 4
 
 
-KIMNET_LITE = KIMNetConfig(
-    name="kimnet-lite", encoder="efficientnet_lite0", initialiser="head", dim=64, separable=True
-)
+KIMNET_LITE = KIMNetConfig(name="kimnet-lite", encoder="efficientnet_lite0", initialiser="head", dim=64, separable=True)
 """Served by default: light enough for a CPU."""
 
 KIMNET_R50 = KIMNetConfig(name="kimnet-r50", encoder="resnet50", initialiser="resnet101")

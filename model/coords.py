@@ -29,7 +29,7 @@ def letterbox_transform(width: int, height: int, input_size: int) -> FrameTransf
 
 
 def frame_to_input_matrix(t: FrameTransform) -> Array:
-    """Affine map frame -> input as float64 [2, 3]: turn about the centre, scale, mirror, move to the input's middle."""
+    """Affine map frame -> input, float64 [2, 3]: turn about the centre, scale, mirror, move to the middle."""
     scale = t.input_size / t.side
     cos, sin = math.cos(t.rotation) * scale, math.sin(t.rotation) * scale
     linear = np.array([[cos, -sin], [sin, cos]])
@@ -100,7 +100,7 @@ def _crop_by_area(rgb: Array, t: FrameTransform) -> Array:
 
 
 def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Array:
-    """Maps [K, h, w] that lie in the old crop, read at the cells of the new crop; 0 where the old crop did not look.
+    """Maps [K, h, w] that lie in the old crop, read at the cells of the new; 0 where the old did not look.
 
     A tracked person's crop moves from frame to frame, and the previous q and m have to move with it.
     """

@@ -1,7 +1,8 @@
 """Fusion of the prior with the current features, and the way back to K maps (KIMNet eq. 4).
 
-Conv_g reads [m^p; f]. A convolution is linear, so Conv_g([m; f]) = W_m m + W_f f exactly: the half over f depends on one
-frame only and is computed with the encoder (`project_features`), the half over m is the recurrent part.
+Conv_g reads [m^p; f]. A convolution is linear, so Conv_g([m; f]) = W_m m + W_f f exactly: the half over f
+depends on one frame only and is computed with the encoder (`project_features`), the half over m is the
+recurrent part.
 """
 
 from typing import Literal

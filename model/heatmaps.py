@@ -12,7 +12,7 @@ _BLUR = 7
 
 
 def gaussian_targets(xy: Array, size: int, sigma: float = SIGMA) -> Array:
-    """Targets float32 [..., size, size] with peak 1 at sub-cell centres xy [..., 2]; no rounding to whole cells."""
+    """Targets float32 [..., size, size] with peak 1 at sub-cell centres xy [..., 2]; no rounding to cells."""
     cells = np.arange(size, dtype=np.float32)
     center = np.asarray(xy, np.float32)
     gx = np.exp(-((cells - center[..., 0:1]) ** 2) / (2 * sigma**2))
@@ -23,10 +23,11 @@ def gaussian_targets(xy: Array, size: int, sigma: float = SIGMA) -> Array:
 def decode(maps: Array) -> tuple[Array, Array]:
     """Peaks of maps [K, h, w]: cells float64 [K, 2] and scores float32 [K] in [0, 1].
 
-    The peak is refined by DARK (Zhang et al. 2020, eq. 7-8): smooth, take the logarithm, one Newton step from the
-    largest cell. The score is the raw peak height, cut to [0, 1].
+    The peak is refined by DARK (Zhang et al. 2020, eq. 7-8): smooth, take the logarithm, one Newton step from
+    the largest cell. The score is the raw peak height, cut to [0, 1].
     """
-    peaks = [_peak(np.asarray(m, np.float32)) for m in maps]
+    finite = np.nan_to_num(np.asarray(maps, np.float32), nan=0.0, posinf=1.0, neginf=0.0)
+    peaks = [_peak(m) for m in finite]
     return np.array([p[:2] for p in peaks]), np.array([p[2] for p in peaks], np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Joint relation extractor (RPSTN): every joint's heatmap looks at every other's, then is corrected by them."""
+"""Joint relation extractor (RPSTN): every joint's heatmap looks at all others, then is corrected by them."""
 
 from typing import Literal
 
@@ -14,8 +14,8 @@ _BLOB_STD = 0.06
 class JRE(nn.Module):
     """Heatmaps [B, K, h, w] to corrected heatmaps of the same shape.
 
-    S = x x^T over h*w, A = softmax(S), y = A G(x), out = BN(x + W(y)). The norm inside W starts at zero, so the module
-    starts as the identity up to its last norm.
+    S = x x^T over h*w, A = softmax(S), y = A G(x), out = BN(x + W(y)). The norm inside W starts at zero, so
+    the module starts as the identity up to its last norm.
 
     Args:
         joints: K.
@@ -35,10 +35,11 @@ class JRE(nn.Module):
         self.softmax_dim = -1 if softmax_dim == "last" else 1
         self.layout = layout
         self.g = nn.Conv2d(joints, joints, 1)
-        self.w = nn.Sequential(nn.Conv2d(joints, joints, 1), nn.BatchNorm2d(joints))
+        inner = nn.BatchNorm2d(joints)
+        self.w = nn.Sequential(nn.Conv2d(joints, joints, 1), inner)
         self.norm = nn.BatchNorm2d(joints) if bn_after else nn.Identity()
-        nn.init.zeros_(self.w[1].weight)
-        nn.init.zeros_(self.w[1].bias)
+        nn.init.zeros_(inner.weight)
+        nn.init.zeros_(inner.bias)
         if isinstance(self.norm, nn.BatchNorm2d):
             nn.init.constant_(self.norm.weight, _BLOB_STD)
 
@@ -50,5 +51,3 @@ class JRE(nn.Module):
             y = y.transpose(1, 2).contiguous()
         out: Tensor = self.norm(x + self.w(y.reshape(x.shape)))
         return out
-
-

@@ -1,7 +1,8 @@
 """KIMNet: pose of frame t+1 from its picture and what frame t left behind.
 
-The network runs by `encode` (needs one frame only, so it batches over time and over sessions) and then `start` for a
-session's first frame or `recur` for every later one. Nothing recurrent stays on the module: state goes in and comes out.
+The network runs by `encode` (needs one frame only, so it batches over time and over sessions) and then by
+`start` for a session's first frame or `recur` for every later one. Nothing recurrent stays on the module:
+state goes in and comes out.
 """
 
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from model import kmm
 from model.config import KIMNetConfig
-from model.encoders.build import build_encoder
+from model.encoders.build import build_encoder, build_initialiser
 from model.fusion import Fusion
 from model.jre import JRE
 
@@ -45,7 +46,7 @@ class Maps(NamedTuple):
 
 
 class KIMNet(nn.Module):
-    """The network of a KIMNetConfig. Pictures are RGB in 0..255, [B, 3, S, S]; normalisation is the encoder's."""
+    """The network of a KIMNetConfig. Pictures are RGB in 0..255, [B, 3, S, S]; encoders normalise them."""
 
     def __init__(self, config: KIMNetConfig) -> None:
         super().__init__()
@@ -63,7 +64,7 @@ class KIMNet(nn.Module):
 
         Args:
             images: [B, 3, S, S], RGB in 0..255.
-            fresh: bool [B], rows that start a session (None: all). A separate initialiser runs on these rows only.
+            fresh: bool [B], rows that start a session (None: all). A separate initialiser runs on these only.
         """
         features = self.encoder(images)  # [B, D, h, w]
         p = self._initial_maps(images, features, fresh)
@@ -95,11 +96,11 @@ class KIMNet(nn.Module):
         return kmm.scale_of(self.config.kmm_scale, cells, self.config.joints, self.config.dim)
 
     def unroll(self, clip: Tensor) -> Tensor:
-        """Heatmaps [B, T, K, h, w] of clips [B, T, 3, S, S] whose crop does not move: encode once, then recur."""
+        """Heatmaps [B, T, K, h, w] of clips [B, T, 3, S, S] with a still crop: encode once, then recur."""
         batch, frames = clip.shape[:2]
         first = torch.arange(batch * frames, device=clip.device) % frames == 0
         encoded = self.encode(clip.flatten(0, 1), first)
-        q, k, g, p = (x.unflatten(0, (batch, frames)) for x in encoded)
+        q, k, g, p = (x.reshape(batch, frames, *x.shape[1:]) for x in encoded)
         maps = [self.start(p[:, 0])]
         for t in range(1, frames):
             maps.append(self.recur(q[:, t - 1], k[:, t], g[:, t], maps[-1].carry))
@@ -126,4 +127,4 @@ def _initialiser(config: KIMNetConfig) -> nn.Module:
         return nn.Conv2d(config.dim, config.joints, 1)
     if config.initialiser == "zeros":
         return nn.Identity()
-    raise ValueError(f"unknown initialiser {config.initialiser}")
+    return build_initialiser(config.initialiser, config.joints)

@@ -1,7 +1,7 @@
 """Kinematics modelling module: carry heatmaps from frame t to t+1 by how features relate (KIMNet eqs. 6-10).
 
-q comes from the previous frame and k from the current one, the reverse of usual attention. KMM only mixes joint
-channels, it cannot move a blob: motion comes from the fusion with the current features.
+q comes from the previous frame and k from the current one, the reverse of usual attention. KMM only mixes
+joint channels, it cannot move a blob: motion comes from the fusion with the current features.
 """
 
 import math
@@ -37,7 +37,8 @@ def _activation(act: Activation, joints: int) -> nn.Module:
 def relation(q_prev: Tensor, k: Tensor, scale: float, norm: Norm) -> Tensor:
     """W_r [B, K, K] (eqs. 8-9): rows are current joints, columns previous joints, each row sums to 1.
 
-    `linear` is the literal eq. 9 and needs q and k that are not negative; a small constant keeps an all-zero row finite.
+    `linear` is the literal eq. 9 and needs q and k that are not negative; a small constant keeps an all-zero
+    row finite.
     """
     o = torch.einsum("bjn,bin->bji", k.flatten(2), q_prev.flatten(2)) / scale  # [B, K(cur), K(prev)]
     if norm == "softmax":

@@ -1,7 +1,7 @@
 """Value types that travel between the steps of a frame. All are immutable; checks say expected and got.
 
-Pixel convention, everywhere in Kinepose: integer coordinates are pixel centres. x = 0 is the centre of the leftmost
-pixel, so a picture W pixels wide spans [-0.5, W - 0.5].
+Pixel convention, everywhere in Kinepose: integer coordinates are pixel centres. x = 0 is the centre of the
+leftmost pixel, so a picture W pixels wide spans [-0.5, W - 0.5].
 """
 
 from dataclasses import dataclass
@@ -75,14 +75,14 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class FrameTransform:
-    """The square of the frame that the network sees, and how: carries coordinates from frame to input and back.
+    """The square of the frame that the network sees, and how: takes coordinates from frame to input and back.
 
     Attributes:
         center_x, center_y: middle of the square, frame pixels.
         side: its side, frame pixels, above 0.
         input_size: side of the network's input, pixels.
         stride: input pixels a heatmap cell.
-        rotation: radians by which the picture turns about the centre on its way in (training only; 0 in serving).
+        rotation: radians by which the picture turns about the centre on its way in (training only; 0 served).
         flip: mirrored left-right on its way in (training only).
     """
 

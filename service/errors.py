@@ -8,7 +8,8 @@
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, QueueFull, TooManySessions, Draining
       └ BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong
 
-One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in gRPC's ErrorInfo.
+One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
+gRPC's ErrorInfo.
 """
 
 from dataclasses import dataclass

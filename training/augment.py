@@ -1,6 +1,6 @@
-"""Augmentation: one geometric transform a clip, the same look for all its frames, and patches that hide joints.
+"""Augmentation: geometry, the look of the picture, and patches that hide joints.
 
-Geometry is a FrameTransform, the type serving uses, so that training and serving cannot disagree about pixels.
+Geometry is a FrameTransform, the type serving uses, so that training and serving agree about pixels.
 """
 
 import math
@@ -22,10 +22,12 @@ class AugmentConfig:
 
     Attributes:
         scale: crop side over that of the exact crop; drawn log-uniformly.
-        far_scale, far_share: share of samples drawn from a wider range instead, as when a person is looked for.
+        far_scale, far_share: share of samples drawn from a wider range instead, as when a person is looked
+            for.
         rotation: largest turn, degrees.
         shift: standard deviation of the crop's offset, share of its side.
-        flip, look, hide: probabilities of a mirror image, of a change of colours and sharpness, of hidden joints.
+        flip, look, hide: probabilities of a mirror image, of a change of colours and sharpness, of hidden
+            joints.
     """
 
     scale: tuple[float, float] = (0.75, 1.35)
@@ -40,7 +42,13 @@ class AugmentConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One augmented frame: image uint8 [S, S, 3], joints in heatmap cells float32 [K, 2], labelled bool [K]."""
+    """One augmented frame.
+
+    Attributes:
+        image: uint8 [S, S, 3].
+        cells: joints in heatmap cells, float32 [K, 2].
+        labelled: bool [K].
+    """
 
     image: Array
     cells: Array
@@ -112,7 +120,7 @@ def _colour_table(rng: np.random.Generator) -> Array:
 
 
 def hide_joints(sample: Sample, stride: int, rng: np.random.Generator) -> Sample:
-    """One to three patches of noise or flat colour over random labelled joints; their labels stay (KIMNet, occlusion)."""
+    """One to three patches of noise or flat colour over random labelled joints; their labels stay."""
     image = sample.image.copy()
     joints = np.flatnonzero(sample.labelled)
     side = image.shape[0]

@@ -1,7 +1,8 @@
 """Made-up priors: what the previous frame might have left behind, for pictures that have no previous frame.
 
-The single-frame stage trains the recurrent path too. Each picture gets a prior drawn from its own labels: blobs that are
-shifted, wandered, faded, missing or left/right swapped, so that the network learns to use a prior and to overrule it.
+The single-frame stage trains the recurrent path too. Each picture gets a prior drawn from its own labels:
+blobs that are shifted, wandered, faded, missing or left/right swapped, so that the network learns to use a
+prior and to overrule it.
 """
 
 import torch
@@ -18,7 +19,8 @@ def made_up_prior(cells: Tensor, labelled: Tensor, own: Tensor, sigma: float) ->
     Args:
         cells: joints in heatmap cells [B, K, 2].
         labelled: [B, K]; joints without a label take the network's own map.
-        own: the network's maps of this picture [B, K, h, w], detached; half of the samples use them as they are.
+        own: the network's maps of this picture [B, K, h, w], detached; two in five samples
+            use them as they are.
         sigma: blob size, cells.
     """
     batch, joints, size = own.shape[0], own.shape[1], own.shape[-1]

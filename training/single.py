@@ -1,7 +1,8 @@
 """Stage 1: single pictures through both of the network's paths.
 
-The t = 1 path learns plain pose estimation; the t > 1 path learns on the same features with a made-up prior. Pictures grow
-in the course of the stage (progressive resizing), so that most steps are cheap and the last ones exact.
+The t = 1 path learns plain pose estimation; the t > 1 path learns on the same features with a made-up prior.
+Pictures grow in the course of the stage (progressive resizing), so that most steps are cheap and the last
+ones exact.
 """
 
 from collections.abc import Iterator
@@ -38,7 +39,7 @@ PHASES = (Phase(0.28, 128, 40, 1.3), Phase(0.78, 192, 32, 1.6), Phase(1.0, 256, 
 
 
 class Pictures(IterableDataset[tuple[Tensor, Tensor, Tensor]]):
-    """Endless augmented pictures, drawn half and half from still pictures and from clips (a random frame of each).
+    """Endless augmented pictures: half from still pictures, half random frames of clips.
 
     Yields image uint8 [3, S, S], joints in cells float32 [K, 2], labelled bool [K].
     """

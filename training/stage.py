@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -29,7 +28,8 @@ class StageConfig:
     """Settings that both stages have.
 
     Attributes:
-        minutes: the training time; the learning rate falls to zero by a cosine over it, whatever the machine's speed.
+        minutes: the training time; the learning rate falls to zero by a cosine over it, whatever the
+            machine's speed.
         rate: peak learning rate; encoder_rate: share of it that the backbone gets.
         warmup: steps of linear warm-up.
         decay: weight decay; clip: largest gradient norm.
@@ -98,7 +98,7 @@ class Stage:
             "progress": asdict(self.progress),
         }
         torch.save(state, self.out / "last.tmp")
-        os.replace(self.out / "last.tmp", self.out / "last.pt")
+        (self.out / "last.tmp").replace(self.out / "last.pt")
         self._saved = time.monotonic()
 
     def _resume(self) -> None:

@@ -1,14 +1,20 @@
-"""From the names in a config to networks."""
+"""From the names in a config to networks. Each of them takes RGB in 0..255 and normalises it by itself."""
 
 from torch import Tensor, nn
 
-from model.config import EncoderName
+from model.config import EncoderName, InitialiserName
 from model.encoders.efficientnet_lite import PYRAMID_CHANNELS, EfficientNetLite0, normalise
 from model.encoders.pyramid import LightPyramid
+from model.encoders.simple_baseline import FEATURE_CHANNELS, SimpleBaseline
+
+_RESNET_DEPTH = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnet152": 152}
 
 
 class LiteEncoder(nn.Module):
-    """EfficientNet-Lite0 and the light pyramid: pictures [B, 3, S, S] in 0..255 to features [B, D, S/4, S/4]."""
+    """EfficientNet-Lite0 and the light pyramid.
+
+    Pictures [B, 3, S, S], RGB in 0..255, to features [B, D, S/4, S/4].
+    """
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -21,7 +27,26 @@ class LiteEncoder(nn.Module):
 
 
 def build_encoder(name: EncoderName, dim: int) -> nn.Module:
-    """The backbone F of that name, giving D = dim feature channels at stride 4."""
+    """The backbone F of that name, giving D = dim feature channels at stride 4.
+
+    Raises:
+        ValueError: the name is unknown, or dim is not what that backbone gives (256 for a ResNet).
+    """
     if name == "efficientnet_lite0":
         return LiteEncoder(dim)
-    raise ValueError(f"unknown encoder {name}")
+    if name not in _RESNET_DEPTH:
+        raise ValueError(f"unknown encoder {name}")
+    if dim != FEATURE_CHANNELS:
+        raise ValueError(f"encoder {name}: expected dim {FEATURE_CHANNELS}, got {dim}")
+    return SimpleBaseline(_RESNET_DEPTH[name])
+
+
+def build_initialiser(name: InitialiserName, joints: int) -> nn.Module:
+    """The pose network P of that name: pictures to raw joint maps [B, K, S/4, S/4], no activation.
+
+    Raises:
+        ValueError: the name is not that of a whole network.
+    """
+    if name not in _RESNET_DEPTH:
+        raise ValueError(f"unknown initialiser {name}")
+    return SimpleBaseline(_RESNET_DEPTH[name], joints)

@@ -9,8 +9,8 @@ class DepthwiseConv(nn.Conv2d):
     """A kxk convolution of each channel by itself, [B, C, H, W] to [B, C, H/stride, W/stride], no bias.
 
     Args:
-        same: TensorFlow's SAME padding for even inputs (more on the right and bottom), which the ImageNet weights of
-            EfficientNet-Lite were trained with; symmetric otherwise.
+        same: TensorFlow's SAME padding for even inputs (more on the right and bottom), which the ImageNet
+            weights of EfficientNet-Lite were trained with; symmetric otherwise.
     """
 
     def __init__(self, channels: int, kernel: int, stride: int = 1, same: bool = False) -> None:
@@ -20,7 +20,7 @@ class DepthwiseConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
-            # oneDNN has no fast bfloat16 backward for depthwise 5x5: float32 takes a half to a tenth of the time.
+            # oneDNN has no fast bfloat16 backward for depthwise 5x5: float32 takes half to a tenth of it.
             with torch.autocast("cpu", enabled=False):
                 return self._convolve(x.float())
         return self._convolve(x)

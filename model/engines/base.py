@@ -61,7 +61,7 @@ class Engine(Protocol):
 
 
 class EngineError(RuntimeError):
-    """The device failed. `sticky` means that it will not recover in this process (a CUDA context error, say)."""
+    """The device failed. `sticky`: it will not recover in this process (a CUDA context error, say)."""
 
     def __init__(self, message: str, *, sticky: bool) -> None:
         super().__init__(message)

@@ -1,8 +1,8 @@
 """JHMDB (Jhuang et al. 2013) from its official layout.
 
-ReCompress_Videos/<action>/<clip>.avi, joint_positions/<action>/<clip>/joint_positions.mat (`pos_img` [2, 15, T], 1-based),
-puppet_mask/<action>/<clip>/puppet_mask.mat (`part_mask` [H, W, T]). Traps: the video header's frame count is too high in many
-files, so frames are counted by decoding; joints are MATLAB's 1-based pixels.
+ReCompress_Videos/<action>/<clip>.avi, joint_positions/<action>/<clip>/joint_positions.mat (`pos_img` [2, 15,
+T], 1-based), puppet_mask/<action>/<clip>/puppet_mask.mat (`part_mask` [H, W, T]). Traps: the video header's
+frame count is too high in many files, so frames are counted by decoding; joints are MATLAB's 1-based pixels.
 """
 
 import json

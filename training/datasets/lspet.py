@@ -1,6 +1,7 @@
 """Leeds Sports Pose Extended (Johnson & Everingham 2011): images/im%05d.jpg and joints.mat [14, 3, 10000].
 
-x, y are MATLAB's 1-based pixels; the third row is 1 where the joint is labelled. A joint that is not labelled is masked.
+x, y are MATLAB's 1-based pixels; the third row is 1 where the joint is labelled. A joint that is not labelled
+is masked.
 """
 
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def read_clips(root: Path, names: list[str]) -> Iterator[Clip]:
 
 
 def to_skeleton(row: Array) -> tuple[Array, Array]:
-    """One image's labels [14, 3] to joints float32 [K, 2] (0-based) and labelled bool [K] of the served skeleton."""
+    """One image's labels [14, 3] to joints float32 [K, 2], 0-based, and labelled bool [K]."""
     xy, flag = row[:, :2] - 1.0, row[:, 2] > 0
     by_name = {name: (xy[i], flag[i]) for i, name in enumerate(JOINTS_14)}
     (neck, neck_flag), (top, top_flag) = by_name["neck"], by_name["head_top"]

@@ -44,7 +44,7 @@ class Clip:
 
 
 def box_of_joints(xy: Array, labelled: Array, grow: float) -> Array:
-    """Box x, y, w, h round the labelled joints [K, 2], each side longer by `grow` of it; at least 8 px a side."""
+    """Box x, y, w, h round the labelled joints [K, 2], each side of at least 8 px longer by `grow` of it."""
     points = xy[labelled]
     low, high = points.min(axis=0), points.max(axis=0)
     size = np.maximum(high - low, 8.0)

@@ -151,9 +151,7 @@ def _arm_turns(rig: Rig, chest: Array, arm: Arm, side: str) -> dict[str, Array]:
     }
 
 
-def _leg_turns(
-    rig: Rig, hip: Array, ankle: Array, foot: Foot, heading: float, side: str
-) -> dict[str, Array]:
+def _leg_turns(rig: Rig, hip: Array, ankle: Array, foot: Foot, heading: float, side: str) -> dict[str, Array]:
     hip0, knee0, ankle0 = (rig.head(f"{bone}.{side}") for bone in ("upperleg01", "lowerleg01", "foot"))
     left = np.array([1.0, 0.0, 0.0])
     hinge = rotation("z", 0.35 * heading + 0.65 * foot.heading) @ left

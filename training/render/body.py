@@ -73,10 +73,13 @@ def dress(rig: Rig, faces: Ints, skin: Array) -> Body:
     limbs = np.array([limb_of_bone(name) for name in rig.names])[strongest]
     parts = part_of(rig, skin, limbs)
     cloth = np.isin(parts, CLOTH_PARTS)
-    smooth = _smoothed(skin, faces, cloth, rounds=12)
-    smooth = _smoothed(smooth, faces, parts == Part.SHOE, rounds=6)
-    dressed = smooth + vertex_normals(smooth, faces) * swelling(rig, skin, parts)[:, None]
-    dressed = _smoothed(dressed, faces, cloth | (parts == Part.SHOE), rounds=1)
+    smooth = _smoothed(skin, faces, cloth, rounds=45)
+    shoe = np.isin(parts, (Part.SHOE, Part.SOLE))
+    smooth = _smoothed(smooth, faces, shoe, rounds=70)
+    standoff = swelling(rig, skin, parts)[:, None]
+    standoff = _smoothed(standoff, faces, cloth, rounds=4)  # else the hems step up and down with the mesh
+    dressed = smooth + vertex_normals(smooth, faces) * standoff
+    dressed = _smoothed(dressed, faces, cloth | shoe, rounds=2)
     return Body(rig, faces, skin, dressed, limbs)
 
 
@@ -85,10 +88,18 @@ def _smoothed(vertices: Array, faces: Ints, where: NDArray[np.bool_], rounds: in
     start = np.concatenate([faces[:, [0, 1, 2]].ravel(), faces[:, [1, 2, 0]].ravel()])
     end = np.concatenate([faces[:, [1, 2, 0]].ravel(), faces[:, [0, 1, 2]].ravel()])
     count = np.maximum(np.bincount(start, minlength=len(vertices)), 1)
+
+    def means(values: Array) -> Array:
+        columns = [np.bincount(start, column[end], minlength=len(vertices)) for column in values.T]
+        return np.stack(columns, axis=1) / count[:, None]
+
+    # The share fades at the rim, else a rim that zigzags over the mesh is drawn into a fringe.
+    share = where.astype(np.float64)[:, None]
+    for _ in range(3):
+        share = np.minimum(means(share), share)
     current = vertices.copy()
     for _ in range(rounds):
-        mean = np.stack([np.bincount(start, current[end, k], minlength=len(vertices)) for k in range(3)], axis=1)
-        current[where] = (mean / count[:, None])[where]
+        current += share * (means(current) - current)
     return current
 
 

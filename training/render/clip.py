@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -111,7 +112,8 @@ class Studio:
         open_sky = irradiance(up, [np.ones(1)] * len(key), [np.ones(1)] * len(dome))
         share = np.ones(floor.shape)
         share[floor] = irradiance(up, key, dome).mean(axis=1) / open_sky[0].mean()
-        return share
+        softened: Array = cv2.GaussianBlur(share, (0, 0), 2.0).astype(np.float64)
+        return softened
 
     def _truth(self, surface: Surface, joints: Array) -> Truth:
         """joints [13, 3]: px and depth."""
@@ -152,7 +154,7 @@ def describe(truths: list[Truth], times: list[int], camera: Camera) -> dict[str,
     ]
     return {
         "note": MADE_OF,
-        "licence": "CC0-1.0",
+        "licence": "Apache-2.0",
         "skeleton": "kinepose13",
         "joint_names": list(JOINTS),
         "image_size": list(camera.size),

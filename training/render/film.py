@@ -30,8 +30,8 @@ def develop(radiance: Array, rng: np.random.Generator) -> Bytes:
     y, x = np.mgrid[-1.0 : 1.0 : height * 1j, -1.0 : 1.0 : width * 1j]
     vignette = 1.0 - 0.13 * (x**2 + y**2)
     light = (0.96 * soft + 0.04 * glow) * vignette[:, :, None]
-    exposed = 1.0 - np.exp(-1.25 * light)  # a film-like shoulder
-    exposed *= 1.0 / (1.0 - np.exp(-1.25 * 1.15))
+    exposed = 1.0 - np.exp(-1.0 * light)  # a film-like shoulder
+    exposed *= 1.0 / (1.0 - np.exp(-1.0 * 1.45))
     srgb = np.clip(exposed, 0.0, 1.0) ** (1.0 / 2.2)
     grain = rng.normal(size=(height, width, 1)) * 0.007 + rng.normal(size=radiance.shape) * 0.004
     return np.rint(np.clip(srgb + grain, 0.0, 1.0) * 255.0).astype(np.uint8)

@@ -42,12 +42,12 @@ def dome_lamps(count: int = 12) -> tuple[Lamp, ...]:
         angle = k * np.pi * (3.0 - np.sqrt(5.0))
         flat = np.sqrt(1.0 - height**2)
         towards = (flat * float(np.cos(angle)), flat * float(np.sin(angle)), height)
-        strength = 1.9 / count * (0.7 + 0.5 * height)
+        strength = 1.35 / count * (0.7 + 0.5 * height)
         lamps.append(_lamp(towards, (strength * 0.95, strength, strength * 1.08)))
     return tuple(lamps)
 
 
-BOUNCE = np.array([0.26, 0.20, 0.145])  # light that the wooden floor throws back up
+BOUNCE = np.array([0.22, 0.165, 0.115])  # light that the wooden floor throws back up
 
 Visibility = Callable[[Array], Array]
 

@@ -27,25 +27,23 @@ class Part(IntEnum):
     BROW = 7
     EYE = 8
     LIPS = 9
-    STRIPE = 10
 
 
-CLOTH_PARTS = (Part.SHIRT, Part.SHORTS, Part.STRIPE)
+CLOTH_PARTS = (Part.SHIRT, Part.SHORTS)
 
 # Linear RGB, as light leaves the surface under white light.
 COLOURS = np.array(
     [
         [0.47, 0.27, 0.185],  # skin
-        [0.045, 0.14, 0.36],  # shirt
+        [0.05, 0.125, 0.30],  # shirt
         [0.028, 0.03, 0.036],  # shorts
         [0.55, 0.55, 0.54],  # sock
-        [0.38, 0.39, 0.42],  # shoe
-        [0.62, 0.62, 0.60],  # sole
+        [0.045, 0.045, 0.05],  # shoe
+        [0.50, 0.50, 0.48],  # sole
         [0.028, 0.017, 0.011],  # hair
         [0.07, 0.038, 0.024],  # brow
         [0.05, 0.035, 0.03],  # eye
         [0.36, 0.13, 0.105],  # lips
-        [0.60, 0.62, 0.64],  # stripe on the shirt
     ]
 )
 
@@ -79,9 +77,6 @@ def _cover_trunk(rig: Rig, points: Array, limbs: Ints, parts: Ints) -> None:
     above = (points[:, 2] - collar[2]) - 0.35 * (points[:, 1] - collar[1])
     bare = np.isin(limbs, (0, 1)) & (above > 0.012) & (np.abs(points[:, 0]) < 0.085)
     parts[bare] = Part.SKIN
-    chest = rig.head("clavicle.L")[2] - 0.16
-    band = (limbs == 0) & (np.abs(points[:, 2] - chest) < 0.022)
-    parts[band] = Part.STRIPE
 
 
 def _cover_leg(rig: Rig, points: Array, leg: NDArray[np.bool_], side: str, parts: Ints) -> None:
@@ -104,9 +99,9 @@ def _cover_head(rig: Rig, points: Array, head: NDArray[np.bool_], parts: Ints) -
     hair = head & (z > 0.072 - 0.02 * (x / 0.06) ** 2 - 0.145 * behind) & ((y > 0.0) | (z > 0.05))
     parts[hair] = Part.HAIR
     front = head & (y < 0.03)
-    parts[front & (np.abs(np.abs(x) - 0.033) < 0.019) & (np.abs(z - 0.021 + 0.05 * np.abs(np.abs(x) - 0.03)) < 0.0045)] = (
-        Part.BROW
-    )
+    parts[
+        front & (np.abs(np.abs(x) - 0.033) < 0.019) & (np.abs(z - 0.021 + 0.05 * np.abs(np.abs(x) - 0.03)) < 0.0045)
+    ] = Part.BROW
     for eye in (left, right):
         near = (((points - eye) / np.array([0.0135, 1.0, 0.0055])) ** 2)[:, [0, 2]].sum(axis=1) < 1.0
         parts[front & near] = Part.EYE
@@ -116,18 +111,18 @@ def _cover_head(rig: Rig, points: Array, head: NDArray[np.bool_], parts: Ints) -
 
 def swelling(rig: Rig, points: Array, parts: Ints) -> Array:
     """[N]: how far the surface stands off the skin, metres; folds of cloth and locks of hair included."""
-    folds = solid_noise(points * np.array([1.0, 1.0, 0.7]), 0.13, seed=3)
+    folds = solid_noise(points * np.array([1.0, 1.0, 0.6]), 0.17, seed=3)
     waist = np.clip((rig.head("clavicle.L")[2] - points[:, 2]) / 0.5, 0.0, 1.0)
     sleeve = np.clip((np.abs(points[:, 0]) - 0.2) / 0.15, 0.0, 1.0)
     knee = rig.head("lowerleg01.L")[2]
     flare = np.clip((rig.head("upperleg01.L")[2] - points[:, 2]) / 0.45, 0.0, 1.0)
     standoff = np.zeros(len(points))
-    shirt = np.isin(parts, (Part.SHIRT, Part.STRIPE))
-    standoff[shirt] = (0.010 + 0.016 * waist + 0.012 * sleeve + 0.004 * folds * (0.4 + waist))[shirt]
+    shirt = parts == Part.SHIRT
+    standoff[shirt] = (0.014 + 0.018 * waist + 0.014 * sleeve + 0.004 * folds * (0.4 + waist))[shirt]
     shorts = parts == Part.SHORTS
-    standoff[shorts] = (0.010 + 0.020 * flare + 0.004 * folds)[shorts]
+    standoff[shorts] = (0.014 + 0.022 * flare + 0.004 * folds)[shorts]
     standoff[parts == Part.SOCK] = 0.003
-    standoff[np.isin(parts, (Part.SHOE, Part.SOLE))] = 0.011
+    standoff[np.isin(parts, (Part.SHOE, Part.SOLE))] = 0.020
     locks = solid_noise(points, 0.035, seed=4)
     eyes = rig.head("eye.L")[2]
     crown = np.clip((points[:, 2] - eyes + 0.02) / 0.08, 0.0, 1.0)
@@ -145,7 +140,7 @@ def albedo(points: Array, parts: Ints) -> Array:
     colour[skin] *= 1.0 + 0.05 * blotch[skin, None] * np.array([0.6, 1.0, 1.0])
     stubble = np.clip(blotch, -1.0, 1.0)
     other = ~skin
-    colour[other] *= 1.0 + (0.05 * weave + 0.03 * stubble)[other, None]
+    colour[other] *= 1.0 + (0.03 * weave + 0.02 * stubble)[other, None]
     hair = parts == Part.HAIR
     colour[hair] *= 1.0 + 0.35 * solid_noise(points[hair] * np.array([1.0, 1.0, 0.35]), 0.012, seed=7)[:, None]
     return np.clip(colour, 0.004, 0.95)
@@ -154,9 +149,11 @@ def albedo(points: Array, parts: Ints) -> Array:
 def bumps(points: Array, parts: Ints) -> Array:
     """[N, 3]: a small vector to add to the normal, for creases that the mesh is too coarse to hold."""
     strength = np.zeros(len(points))
-    strength[np.isin(parts, CLOTH_PARTS)] = 0.16
+    strength[np.isin(parts, CLOTH_PARTS)] = 0.11
     strength[parts == Part.HAIR] = 0.30
     strength[parts == Part.SHOE] = 0.10
     stretched = points * np.array([1.0, 1.0, 0.55])
-    waves = [solid_noise(stretched, 0.07, seed=20 + k) + 0.4 * solid_noise(points, 0.02, seed=30 + k) for k in range(3)]
+    waves = [
+        solid_noise(stretched, 0.11, seed=20 + k) + 0.15 * solid_noise(points, 0.03, seed=30 + k) for k in range(3)
+    ]
     return np.stack(waves, axis=1) * strength[:, None]

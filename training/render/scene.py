@@ -143,7 +143,7 @@ def floor_colour(points: Array) -> Array:
     column = np.floor(points[:, 0] / 1.3 + cell_noise(row, 1)).astype(np.int64)
     tone = 0.80 + 0.36 * cell_noise(row * 57 + column * 131, 2)
     grain = solid_noise(points * np.array([0.12, 1.0, 1.0]), 0.02, seed=11)
-    colour = np.array([0.43, 0.27, 0.135]) * (tone * (1.0 + 0.06 * grain))[:, None]
+    colour = np.array([0.36, 0.215, 0.105]) * (tone * (1.0 + 0.06 * grain))[:, None]
     seam = np.minimum(points[:, 1] / 0.11 - row, 1.0 - points[:, 1] / 0.11 + row) < 0.025
     colour[seam] *= 0.55
     line = np.abs(points[:, 1] - 1.75) < 0.03
@@ -158,7 +158,7 @@ def floor_colour(points: Array) -> Array:
 def wall_colour(points: Array) -> Array:
     """[N, 3]: plaster, grey-green up to shoulder height and off-white above, with stains and roller marks."""
     low = points[:, 2] < 1.02
-    colour = np.where(low[:, None], [0.25, 0.31, 0.28], [0.60, 0.575, 0.515])
+    colour = np.where(low[:, None], [0.25, 0.31, 0.28], [0.52, 0.49, 0.43])
     edge = np.abs(points[:, 2] - 1.03) < 0.018
     colour[edge] = [0.12, 0.15, 0.14]
     stain = 0.05 * solid_noise(points, 0.7, seed=13) + 0.02 * solid_noise(points, 0.04, seed=14)

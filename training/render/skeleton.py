@@ -108,7 +108,7 @@ def bend_leg(hip: Array, ankle: Array, lengths: tuple[float, float], hinge: Arra
     reach = ankle - hip
     distance = min(float(np.linalg.norm(reach)), (thigh + shin) * 0.9995)
     along = unit(reach)
-    front = unit(np.cross(hinge, along))
+    front = unit(np.cross(along, hinge))
     cosine = (thigh**2 + distance**2 - shin**2) / (2.0 * thigh * distance)
     knee = along * thigh * cosine + front * thigh * np.sqrt(max(1.0 - cosine**2, 0.0))
     return unit(knee), unit(along * distance - knee)

@@ -1,0 +1,148 @@
+"""Model cards: what a set of weights is, where it came from, how well it does; as JSON and as Markdown."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """What only the one who trained can say of a set of weights.
+
+    Attributes:
+        version: version of the weights.
+        licence: licence of the weights, an SPDX name where there is one.
+        data: what they were trained on, one sentence.
+        data_licences: data set -> its licence or terms of use.
+        split: which split file and which part of it was trained on and measured on.
+        command: the command that made them.
+        pck: measure -> PCK in percent, e.g. "jhmdb_test_person@0.2".
+        pck_per_joint: measure -> joint -> PCK in percent.
+        notes: what a reader should know besides: limits, known failures.
+    """
+
+    version: str
+    licence: str
+    data: str
+    data_licences: dict[str, str] = field(default_factory=dict)
+    split: str = ""
+    command: str = ""
+    pck: dict[str, float] = field(default_factory=dict)
+    pck_per_joint: dict[str, dict[str, float]] = field(default_factory=dict)
+    notes: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard(Provenance):
+    """Provenance, and what can be read off the network itself.
+
+    Attributes:
+        name: the model's name in the zoo, that of its config.
+        skeleton: name of its skeleton.
+        input_size: side of the square input, pixels.
+        gflop: 10^9 FLOP a frame after the first (a multiply-add is 2 FLOP).
+        parameters: number of trained numbers.
+        sha256: of the weights file, 64 hexadecimal digits.
+    """
+
+    name: str
+    skeleton: str
+    input_size: int
+    gflop: float
+    parameters: int
+    sha256: str
+
+
+def card_to_json(card: ModelCard) -> str:
+    """The text of the `.json` file beside the weights, without the digest: that is taken from the weights."""
+    fields = asdict(card)
+    del fields["sha256"]
+    return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+
+
+def card_from_json(text: str, sha256: str) -> ModelCard:
+    """The card of a weights file with this digest.
+
+    Raises:
+        ValueError: the text is no JSON object, or a field is missing, unknown or of another type.
+    """
+    fields = json.loads(text)
+    if not isinstance(fields, dict):
+        raise ValueError(f"expected a JSON object, got {type(fields).__name__}")
+    _check_fields(fields)
+    return ModelCard(**fields, sha256=sha256)
+
+
+_FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
+    "version": str,
+    "licence": str,
+    "data": str,
+    "data_licences": dict,
+    "split": str,
+    "command": str,
+    "pck": dict,
+    "pck_per_joint": dict,
+    "notes": str,
+    "name": str,
+    "skeleton": str,
+    "input_size": int,
+    "gflop": (int, float),
+    "parameters": int,
+}
+
+
+def _check_fields(fields: Mapping[str, Any]) -> None:
+    problems = [f"missing {name}" for name in _FIELD_TYPES if name not in fields]
+    problems += [f"unknown {name}" for name in fields if name not in _FIELD_TYPES]
+    problems += [
+        f"{name} is {type(fields[name]).__name__}"
+        for name, kind in _FIELD_TYPES.items()
+        if name in fields and not isinstance(fields[name], kind)
+    ]
+    if problems:
+        raise ValueError(", ".join(problems))
+
+
+def card_to_markdown(card: ModelCard) -> str:
+    """The card for people: a fact sheet, what it measured, and a table a joint."""
+    parts = [f"# {card.name} {card.version}", _facts(card)]
+    if card.notes:
+        parts.append(card.notes)
+    if card.data_licences:
+        parts += ["## Data", _table(("Data set", "Licence or terms"), card.data_licences.items())]
+    if card.pck:
+        rows = [(measure, f"{value:.1f}") for measure, value in card.pck.items()]
+        parts += ["## Accuracy", _table(("Measure", "PCK, %"), rows)]
+    if card.pck_per_joint:
+        parts += ["### By joint, PCK in %", _joint_table(card.pck_per_joint)]
+    if card.command:
+        parts += ["## Made by", f"```\n{card.command}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _facts(card: ModelCard) -> str:
+    rows = [
+        ("Skeleton", card.skeleton),
+        ("Input", f"{card.input_size} x {card.input_size} pixels"),
+        ("GFLOP a frame (2 FLOP a multiply-add)", f"{card.gflop:.2f}"),
+        ("Parameters", f"{card.parameters / 1e6:.2f} M"),
+        ("Licence", card.licence),
+        ("Trained on", card.data),
+        ("Split", card.split),
+        ("SHA-256", f"`{card.sha256}`"),
+    ]
+    return _table(("", ""), [row for row in rows if row[1]])
+
+
+def _joint_table(per_joint: Mapping[str, Mapping[str, float]]) -> str:
+    joints = dict.fromkeys(joint for table in per_joint.values() for joint in table)
+    rows = [
+        (joint, *(f"{table[joint]:.1f}" if joint in table else "" for table in per_joint.values())) for joint in joints
+    ]
+    return _table(("Joint", *per_joint), rows)
+
+
+def _table(header: tuple[str, ...], rows: Any) -> str:
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,0 +1,233 @@
+"""Tracking one person: prepare -> forward -> finish, composed by `step`.
+
+Each request becomes a plan: a generator that hands out the inputs it wants to have read and takes the
+outputs. `step` runs the plans of many sessions side by side, so that their inputs share batches, and a plan
+that fails fails alone. An ordinary frame is one input; a frame in which the person has to be found first is a
+few more.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.coords import crop_input, heatmap_to_frame, region_to_transform, resample_maps
+from model.engines.base import Engine, ModelInput, ModelOutput
+from model.heatmaps import decode
+from model.region import box_from_joints, next_box
+from model.search import coarse_windows, fine_windows
+from model.state import TrackState
+from model.values import Array, Frame, FrameTransform, Pose, Region
+
+LOST_PATIENCE = 4
+"""Frames in a row without the person after which the whole frame is searched again."""
+
+_FINE_EVERY = 8
+_GOOD_SCORE = 0.35
+_REFINEMENTS = 2
+
+
+class FrameSizeMismatch(ValueError):
+    """The frame is not of the session's size."""
+
+
+class RegionOutside(ValueError):
+    """The region has no pixel of the frame in it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackRequest:
+    """One frame to read.
+
+    Attributes:
+        frame, seq: the picture and its number.
+        state: what the previous frame left behind; None starts a track.
+        region: the person's box; None follows the joints, or searches where there are none.
+    """
+
+    frame: Frame
+    seq: int
+    state: TrackState | None = None
+    region: Region | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tracked:
+    """One frame's joints, the person's box that they were read with, and the state for the next frame."""
+
+    pose: Pose
+    region: Region
+    state: TrackState
+
+
+Plan = Generator[list[ModelInput], list[ModelOutput], Tracked]
+
+
+class Tracker:
+    """Reads frames with an engine. Keeps nothing between calls.
+
+    Args:
+        engine: the loaded network.
+        model_digest: first 16 hexadecimal digits of the weights' sha256; a state made by others starts
+            afresh.
+    """
+
+    def __init__(self, engine: Engine, model_digest: str) -> None:
+        self.engine = engine
+        self.model_digest = model_digest
+        self.input_size = engine.config.input_size
+
+    def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
+        """One answer for each request, in order. A request's own failure is returned in its place.
+
+        Raises:
+            EngineError: the device failed; no request is to blame.
+        """
+        plans = [_Running(self._plan(request)) for request in requests]
+        while wanting := [plan for plan in plans if plan.wants]:
+            outputs = iter(self.engine.infer([image for plan in wanting for image in plan.wants]))
+            for plan in wanting:
+                plan.resume([next(outputs) for _ in plan.wants])
+        return [plan.answer() for plan in plans]
+
+    def _plan(self, request: TrackRequest) -> Plan:
+        state = self._usable_state(request)
+        _check(request, state)
+        region = request.region
+        if region is None and (state is None or state.lost_frames > LOST_PATIENCE):
+            region, found = yield from self._search(request.frame, state)
+            # A person found anew has no past here.
+            state = None if found else state
+        elif region is None and state is not None:
+            region = Region(*state.box)
+        assert region is not None  # each branch above sets it
+        transform = region_to_transform(region, self.input_size)
+        [output] = yield [prepare(request.frame, transform, state)]
+        return self._finish(request, region, transform, output, state)
+
+    def _usable_state(self, request: TrackRequest) -> TrackState | None:
+        state = request.state
+        return state if state is not None and state.model == self.model_digest else None
+
+    def _search(
+        self, frame: Frame, state: TrackState | None
+    ) -> Generator[list[ModelInput], list[ModelOutput], tuple[Region, bool]]:
+        """Look for the person in the whole frame; the best box, and whether somebody is in it."""
+        width, height = frame.size
+        transforms = coarse_windows(width, height, self.input_size)
+        pose = yield from _best_pose(frame, transforms)
+        if _strength(pose) < _GOOD_SCORE and _looks_closely(state):
+            closer = yield from _best_pose(frame, fine_windows(width, height, self.input_size))
+            pose = max(pose, closer, key=_strength)
+        for _ in range(_REFINEMENTS):
+            region = box_from_joints(pose.xy_px, pose.score)
+            if region is None or not region.overlaps(width, height):
+                return _fallback(frame, state), False
+            pose = yield from _best_pose(frame, [region_to_transform(region, self.input_size)])
+        region = box_from_joints(pose.xy_px, pose.score)
+        if region is None or not region.overlaps(width, height):
+            return _fallback(frame, state), False
+        return region, True
+
+    def _finish(
+        self,
+        request: TrackRequest,
+        region: Region,
+        transform: FrameTransform,
+        output: ModelOutput,
+        state: TrackState | None,
+    ) -> Tracked:
+        pose = read_pose(output.m, transform)
+        following = next_box(region, pose.xy_px, pose.score, request.frame.size)
+        box = following.region
+        lost = 0 if following.seen else 1 + (state.lost_frames if state else 0)
+        new_state = TrackState(
+            model=self.model_digest,
+            q=to_half(output.q),
+            m=to_half(output.carry),
+            transform=transform,
+            xy_px=pose.xy_px,
+            score=pose.score,
+            box=(box.x, box.y, box.w, box.h),
+            lost_frames=lost,
+            seq=request.seq,
+            pts_us=request.frame.pts_us,
+            image_size=request.frame.size,
+        )
+        return Tracked(pose, region, new_state)
+
+
+class _Running:
+    """A plan under way: what it wants read next, and in the end its answer or its failure."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._answer: Tracked | Exception | None = None
+        self.wants: list[ModelInput] = []
+        self.resume(None)
+
+    def resume(self, outputs: list[ModelOutput] | None) -> None:
+        """Hand in outputs (None to begin) and run to the next want or to the end."""
+        try:
+            self.wants = next(self._plan) if outputs is None else self._plan.send(outputs)
+        except StopIteration as end:
+            self.wants, self._answer = [], end.value
+        except Exception as failure:  # this request's own: its neighbours go on
+            self.wants, self._answer = [], failure
+
+    def answer(self) -> Tracked | Exception:
+        """The result, once nothing is wanted any more."""
+        assert self._answer is not None
+        return self._answer
+
+
+def prepare(frame: Frame, transform: FrameTransform, state: TrackState | None) -> ModelInput:
+    """Cut the crop, and move the previous maps into it."""
+    image = crop_input(frame.rgb, transform)
+    if state is None:
+        return ModelInput(image)
+    q_prev, m_prev = (resample_maps(maps.astype(np.float32), state.transform, transform) for maps in (state.q, state.m))
+    return ModelInput(image, q_prev, m_prev)
+
+
+def read_pose(maps: Array, transform: FrameTransform) -> Pose:
+    """Joints in frame pixels from heatmaps [K, h, w]."""
+    cells, score = decode(maps)
+    return Pose(heatmap_to_frame(cells, transform).astype(np.float32), score)
+
+
+def to_half(maps: Array) -> Array:
+    """float16 maps, kept finite: values beyond its range are cut."""
+    limit = float(np.finfo(np.float16).max)
+    return np.clip(maps, -limit, limit).astype(np.float16)
+
+
+def _check(request: TrackRequest, state: TrackState | None) -> None:
+    size = request.frame.size
+    if state is not None and state.image_size != size:
+        expected = "{}x{}".format(*state.image_size)
+        raise FrameSizeMismatch(f"expected frames of {expected}, got {size[0]}x{size[1]}")
+    if request.region is not None and not request.region.overlaps(*size):
+        raise RegionOutside(f"the region lies outside the frame of {size[0]}x{size[1]}")
+
+
+def _best_pose(frame: Frame, transforms: list[FrameTransform]) -> Generator[list[ModelInput], list[ModelOutput], Pose]:
+    outputs = yield [prepare(frame, t, None) for t in transforms]
+    poses = [read_pose(output.m, t) for output, t in zip(outputs, transforms, strict=True)]
+    return max(poses, key=_strength)
+
+
+def _strength(pose: Pose) -> float:
+    return float(pose.score.mean())
+
+
+def _looks_closely(state: TrackState | None) -> bool:
+    """Fine windows cost many passes: at the start, and now and then while the person is lost."""
+    return state is None or state.lost_frames % _FINE_EVERY == 0
+
+
+def _fallback(frame: Frame, state: TrackState | None) -> Region:
+    if state is not None:
+        return Region(*state.box)
+    width, height = frame.size
+    return Region(-0.5, -0.5, float(width), float(height))

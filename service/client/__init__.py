@@ -1,0 +1,14 @@
+"""The typed client: `Client` blocks, `AsyncClient` awaits; both speak HTTP and gRPC. Neither loads torch.
+
+    with Client(http_url="http://127.0.0.1:8000") as client:
+        for result in client.estimate_clip(Path("clip.mp4")):
+            print(result.pts_us, result.pose.xy_px)
+
+Errors that the server tells are the classes of `service.errors`; a server that cannot be reached, or that breaks a
+connection, is `Unreachable`.
+"""
+
+from service.client.calls import AsyncClipResults, ClipResults, Picture, Unreachable
+from service.client.client import AsyncClient, Client
+
+__all__ = ["AsyncClient", "AsyncClipResults", "Client", "ClipResults", "Picture", "Unreachable"]

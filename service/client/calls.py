@@ -1,0 +1,83 @@
+"""What goes into and comes out of a client's calls, whatever the transport."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from dataclasses import dataclass
+
+from model.values import Region
+from service.messages import ClipInfo, FrameResult
+
+CHUNK_BYTES = 1024 * 1024
+"""A clip travels in pieces of this size."""
+
+
+class Unreachable(ConnectionError):
+    """The server cannot be reached, or the connection to it broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A frame to send.
+
+    Attributes:
+        image: JPEG, PNG, WebP or BMP bytes.
+        pts_us: presentation time, microseconds, increasing within a session; None if not known.
+        region: the person's own box in pixels of the picture; None to follow them, or to look in frame 0.
+        seq: the frame's number in its session, from 0; None means the next one.
+        deadline_ms: milliseconds from its arrival after which the answer is of no use; None if always.
+    """
+
+    image: bytes
+    pts_us: int | None = None
+    region: Region | None = None
+    seq: int | None = None
+    deadline_ms: int | None = None
+
+
+Answers = Generator[FrameResult | ClipInfo, None, None]
+AsyncAnswers = AsyncGenerator[FrameResult | ClipInfo, None]
+
+
+class ClipResults:
+    """The results of a clip as they come: iterate once. Stop early with `close()`.
+
+    Attributes:
+        info: what the server says of the clip; None until the last result has come.
+    """
+
+    def __init__(self, answers: Answers) -> None:
+        self.info: ClipInfo | None = None
+        self._answers = answers
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        for answer in self._answers:
+            if isinstance(answer, ClipInfo):
+                self.info = answer
+            else:
+                yield answer
+
+    def close(self) -> None:
+        """Tell the server to stop."""
+        self._answers.close()
+
+
+class AsyncClipResults:
+    """The results of a clip as they come: iterate once. Stop early with `aclose()`.
+
+    Attributes:
+        info: what the server says of the clip; None until the last result has come.
+    """
+
+    def __init__(self, answers: AsyncAnswers) -> None:
+        self.info: ClipInfo | None = None
+        self._answers = answers
+
+    async def __aiter__(self) -> AsyncIterator[FrameResult]:
+        async for answer in self._answers:
+            if isinstance(answer, ClipInfo):
+                self.info = answer
+            else:
+                yield answer
+
+    async def aclose(self) -> None:
+        """Tell the server to stop."""
+        await self._answers.aclose()

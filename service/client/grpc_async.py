@@ -1,0 +1,112 @@
+"""Calls over gRPC that await."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from pathlib import Path
+
+import grpc
+
+from model.cards import ModelCard
+from model.values import Region
+from service import wire
+from service.client import grpc_form
+from service.client.calls import AsyncAnswers, Picture
+from service.client.http_async import async_pieces
+from service.messages import FrameResult, SessionInfo, SessionOptions
+from service.pb import pose_pb2 as pb
+from service.pb.pose_pb2_grpc import PoseServiceStub
+
+
+class AsyncGrpcCalls:
+    """The gRPC interface of one server, over one channel without encryption. Belongs to one event loop."""
+
+    def __init__(self, target: str, timeout_s: float) -> None:
+        self._channel = grpc.aio.insecure_channel(target, grpc_form.CHANNEL_OPTIONS)
+        self._stub = PoseServiceStub(self._channel)
+        self._timeout_s = timeout_s
+
+    async def aclose(self) -> None:
+        """Close the channel; calls under way end."""
+        await self._channel.close()
+
+    async def create_session(self, options: SessionOptions) -> SessionInfo:
+        """PoseService.CreateSession."""
+        request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
+        with grpc_form.told():
+            return wire.session_from_pb(await self._stub.CreateSession(request, timeout=self._timeout_s))
+
+    async def session(self, session_id: str) -> SessionInfo:
+        """PoseService.GetSession."""
+        request = pb.GetSessionRequest(session_id=session_id)
+        with grpc_form.told():
+            return wire.session_from_pb(await self._stub.GetSession(request, timeout=self._timeout_s))
+
+    async def close_session(self, session_id: str) -> SessionInfo:
+        """PoseService.CloseSession."""
+        request = pb.CloseSessionRequest(session_id=session_id)
+        with grpc_form.told():
+            return wire.session_from_pb(await self._stub.CloseSession(request, timeout=self._timeout_s))
+
+    async def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
+        """PoseService.EstimateFrame."""
+        request = grpc_form.frame(picture, session_id)
+        with grpc_form.told():
+            return wire.result_from_pb(await self._stub.EstimateFrame(request, timeout=self._timeout_s))
+
+    async def models(self) -> list[ModelCard]:
+        """PoseService.ListModels."""
+        with grpc_form.told():
+            listed = await self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+        return [wire.card_from_pb(card) for card in listed.models]
+
+    async def stream(
+        self, pictures: AsyncIterable[Picture], session_id: str | None, options: SessionOptions | None
+    ) -> AsyncGenerator[FrameResult, None]:
+        """PoseService.StreamPose."""
+        feed = _Feed(pictures, grpc_form.Opening(session_id, options))
+        call = self._stub.StreamPose(aiter(feed))
+        try:
+            with grpc_form.told():
+                async for message in call:
+                    yield wire.result_from_pb(message)
+        finally:
+            call.cancel()
+        feed.raise_failure()
+
+    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncAnswers:
+        """PoseService.EstimateClip."""
+        await asyncio.to_thread(path.stat)  # a missing file is told here: grpc would only log it
+        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)))
+        try:
+            with grpc_form.told():
+                async for message in call:
+                    yield grpc_form.clip_answer(message)
+        finally:
+            call.cancel()
+
+
+class _Feed:
+    """Messages of pictures. If the pictures fail, the stream ends in order first: sent frames get their results."""
+
+    def __init__(self, pictures: AsyncIterable[Picture], opening: grpc_form.Opening) -> None:
+        self._pictures = pictures
+        self._opening = opening
+        self._failure: Exception | None = None
+
+    async def __aiter__(self) -> AsyncIterator[pb.Frame]:
+        try:
+            async for picture in self._pictures:
+                yield self._opening.frame(picture)
+        except Exception as failure:  # raised again by the task that reads the results
+            self._failure = failure
+
+    def raise_failure(self) -> None:
+        """What the pictures raised, if they did."""
+        if self._failure is not None:
+            raise self._failure
+
+
+async def _chunks(path: Path, first: pb.Chunk) -> AsyncIterator[pb.Chunk]:
+    yield first
+    async for piece in async_pieces(path):
+        yield pb.Chunk(data=piece)

@@ -1,0 +1,70 @@
+"""How calls look in gRPC: messages from values and back. No input or output here."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import grpc
+
+from model.values import Region
+from service import problem, wire
+from service.client.calls import Picture, Unreachable
+from service.messages import ClipInfo, FrameResult, SessionOptions
+from service.pb import pose_pb2 as pb
+
+CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.max_send_message_length", -1)]
+
+
+def frame(picture: Picture, session_id: str = "", options: SessionOptions | None = None) -> pb.Frame:
+    """A Frame message; `options` only in the first one of a stream that opens its session."""
+    return pb.Frame(
+        session_id=session_id,
+        seq=picture.seq,
+        pts_us=picture.pts_us,
+        image=picture.image,
+        region=wire.region_to_pb(picture.region),
+        deadline_ms=picture.deadline_ms,
+        options=wire.options_to_pb(options) if options else None,
+    )
+
+
+class Opening:
+    """Names a stream's session in its first frame: an existing one, or options for one that it opens."""
+
+    def __init__(self, session_id: str | None, options: SessionOptions | None) -> None:
+        if session_id is not None and options is not None:
+            raise ValueError("options are for a stream that opens its session: give them or a session_id")
+        self._session_id = session_id or ""
+        self._options = options
+
+    def frame(self, picture: Picture) -> pb.Frame:
+        """The next Frame message of the stream."""
+        message = frame(picture, self._session_id, self._options)
+        self._session_id, self._options = "", None
+        return message
+
+
+def clip_options(region: Region | None, model: str | None) -> pb.Chunk:
+    """The first chunk of a clip."""
+    return pb.Chunk(options=pb.ClipOptions(model=model or "", region=wire.region_to_pb(region)))
+
+
+def clip_answer(message: pb.PoseResult) -> FrameResult | ClipInfo:
+    """A message of a clip's answer: a frame's, or the last one."""
+    return wire.clip_from_pb(message.clip) if message.HasField("clip") else wire.result_from_pb(message)
+
+
+@contextmanager
+def told() -> Generator[None, None, None]:
+    """grpc's errors as the server's typed ones, or as Unreachable."""
+    try:
+        yield
+    except grpc.RpcError as error:
+        raise _typed(error) from error
+
+
+def _typed(error: grpc.RpcError) -> Exception:
+    assert isinstance(error, grpc.Call | grpc.aio.AioRpcError)
+    # What our server says carries details; without them it was not there to say anything.
+    if error.code() is grpc.StatusCode.UNAVAILABLE and not error.trailing_metadata():
+        return Unreachable(error.details() or "no connection")
+    return problem.from_rpc_error(error)

@@ -1,0 +1,111 @@
+"""Calls over gRPC that block."""
+
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+
+import grpc
+
+from model.cards import ModelCard
+from model.values import Region
+from service import wire
+from service.client import grpc_form
+from service.client.calls import CHUNK_BYTES, Answers, Picture
+from service.messages import FrameResult, SessionInfo, SessionOptions
+from service.pb import pose_pb2 as pb
+from service.pb.pose_pb2_grpc import PoseServiceStub
+
+
+class GrpcCalls:
+    """The gRPC interface of one server, over one channel without encryption."""
+
+    def __init__(self, target: str, timeout_s: float) -> None:
+        self._channel = grpc.insecure_channel(target, grpc_form.CHANNEL_OPTIONS)
+        self._stub = PoseServiceStub(self._channel)
+        self._timeout_s = timeout_s
+
+    def close(self) -> None:
+        """Close the channel; calls under way end."""
+        self._channel.close()
+
+    def create_session(self, options: SessionOptions) -> SessionInfo:
+        """PoseService.CreateSession."""
+        request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
+        with grpc_form.told():
+            return wire.session_from_pb(self._stub.CreateSession(request, timeout=self._timeout_s))
+
+    def session(self, session_id: str) -> SessionInfo:
+        """PoseService.GetSession."""
+        request = pb.GetSessionRequest(session_id=session_id)
+        with grpc_form.told():
+            return wire.session_from_pb(self._stub.GetSession(request, timeout=self._timeout_s))
+
+    def close_session(self, session_id: str) -> SessionInfo:
+        """PoseService.CloseSession."""
+        request = pb.CloseSessionRequest(session_id=session_id)
+        with grpc_form.told():
+            return wire.session_from_pb(self._stub.CloseSession(request, timeout=self._timeout_s))
+
+    def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
+        """PoseService.EstimateFrame."""
+        request = grpc_form.frame(picture, session_id)
+        with grpc_form.told():
+            return wire.result_from_pb(self._stub.EstimateFrame(request, timeout=self._timeout_s))
+
+    def models(self) -> list[ModelCard]:
+        """PoseService.ListModels."""
+        with grpc_form.told():
+            listed = self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+        return [wire.card_from_pb(card) for card in listed.models]
+
+    def stream(
+        self, pictures: Iterable[Picture], session_id: str | None, options: SessionOptions | None
+    ) -> Generator[FrameResult, None, None]:
+        """PoseService.StreamPose. `pictures` are taken in a thread of grpc's."""
+        feed = _Feed(pictures, grpc_form.Opening(session_id, options))
+        call = self._stub.StreamPose(iter(feed))
+        try:
+            with grpc_form.told():
+                for message in call:
+                    yield wire.result_from_pb(message)
+        finally:
+            call.cancel()
+        feed.raise_failure()
+
+    def clip(self, path: Path, region: Region | None, model: str | None) -> Answers:
+        """PoseService.EstimateClip."""
+        path.stat()  # a missing file is told here: grpc would only log it
+        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)))
+        try:
+            with grpc_form.told():
+                for message in call:
+                    yield grpc_form.clip_answer(message)
+        finally:
+            call.cancel()
+
+
+class _Feed:
+    """Messages of pictures. If the pictures fail, the stream ends in order first: sent frames get their results."""
+
+    def __init__(self, pictures: Iterable[Picture], opening: grpc_form.Opening) -> None:
+        self._pictures = pictures
+        self._opening = opening
+        self._failure: Exception | None = None
+
+    def __iter__(self) -> Iterator[pb.Frame]:
+        try:
+            for picture in self._pictures:
+                yield self._opening.frame(picture)
+        except Exception as failure:  # raised again in the thread that reads the results
+            self._failure = failure
+
+    def raise_failure(self) -> None:
+        """What the pictures raised, if they did."""
+        if self._failure is not None:
+            raise self._failure
+
+
+def _chunks(path: Path, first: pb.Chunk) -> Iterator[pb.Chunk]:
+    yield first
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK_BYTES):
+            yield pb.Chunk(data=piece)

@@ -1,0 +1,91 @@
+"""How calls look in HTTP: requests as arguments of httpx, answers from its responses. No input or output here."""
+
+import json
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from model.values import Region
+from service import problem, wire
+from service.client.calls import Picture, Unreachable
+from service.errors import KineposeError
+from service.messages import ClipInfo, FrameResult
+
+NDJSON = {"Accept": "application/x-ndjson"}
+
+
+def timeout(seconds: float) -> httpx.Timeout:
+    """For calls that answer at once."""
+    return httpx.Timeout(seconds)
+
+
+def clip_timeout(seconds: float) -> httpx.Timeout:
+    """For clips, whose results may take any time to come."""
+    return httpx.Timeout(seconds, read=None)
+
+
+def picture_query(picture: Picture) -> dict[str, Any]:
+    """What is said of a frame beside its picture."""
+    said = {
+        "seq": picture.seq,
+        "pts_us": picture.pts_us,
+        "region": _text(picture.region),
+        "deadline_ms": picture.deadline_ms,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def clip_query(region: Region | None, model: str | None) -> dict[str, Any]:
+    """What is said of a clip beside the file."""
+    said = {"region": _text(region), "model": model}
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _text(region: Region | None) -> str | None:
+    return f"{region.x!r},{region.y!r},{region.w!r},{region.h!r}" if region else None
+
+
+def answer(response: httpx.Response) -> Any:
+    """The JSON of a good answer; the error of a bad one is raised. The response has been read."""
+    raise_for(response)
+    return response.json()
+
+
+def raise_for(response: httpx.Response) -> None:
+    """Raise what a problem+json answer tells. Other bad answers (a proxy's, say) become the base class."""
+    if response.is_success:
+        return
+    try:
+        told = response.json()
+    except ValueError:
+        told = None
+    if isinstance(told, dict) and "code" in told:
+        raise problem.from_problem(told)
+    raise KineposeError(f"the server answered {response.status_code} {response.reason_phrase}")
+
+
+def clip_line(line: str) -> FrameResult | ClipInfo:
+    """A line of a clip's NDJSON; the line that tells of an error is raised."""
+    data = json.loads(line)
+    if "outcome" in data:
+        return wire.result_from_json(data)
+    if "clip" in data:
+        return wire.clip_from_json(data["clip"])
+    raise problem.from_problem(data["error"])
+
+
+def check_ended(last: FrameResult | ClipInfo | None) -> None:
+    """The last line of a clip is its `clip`; without it the connection broke."""
+    if not isinstance(last, ClipInfo):
+        raise Unreachable("the server's answer breaks off")
+
+
+@contextmanager
+def connected() -> Generator[None, None, None]:
+    """httpx's own errors as Unreachable."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        raise Unreachable(str(error) or type(error).__name__) from error

@@ -1,0 +1,79 @@
+"""Calls over HTTP that block."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from model.cards import ModelCard
+from model.values import Region
+from service import wire
+from service.client import http_form
+from service.client.calls import CHUNK_BYTES, Answers, Picture
+from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+
+
+class HttpCalls:
+    """The HTTP interface of one server, over kept-alive connections."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        self._client = httpx.Client(base_url=url, timeout=http_form.timeout(timeout_s))
+        self._timeout_s = timeout_s
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+    def _call(self, method: str, path: str, **parts: Any) -> Any:
+        with http_form.connected():
+            return http_form.answer(self._client.request(method, path, **parts))
+
+    def create_session(self, options: SessionOptions) -> SessionInfo:
+        """POST /v1/sessions."""
+        return wire.session_from_json(self._call("POST", "/v1/sessions", json=wire.options_to_json(options)))
+
+    def session(self, session_id: str) -> SessionInfo:
+        """GET /v1/sessions/{id}."""
+        return wire.session_from_json(self._call("GET", f"/v1/sessions/{session_id}"))
+
+    def close_session(self, session_id: str) -> SessionInfo:
+        """DELETE /v1/sessions/{id}."""
+        return wire.session_from_json(self._call("DELETE", f"/v1/sessions/{session_id}"))
+
+    def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
+        """POST /v1/sessions/{id}/frames."""
+        path, query = f"/v1/sessions/{session_id}/frames", http_form.picture_query(picture)
+        return wire.result_from_json(self._call("POST", path, params=query, content=picture.image))
+
+    def models(self) -> list[ModelCard]:
+        """GET /v1/models."""
+        return [wire.card_from_json(card) for card in self._call("GET", "/v1/models")["models"]]
+
+    def clip(self, path: Path, region: Region | None, model: str | None) -> Answers:
+        """POST /v1/clips, answered as NDJSON while it works."""
+        last: FrameResult | ClipInfo | None = None
+        with (
+            http_form.connected(),
+            self._client.stream(
+                "POST",
+                "/v1/clips",
+                params=http_form.clip_query(region, model),
+                headers=http_form.NDJSON,
+                content=_pieces(path),
+                timeout=http_form.clip_timeout(self._timeout_s),
+            ) as response,
+        ):
+            if not response.is_success:
+                response.read()
+            http_form.raise_for(response)
+            for line in response.iter_lines():
+                last = http_form.clip_line(line)
+                yield last
+        http_form.check_ended(last)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(CHUNK_BYTES):
+            yield piece

@@ -1,0 +1,79 @@
+"""All settings of a server and every limit it keeps, read once from the environment (prefix KINEPOSE_)."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1024 * 1024
+
+
+class Settings(BaseSettings):
+    """Frozen settings; a value out of range fails the start with a message that names the variable.
+
+    Ports may be 0: the kernel chooses a free one. Times end in `_s` (seconds) or `_ms` (milliseconds), sizes
+    in `_bytes` or `_pixels`.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="KINEPOSE_", frozen=True, extra="forbid")
+
+    # Where it listens.
+    host: str = "127.0.0.1"
+    http_port: int = Field(default=8000, ge=0, le=65535)
+    grpc_port: int = Field(default=50051, ge=0, le=65535)
+
+    # What it computes with.
+    model: str = "kimnet-lite"
+    weights_dir: Path | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    runtime: Literal["auto", "openvino", "torch"] = "auto"
+    precision: Literal["f32", "bf16"] = "f32"
+
+    # Sessions.
+    session_ttl_s: float = Field(default=300.0, gt=0)
+    max_session_ttl_s: float = Field(default=3600.0, gt=0)
+    max_sessions: int = Field(default=1024, ge=1)
+    remembered_sessions: int = Field(default=10_000, ge=0)
+    """Ids of ended sessions kept, so that a late frame is told `session_expired`, not `session_unknown`."""
+
+    # Frames in flight and micro-batches.
+    max_pending_frames: int = Field(default=256, ge=1)
+    max_pending_per_session: int = Field(default=32, ge=1)
+    max_batch: int = Field(default=8, ge=1, le=256)
+    batch_wait_ms: float = Field(default=2.0, ge=0, le=1000)
+    clip_every: int = Field(default=4, ge=2)
+    """While both wait, at least one of this many frames computed is of a clip."""
+    stream_buffer: int = Field(default=4, ge=1)
+    """Frames of one stream that wait before its drop policy acts."""
+    stream_depth: int = Field(default=2, ge=1)
+    """Frames of one stream in work at once: the next ones are decoded while this one is computed."""
+    decode_threads: int = Field(default=2, ge=1)
+
+    # Pictures and clips.
+    max_image_bytes: int = Field(default=16 * MIB, ge=1)
+    max_image_pixels: int = Field(default=40_000_000, ge=1)
+    max_body_bytes: int = Field(default=2048 * MIB, ge=1)
+    max_clip_s: float = Field(default=3600.0, gt=0)
+    max_clip_jobs: int = Field(default=16, ge=1)
+    clip_result_ttl_s: float = Field(default=3600.0, gt=0)
+
+    # Operation.
+    drain_grace_s: float = Field(default=30.0, ge=0)
+    ready_timeout_s: float = Field(default=5.0, gt=0)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _check_together(self) -> Self:
+        if self.device == "cuda" and self.runtime == "openvino":
+            raise ValueError("device 'cuda' runs with runtime 'torch'; 'openvino' is for the CPU")
+        if self.session_ttl_s > self.max_session_ttl_s:
+            raise ValueError(
+                f"session_ttl_s ({self.session_ttl_s}) is above max_session_ttl_s ({self.max_session_ttl_s})"
+            )
+        if self.max_pending_per_session > self.max_pending_frames:
+            raise ValueError(
+                f"max_pending_per_session ({self.max_pending_per_session}) is above "
+                f"max_pending_frames ({self.max_pending_frames})"
+            )
+        return self

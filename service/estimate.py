@@ -1,0 +1,97 @@
+"""A clip through a tracker in this process: no server, no session store. What `kinepose estimate` runs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from model.skeletons import Skeleton
+from model.tracker import RegionOutside, Tracked, Tracker, TrackRequest
+from model.values import Frame, Region
+from service.clips import NOTHING_KNOWN, decoded_one_more
+from service.errors import BadRegion
+from service.messages import FrameResult, ModelInfo, Outcome
+from service.video import MAX_PIXELS, MAX_SECONDS, Video, open_video
+
+LOCAL_SESSION = "local"
+"""What stands as session_id in results that no session made."""
+
+
+class LocalRun:
+    """One pass over an opened clip: (frame, its result) by iterating, once. Memory stays the same.
+
+    Attributes:
+        info: what is known of the clip so far.
+    """
+
+    def __init__(
+        self, tracker: Tracker, model: ModelInfo, video: Video, region: Region | None = None
+    ) -> None:
+        self.info = replace(
+            NOTHING_KNOWN,
+            frames_declared=video.frames_declared,
+            duration_us=video.duration_us,
+            codec=video.codec,
+        )
+        self._tracker = tracker
+        self._model = model
+        self._video = video
+        self._region = region
+
+    def __iter__(self) -> Iterator[tuple[Frame, FrameResult]]:
+        """Frames and results, in order.
+
+        Raises:
+            BadRegion: the region has no pixel of the first frame in it.
+            KineposeError: as iterating the video does.
+            EngineError: the device failed.
+        """
+        state = None
+        for seq, frame in enumerate(self._video):
+            self.info = decoded_one_more(self.info, frame)
+            region = self._region if seq == 0 else None
+            tracked = self._step(TrackRequest(frame, seq, state, region))
+            state = tracked.state
+            self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
+            yield frame, self._result(frame, seq, tracked)
+
+    def _step(self, request: TrackRequest) -> Tracked:
+        [answer] = self._tracker.step([request])
+        if isinstance(answer, RegionOutside):
+            raise BadRegion(str(answer)) from answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _result(self, frame: Frame, seq: int, tracked: Tracked) -> FrameResult:
+        skeleton: Skeleton = self._tracker.engine.config.skeleton
+        return FrameResult(
+            session_id=LOCAL_SESSION,
+            seq=seq,
+            pts_us=frame.pts_us,
+            outcome=Outcome.OK,
+            model=self._model,
+            skeleton=skeleton.name,
+            joint_names=skeleton.joints,
+            image_size=frame.size,
+            region=tracked.region,
+            rotation_applied=frame.rotation_applied,
+            pose=tracked.pose,
+        )
+
+
+def estimate_clip(
+    tracker: Tracker,
+    path: Path,
+    model: ModelInfo,
+    region: Region | None = None,
+    max_seconds: float = MAX_SECONDS,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[FrameResult]:
+    """The results of a clip, one a frame. `region`: the person's own box in the first frame, or None to look.
+
+    Raises, while iterating:
+        KineposeError: as `open_video`, `Video` and `LocalRun` do.
+    """
+    with open_video(path, max_seconds, max_pixels) as video:
+        for _, result in LocalRun(tracker, model, video, region):
+            yield result

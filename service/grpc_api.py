@@ -1,0 +1,221 @@
+"""kinepose.v1.PoseService over gRPC, with health v1 and reflection. Runs in HTTP's event loop."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, cast
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+from grpc_status import rpc_status  # type: ignore[import-untyped]
+
+from service import problem, uploads, wire
+from service.clip_jobs import ClipJob
+from service.clips import ClipOptions
+from service.context import Services
+from service.errors import BadRequest, Draining, KineposeError
+from service.incoming import Incoming, Numbering, answers, frame_from_pb, refused
+from service.messages import SessionInfo
+from service.pb import pose_pb2 as pb
+from service.pb import pose_pb2_grpc
+
+NAME = pb.DESCRIPTOR.services_by_name["PoseService"].full_name
+# Room in a message for what is no picture.
+OVERHEAD_BYTES = 64 * 1024
+# How long calls that are over may take to send their last words.
+LAST_WORDS_S = 2.0
+SESSION_HEADER = "kinepose-session-id"
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def _told(context: Context) -> AsyncIterator[None]:
+    """Ends the call with a google.rpc.Status for any error of the block."""
+    try:
+        yield
+    except KineposeError as error:
+        await context.abort_with_status(rpc_status.to_status(problem.to_status(error)))
+    except grpc.aio.AbortError:
+        raise
+    except Exception:
+        log.exception("a gRPC call failed")
+        bug = problem.to_status(KineposeError("an error inside the server"))
+        await context.abort_with_status(rpc_status.to_status(bug))
+
+
+def _deadline(context: Context) -> float | None:
+    remaining = cast("float | None", context.time_remaining())  # its stub forgets the None
+    return None if remaining is None else asyncio.get_running_loop().time() + remaining
+
+
+class PoseService(pose_pb2_grpc.PoseServiceServicer):
+    """The service of proto/kinepose/v1/pose.proto; the contract is told there."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._pipeline = services.pipeline
+
+    async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.Session:
+        async with _told(context):
+            return wire.session_to_pb(
+                await self._pipeline.create_session(wire.options_from_pb(request.options))
+            )
+
+    async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
+        async with _told(context):
+            return wire.session_to_pb(await self._pipeline.session(request.session_id))
+
+    async def CloseSession(self, request: pb.CloseSessionRequest, context: Context) -> pb.Session:
+        async with _told(context):
+            return wire.session_to_pb(await self._pipeline.close_session(request.session_id))
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
+        return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
+
+    async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
+        async with _told(context):
+            session_id = request.session_id
+            if request.HasField("seq"):
+                seq = request.seq
+            else:
+                seq = (await self._pipeline.session(session_id)).next_seq
+            frame = frame_from_pb(request, session_id, seq, _deadline(context))
+            return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc"))
+
+    # -- streams ------------------------------------------------------------------------------------------
+
+    async def StreamPose(
+        self, request_iterator: AsyncIterator[pb.Frame], context: Context
+    ) -> AsyncGenerator[pb.PoseResult, None]:
+        async with _told(context):
+            first = await anext(aiter(request_iterator), None)
+            if first is None:
+                return
+            session = await self._session_of(first)
+            await context.send_initial_metadata(((SESSION_HEADER, session.session_id),))
+            incoming = self._frames(first, request_iterator, session, _deadline(context))
+            async with aclosing(answers(self._pipeline, session, incoming, "grpc")) as results:
+                async for result in results:
+                    yield wire.result_to_pb(result)
+            if not first.session_id:
+                await self._pipeline.close_session(session.session_id)
+
+    async def _session_of(self, first: pb.Frame) -> SessionInfo:
+        if self._services.draining:
+            raise Draining("the server is shutting down", retry_after_ms=1000)
+        if not first.session_id:
+            return await self._pipeline.create_session(wire.options_from_pb(first.options))
+        if first.HasField("options"):
+            raise BadRequest("options: the session exists; they are given when it is created")
+        return await self._pipeline.session(first.session_id)
+
+    async def _frames(
+        self,
+        first: pb.Frame,
+        others: AsyncIterator[pb.Frame],
+        session: SessionInfo,
+        deadline: float | None,
+    ) -> AsyncIterator[Incoming]:
+        numbering = Numbering(session.next_seq)
+        yield self._frame(first, session, numbering, deadline)
+        async for message in others:
+            yield self._frame(message, session, numbering, deadline)
+
+    def _frame(
+        self, message: pb.Frame, session: SessionInfo, numbering: Numbering, deadline: float | None
+    ) -> Incoming:
+        seq = numbering.seq(message.seq if message.HasField("seq") else None)
+        try:
+            frame = frame_from_pb(message, session.session_id, seq, deadline)
+        except KineposeError as error:
+            return refused(self._pipeline, session, seq, error)
+        numbering.taken(seq)
+        return frame
+
+    # -- clips --------------------------------------------------------------------------------------------
+
+    async def EstimateClip(
+        self, request_iterator: AsyncIterator[pb.Chunk], context: Context
+    ) -> AsyncGenerator[pb.PoseResult, None]:
+        async with _told(context), self._services.jobs.scratch() as job:
+            await self._receive(request_iterator, job)
+            async with aclosing(self._services.jobs.results(job)) as results:
+                async for result in results:
+                    yield wire.result_to_pb(result)
+            assert job.info is not None
+            yield pb.PoseResult(clip=wire.clip_to_pb(job.info))
+
+    async def _receive(self, chunks: AsyncIterator[pb.Chunk], job: ClipJob) -> None:
+        limit = self._services.settings.max_body_bytes
+        received = 0
+        file = await asyncio.to_thread(job.clip_path.open, "wb")
+        with file:
+            async for chunk in chunks:
+                if chunk.HasField("options"):
+                    if received:
+                        raise BadRequest("options: only the first chunk carries them")
+                    job.options = _clip_options(chunk.options)
+                received += len(chunk.data)
+                if received > limit:
+                    raise uploads.too_large(limit)
+                await asyncio.to_thread(file.write, chunk.data)
+
+
+def _clip_options(message: pb.ClipOptions) -> ClipOptions:
+    region = wire.region_from_pb(message.region) if message.HasField("region") else None
+    return ClipOptions(model=message.model or None, region=region)
+
+
+class Readiness(health.aio.HealthServicer):  # type: ignore[misc]
+    """Health v1: a check of the server or of PoseService asks the pipeline, which runs a forward pass."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+
+    async def Check(
+        self, request: health_pb2.HealthCheckRequest, context: Context
+    ) -> health_pb2.HealthCheckResponse:
+        """SERVING where a forward pass succeeds and the server is not draining."""
+        if request.service in ("", NAME):
+            await self.refresh()
+        return await super().Check(request, context)
+
+    async def refresh(self) -> None:
+        """Set the status that checks and watchers see. Once draining, it stays NOT_SERVING."""
+        states = health_pb2.HealthCheckResponse
+        ready = await self._services.pipeline.ready()
+        for name in ("", NAME):
+            await self.set(name, states.SERVING if ready else states.NOT_SERVING)
+
+
+@asynccontextmanager
+async def serving(services: Services) -> AsyncIterator[tuple[int, Readiness]]:
+    """Runs the gRPC server; yields its port and its health. OSError where the port is taken."""
+    settings = services.settings
+    options = [
+        ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.aio.server(options=options)
+    pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
+    readiness = Readiness(services)
+    health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
+    reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
+    except RuntimeError as error:
+        raise OSError(f"cannot listen for gRPC on {settings.host}:{settings.grpc_port}") from error
+    await readiness.refresh()
+    await server.start()
+    try:
+        yield port, readiness
+    finally:
+        await readiness.enter_graceful_shutdown()
+        await server.stop(LAST_WORDS_S)

@@ -1,0 +1,68 @@
+"""What an operator watches, in a registry that is passed around. Nothing is labelled by session."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+MILLISECOND_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+STATE_BUCKETS = (0.00001, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.0)
+BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
+
+
+class Metrics:
+    """The service's metrics. Two instances never share anything, so two servers may live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.frames = Counter(
+            "kinepose_frames",
+            "Frames answered, by transport and outcome (ok, dropped, expired, error, cancelled).",
+            ["transport", "outcome"],
+            registry=self.registry,
+        )
+        self.frame_latency = self._seconds("frame_latency", "From the whole frame received to its answer.")
+        self.queue_duration = self._seconds("queue_duration", "From a frame's turn to its micro-batch.")
+        self.compute_duration = Histogram(
+            "kinepose_compute_duration_seconds",
+            "Computation by stage: decode (one frame) or step (one micro-batch).",
+            ["stage"],
+            buckets=MILLISECOND_BUCKETS,
+            registry=self.registry,
+        )
+        self.batch_size = Histogram(
+            "kinepose_batch_size", "Frames in a micro-batch.", buckets=BATCH_BUCKETS, registry=self.registry
+        )
+        self.state_io_duration = Histogram(
+            "kinepose_state_io_duration_seconds",
+            "Session store, by operation (hold, checkout, commit, spend).",
+            ["op"],
+            buckets=STATE_BUCKETS,
+            registry=self.registry,
+        )
+        self._add_counts()
+
+    def _add_counts(self) -> None:
+        self.pending_frames = Gauge("kinepose_pending_frames", "Frames in flight.", registry=self.registry)
+        self.sessions_active = Gauge("kinepose_sessions_active", "Sessions held.", registry=self.registry)
+        self.sessions_closed = Counter(
+            "kinepose_sessions_closed", "Sessions ended, by reason.", ["reason"], registry=self.registry
+        )
+        self.state_cas_conflicts = Counter(
+            "kinepose_state_cas_conflicts",
+            "Commits that lost the race for their session.",
+            registry=self.registry,
+        )
+
+    def _seconds(self, name: str, text: str) -> Histogram:
+        return Histogram(f"kinepose_{name}_seconds", text, buckets=MILLISECOND_BUCKETS, registry=self.registry)
+
+    @contextmanager
+    def state_io(self, op: str) -> Iterator[None]:
+        """Time one operation of the session store, failed ones included."""
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.state_io_duration.labels(op).observe(time.perf_counter() - begin)

@@ -1,0 +1,156 @@
+"""HTTP routes of sessions, frames, models and operation. Clips are in `rest_clips`."""
+
+import asyncio
+import json
+from io import BytesIO
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from service import openapi, wire
+from service.context import ServicesOf
+from service.errors import BadRequest, Draining, TooLarge, WorkerFailed
+from service.http import while_connected
+from service.incoming import Stamp, frame_of
+from service.uploads import receive_file
+
+MAX_OPTIONS_BYTES = 64 * 1024
+RETRY_AFTER_MS = 1000
+
+router = APIRouter(prefix="/v1", responses=openapi.PROBLEMS, default_response_class=JSONResponse)
+operation = APIRouter()
+
+# -- sessions ---------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/sessions",
+    status_code=201,
+    tags=["sessions"],
+    openapi_extra=openapi.SESSION_BODY,
+    responses={201: openapi.answer("A session: one person, followed through one video.", openapi.SESSION)},
+)
+async def create_session(request: Request, services: ServicesOf) -> Response:
+    """Open a session."""
+    options = wire.options_from_json(await _json_body(request))
+    session = await services.pipeline.create_session(options)
+    location = {"Location": f"/v1/sessions/{session.session_id}"}
+    return JSONResponse(wire.session_to_json(session), 201, headers=location)
+
+
+async def _json_body(request: Request) -> Any:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_OPTIONS_BYTES:
+            raise TooLarge(f"session options are above {MAX_OPTIONS_BYTES} bytes")
+    try:
+        return json.loads(body) if body else {}
+    except ValueError as error:
+        raise BadRequest(f"the body is no JSON: {error}") from error
+
+
+@router.get(
+    "/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)}
+)
+async def get_session(session_id: str, services: ServicesOf) -> Response:
+    """What a session expects next."""
+    return JSONResponse(wire.session_to_json(await services.pipeline.session(session_id)))
+
+
+@router.delete(
+    "/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)}
+)
+async def close_session(session_id: str, services: ServicesOf) -> Response:
+    """End a session and forget its state; answers with what it was."""
+    return JSONResponse(wire.session_to_json(await services.pipeline.close_session(session_id)))
+
+
+# -- frames -----------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/sessions/{session_id}/frames",
+    tags=["sessions"],
+    openapi_extra=openapi.file_body(
+        ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream"),
+        "The picture. Every frame of a session has the same size.",
+        seq="integer",
+        pts_us="integer",
+        region="string",
+        deadline_ms="integer",
+    ),
+    responses={200: openapi.answer("The joints, in pixels of the picture.", openapi.FRAME)},
+)
+async def estimate_frame(
+    request: Request,
+    session_id: str,
+    services: ServicesOf,
+    seq: Annotated[str | None, Query(description="Number in the session, from 0; default: the next.")] = None,
+    pts_us: Annotated[str | None, Query(description="Presentation time, microseconds, increasing.")] = None,
+    region: Annotated[str | None, Query(description="x,y,w,h: the person's own box, pixels.")] = None,
+    deadline_ms: Annotated[str | None, Query(description="Milliseconds after which nobody waits.")] = None,
+    kinepose_seq: Annotated[str | None, Header()] = None,
+    kinepose_pts_us: Annotated[str | None, Header()] = None,
+    kinepose_region: Annotated[str | None, Header()] = None,
+    kinepose_deadline_ms: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Joints of one frame. A frame that is sent again gets the stored answer.
+
+    What is said of it comes in the query, as fields of the form or in headers; the first of them holds.
+    """
+    arrived = asyncio.get_running_loop().time()
+    picture = BytesIO()
+    form = await receive_file(request, picture, services.settings.max_image_bytes)
+    stamp = Stamp(
+        seq=_first(seq, form.get("seq"), kinepose_seq),
+        pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
+        region=_first(region, form.get("region"), kinepose_region),
+        deadline_ms=_first(deadline_ms, form.get("deadline_ms"), kinepose_deadline_ms),
+    )
+    number = wire.integer("seq", stamp.seq, low=0)
+    if number is None:
+        number = (await services.pipeline.session(session_id)).next_seq
+    frame = frame_of(session_id, number, picture.getvalue(), stamp, arrived)
+    result = await while_connected(request, services.pipeline.estimate(frame, transport="http"))
+    return JSONResponse(wire.result_to_json(result))
+
+
+def _first(*values: str | None) -> str | None:
+    return next((value for value in values if value), None)
+
+
+# -- models and operation ---------------------------------------------------------------------------------
+
+
+@router.get("/models", tags=["models"], responses={200: openapi.answer("Cards.", openapi.MODELS)})
+async def list_models(services: ServicesOf) -> Response:
+    """The models that this server has, with what they were measured at."""
+    cards = [wire.card_to_json(card) for card in services.pipeline.models()]
+    return JSONResponse({"models": cards, "default": services.pipeline.default_model().name})
+
+
+@operation.get("/healthz", tags=["operation"], responses=openapi.PROBLEMS)
+async def healthz(services: ServicesOf) -> Response:
+    """200 while the process should be left running."""
+    if not services.pipeline.live():
+        raise WorkerFailed("the worker has stopped; this process does not recover")
+    return JSONResponse({"status": "ok"})
+
+
+@operation.get("/readyz", tags=["operation"], responses=openapi.PROBLEMS)
+async def readyz(services: ServicesOf) -> Response:
+    """200 when a forward pass has just succeeded; 503 while starting, draining or broken."""
+    if services.draining:
+        raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
+    if not await services.pipeline.ready():
+        raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
+    return JSONResponse({"status": "ready"})
+
+
+@operation.get("/metrics", tags=["operation"])
+async def metrics(services: ServicesOf) -> Response:
+    """Prometheus metrics."""
+    return Response(generate_latest(services.pipeline.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,290 @@
+"""Whatever a client sends, it gets a typed error and the server goes on. HTTP and gRPC say the same."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import grpc
+import httpx
+import pytest
+import pytest_asyncio
+
+from service.app import RunningServer
+from service.pb import pose_pb2 as pb
+from tests.support.clips import make_cut_off, make_sound
+from tests.support.pictures import png_bomb
+from tests.support.server import AsyncStub, chunks, each, jpegs, opened, sent, told, told_grpc
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+INVALID, EXHAUSTED = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="session")
+async def alive(http: httpx.AsyncClient) -> AsyncIterator[None]:
+    """After each of these tests the server still computes."""
+    yield
+    answer = await http.get("/readyz")
+    assert answer.status_code == 200, answer.text
+
+
+async def estimate(stub: AsyncStub, **fields: object) -> tuple[grpc.StatusCode, str]:
+    """The error of one frame over gRPC."""
+    with pytest.raises(grpc.RpcError) as caught:
+        await stub.EstimateFrame(pb.Frame(**fields))  # type: ignore[arg-type]
+    status, error = told_grpc(caught.value)
+    return status, error.code
+
+
+PICTURES = {
+    "an empty body": (b"", 422, "bad_image", INVALID),
+    "text as a JPEG": (b"I am no picture", 422, "bad_image", INVALID),
+    "a truncated JPEG": (jpegs(1)[0][:400], 422, "bad_image", INVALID),
+    "a 20,000 x 20,000 PNG": (png_bomb(), 413, "image_too_large", EXHAUSTED),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+async def test_a_picture_that_is_none_fails_alone(
+    name: str, http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """A bad picture is refused with its reason over HTTP and gRPC, and the session takes the next frame."""
+    image, status, code, grpc_status = PICTURES[name]
+    session_id = await opened(http)
+
+    assert told(await sent(http, session_id, image, seq=0)) == (status, code)
+    assert await estimate(stub, session_id=session_id, seq=1, image=image) == (grpc_status, code)
+    assert (await sent(http, session_id, jpegs(1)[0], seq=2)).status_code == 200
+
+
+async def posted(http: httpx.AsyncClient, clip: bytes) -> httpx.Response:
+    """The answer to a clip."""
+    return await http.post("/v1/clips", content=clip, headers={"Content-Type": "video/mp4"})
+
+
+async def streamed(stub: AsyncStub, clip: bytes) -> tuple[int, grpc.StatusCode, str]:
+    """Frames that came before the error of a clip over gRPC, and the error."""
+    frames = 0
+    with pytest.raises(grpc.RpcError) as caught:
+        async for _ in stub.EstimateClip(each(chunks(clip))):
+            frames += 1
+    status, error = told_grpc(caught.value)
+    return frames, status, error.code
+
+
+async def test_a_truncated_mp4_gives_what_it_had_and_then_its_error(
+    tmp_path: Path, http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """Frames before the break are answered where the answer is a stream; the error says that the clip is broken."""
+    clip = make_cut_off(tmp_path, count=12).read_bytes()
+
+    assert told(await posted(http, clip)) == (422, "bad_clip")
+    frames, status, code = await streamed(stub, clip)
+    assert (status, code) == (INVALID, "bad_clip")
+    assert 0 < frames < 12
+
+
+async def test_an_mp4_cut_before_its_index_is_a_bad_clip(
+    clip: Path, http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """A file that cannot be opened at all gets the same error."""
+    half = clip.read_bytes()[: clip.stat().st_size // 2]
+
+    assert told(await posted(http, half)) == (422, "bad_clip")
+    assert await streamed(stub, half) == (0, INVALID, "bad_clip")
+
+
+async def test_sound_without_pictures_is_unsupported(
+    tmp_path: Path, http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """An MP4 that only sounds has nothing to look at."""
+    sound = make_sound(tmp_path / "sound.mp4").read_bytes()
+
+    assert told(await posted(http, sound)) == (415, "unsupported_media")
+    assert await streamed(stub, sound) == (0, INVALID, "unsupported_media")
+
+
+async def test_an_empty_clip_is_refused(http: httpx.AsyncClient, stub: AsyncStub) -> None:
+    """No bytes are no clip."""
+    status, code = told(await posted(http, b""))
+
+    assert status in (415, 422)
+    assert await streamed(stub, b"") == (0, INVALID, code)
+
+
+async def test_a_gap_in_seq_says_what_was_expected(
+    http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """Far ahead of its turn a frame is refused, told which one is next, and the session lives on."""
+    session_id = await opened(http)
+    image = jpegs(1)[0]
+
+    answer = await sent(http, session_id, image, seq=99)
+    assert told(answer) == (409, "seq_out_of_order")
+    assert answer.json()["expected_seq"] == 0
+    with pytest.raises(grpc.RpcError) as caught:
+        await stub.EstimateFrame(pb.Frame(session_id=session_id, seq=99, image=image))
+    status, error = told_grpc(caught.value)
+    assert (status, error.code, error.expected_seq) == (
+        grpc.StatusCode.FAILED_PRECONDITION,
+        "seq_out_of_order",
+        0,
+    )
+    assert (await sent(http, session_id, image, seq=0)).status_code == 200
+
+
+async def test_a_replayed_frame_gets_the_stored_answer(
+    http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """A frame sent again, over whichever transport, is not computed again; an older one is out of order."""
+    session_id = await opened(http)
+    first, second = jpegs(2)
+    await sent(http, session_id, first, seq=0)
+
+    answers = [await sent(http, session_id, second, seq=1) for _ in range(2)]
+    assert answers[0].json() == answers[1].json()
+    again = await stub.EstimateFrame(pb.Frame(session_id=session_id, seq=1, image=second))
+    assert [joint.score for joint in again.joints] == pytest.approx(
+        [joint["score"] for joint in answers[0].json()["joints"]]
+    )
+    assert told(await sent(http, session_id, first, seq=0)) == (409, "seq_out_of_order")
+
+
+async def test_an_unknown_session_is_not_found(http: httpx.AsyncClient, stub: AsyncStub) -> None:
+    """An id that was never given out is told apart from one that is over."""
+    image = jpegs(1)[0]
+
+    assert told(await sent(http, "never-seen", image)) == (404, "session_unknown")
+    assert await estimate(stub, session_id="never-seen", seq=0, image=image) == (
+        grpc.StatusCode.NOT_FOUND,
+        "session_unknown",
+    )
+
+
+async def test_an_expired_session_is_gone(http: httpx.AsyncClient, stub: AsyncStub) -> None:
+    """A session that was idle for its time to live is told to be over, not unknown."""
+    session_id = await opened(http, ttl_s=0.001)
+    async with asyncio.timeout(30):
+        while (await http.get(f"/v1/sessions/{session_id}")).status_code == 200:
+            pass
+
+    assert told(await sent(http, session_id, jpegs(1)[0])) == (410, "session_expired")
+    assert await estimate(stub, session_id=session_id, seq=0, image=jpegs(1)[0]) == (
+        grpc.StatusCode.NOT_FOUND,
+        "session_expired",
+    )
+
+
+async def test_a_frame_of_another_size_fails_alone(
+    http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """Mid-stream, a picture of another size is that frame's error; the stream and the session go on."""
+    right, wrong = jpegs(1)[0], jpegs(1, size=(64, 64))[0]
+    images = [right, wrong, right]
+
+    results = [r async for r in stub.StreamPose(each(pb.Frame(image=image) for image in images))]
+    assert [r.outcome for r in results] == [pb.OUTCOME_OK, pb.OUTCOME_ERROR, pb.OUTCOME_OK]
+    assert results[1].error.code == "frame_size_changed"
+    session_id = await opened(http)
+    assert (await sent(http, session_id, right)).status_code == 200
+    assert told(await sent(http, session_id, wrong)) == (422, "frame_size_changed")
+    assert (await sent(http, session_id, right)).status_code == 200
+
+
+async def test_a_region_outside_the_frame_is_refused(
+    http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """A box that touches no pixel is a bad region."""
+    session_id = await opened(http)
+    image = jpegs(1)[0]
+    outside = pb.Region(x=5000, y=5000, w=10, h=10)
+
+    assert told(await sent(http, session_id, image, seq=0, region="5000,5000,10,10")) == (422, "bad_region")
+    assert await estimate(stub, session_id=session_id, seq=1, image=image, region=outside) == (
+        INVALID,
+        "bad_region",
+    )
+
+
+@pytest.mark.parametrize("region", ["1,2,3", "1,2,0,4", "a,b,c,d", "nan,0,1,1"])
+async def test_a_region_that_is_no_box_is_refused(region: str, http: httpx.AsyncClient) -> None:
+    """Too few numbers, no width, no numbers."""
+    session_id = await opened(http)
+
+    assert told(await sent(http, session_id, jpegs(1)[0], region=region)) == (422, "bad_region")
+
+
+async def test_a_malformed_region_in_a_stream_fails_alone(stub: AsyncStub) -> None:
+    """A frame that does not parse is answered in its place among the results, and its number is still free."""
+    image = jpegs(1)[0]
+    frames = [
+        pb.Frame(image=image),
+        pb.Frame(image=image, region=pb.Region(x=1, y=1, w=0, h=5)),
+        pb.Frame(image=image),
+    ]
+
+    results = [r async for r in stub.StreamPose(each(frames))]
+    assert sorted((r.outcome, r.seq) for r in results) == [
+        (pb.OUTCOME_OK, 0),
+        (pb.OUTCOME_OK, 1),
+        (pb.OUTCOME_ERROR, 1),
+    ]
+
+
+async def test_a_passed_deadline_is_told(http: httpx.AsyncClient, stub: AsyncStub) -> None:
+    """A frame that nobody waits for any more is not computed; its seq stays free."""
+    session_id = await opened(http)
+    image = jpegs(1)[0]
+
+    assert told(await sent(http, session_id, image, seq=0, deadline_ms=0)) == (504, "deadline_passed")
+    assert await estimate(stub, session_id=session_id, seq=0, image=image, deadline_ms=0) == (
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "deadline_passed",
+    )
+    assert (await sent(http, session_id, image, seq=0)).status_code == 200
+
+
+async def test_a_passed_deadline_in_a_stream_expires_that_frame(stub: AsyncStub) -> None:
+    """Of a live stream only the late frame is lost."""
+    first, late, last = jpegs(3)
+    frames = [pb.Frame(image=first), pb.Frame(image=late, deadline_ms=0), pb.Frame(image=last)]
+
+    results = [r async for r in stub.StreamPose(each(frames))]
+    assert [r.outcome for r in results] == [pb.OUTCOME_OK, pb.OUTCOME_EXPIRED, pb.OUTCOME_OK]
+
+
+async def nothing_pending(server: RunningServer) -> None:
+    """Wait until no frame is in flight."""
+    gauge = server.services.pipeline.metrics.pending_frames
+    async with asyncio.timeout(30):
+        while next(iter(gauge.collect())).samples[0].value:
+            await asyncio.sleep(0)
+
+
+async def test_a_client_gone_mid_stream_leaves_a_session_to_continue(
+    server: RunningServer, http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """After a cancelled stream nothing is left in flight, and another connection takes the session up."""
+    call = stub.StreamPose(each(pb.Frame(image=image) for image in jpegs(200)))
+    first = await anext(aiter(call))
+    call.cancel()
+    await nothing_pending(server)
+
+    session = (await http.get(f"/v1/sessions/{first.session_id}")).json()
+    assert 1 <= session["next_seq"] < 200
+    assert (await sent(http, first.session_id, jpegs(1)[0])).json()["seq"] == session["next_seq"]
+
+
+async def test_a_client_gone_mid_clip_stops_the_work(
+    server: RunningServer, clip: Path, http: httpx.AsyncClient
+) -> None:
+    """When the reader of an NDJSON answer goes away, the clip's session ends and its folder is cleared."""
+    headers = {"Accept": "application/x-ndjson"}
+    async with http.stream("POST", "/v1/clips", content=clip.read_bytes(), headers=headers) as answer:
+        line = await anext(answer.aiter_lines())
+    session_id = httpx.Response(200, text=line).json()["session_id"]
+
+    async with asyncio.timeout(30):
+        while (await http.get(f"/v1/sessions/{session_id}")).status_code == 200:
+            pass
+    await nothing_pending(server)

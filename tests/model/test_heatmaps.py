@@ -1,0 +1,110 @@
+"""Heatmaps: joints come back from their targets to a twentieth of a cell, and any finite map gives a joint."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.heatmaps import SIGMA, decode, gaussian_targets
+from model.values import Array
+
+SIZE = 64
+BORDER = 5
+
+# OpenCV's fixed binomial-like kernel for 7 taps.
+TAPS = np.array([0.03125, 0.109375, 0.21875, 0.28125, 0.21875, 0.109375, 0.03125])
+
+inner_cells = st.tuples(*[st.floats(BORDER, SIZE - 1 - BORDER)] * 2).map(np.array)
+maps = st.integers(0, 2**32 - 1).map(lambda seed: _random_maps(seed))
+
+
+def _random_maps(seed: int) -> Array:
+    rng = np.random.default_rng(seed)
+    blobs = gaussian_targets(rng.uniform(0, SIZE - 1, (4, 2)), SIZE)
+    noise = rng.normal(0, 0.05, blobs.shape)
+    return np.asarray(blobs * rng.uniform(0.2, 1.1, (4, 1, 1)) + noise, np.float32)
+
+
+@given(inner_cells, st.floats(0.3, 1.0))
+def test_joint_comes_back_from_its_target(xy: Array, height: float) -> None:
+    """Away from the border a blob's centre is found within 0.05 cells, wherever it lies between cells."""
+    cells, score = decode(gaussian_targets(xy[None], SIZE) * np.float32(height))
+    assert np.abs(cells[0] - xy).max() < 0.05
+    assert 0.85 * height < score[0] <= height + 1e-6
+
+
+def test_target_has_height_one_at_its_center() -> None:
+    """A target is a Gaussian of SIGMA cells with peak 1, not rounded to whole cells."""
+    target = gaussian_targets(np.array([[20.0, 30.0], [20.5, 30.0]]), SIZE)
+    assert target.shape == (2, SIZE, SIZE)
+    assert target.dtype == np.float32
+    assert target[0, 30, 20] == 1.0
+    assert target[0, 30, 22] == pytest.approx(np.exp(-(2**2) / (2 * SIGMA**2)))
+    assert target[1, 30, 20] == target[1, 30, 21] < 1.0
+
+
+def test_targets_keep_leading_axes() -> None:
+    """Joints of many frames make maps of many frames."""
+    assert gaussian_targets(np.zeros((3, 13, 2)), 16).shape == (3, 13, 16, 16)
+
+
+@given(maps)
+@settings(max_examples=30)
+def test_scores_are_probabilities(heatmaps: Array) -> None:
+    """A score is in [0, 1], whatever the network puts out; joints lie on the map."""
+    for scale in (1.0, -1.0, 50.0):
+        cells, score = decode(heatmaps * np.float32(scale))
+        assert score.dtype == np.float32
+        assert ((score >= 0) & (score <= 1)).all()
+        assert np.isfinite(cells).all()
+        assert ((cells >= -1) & (cells <= SIZE)).all()
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -3.0, 1e-30, 1e6])
+def test_flat_map_gives_a_valid_joint(level: float) -> None:
+    """A map without any peak still gives a place on the map and a score in [0, 1]."""
+    cells, score = decode(np.full((2, SIZE, SIZE), level, np.float32))
+    assert ((cells >= 0) & (cells <= SIZE - 1)).all()
+    assert ((score >= 0) & (score <= 1)).all()
+
+
+@pytest.mark.parametrize("x", [0, 31, 63])
+@pytest.mark.parametrize("y", [0, 63])
+def test_peak_at_the_border_stays_there(x: int, y: int) -> None:
+    """A joint on the outermost cells is found within 1.5 cells, and not outside the map."""
+    cells, score = decode(gaussian_targets(np.array([[x, y]], np.float64), SIZE))
+    assert np.abs(cells[0] - [x, y]).max() <= 1.5
+    assert ((cells >= 0) & (cells <= SIZE - 1)).all()
+    assert score[0] > 0.75
+
+
+def test_two_blobs_give_the_higher_one() -> None:
+    """The joint lies on the higher of two peaks, undisturbed by the other."""
+    two = gaussian_targets(np.array([[15.3, 40.2], [48.0, 20.0]]), SIZE)
+    cells, score = decode((two[0] + 0.7 * two[1])[None])
+    np.testing.assert_allclose(cells[0], [15.3, 40.2], atol=0.05)
+    assert score[0] == pytest.approx(0.98, abs=0.02)
+
+
+def _golden(heatmap: Array) -> Array:
+    """DARK's eqs. 7-8 in float64: blur, logarithm, m - H^-1 grad with central differences."""
+    padded = np.pad(heatmap.astype(np.float64), 3)
+    rows = sum(t * padded[i : i + SIZE] for i, t in enumerate(TAPS))
+    smooth = sum(t * rows[:, i : i + SIZE] for i, t in enumerate(TAPS))
+    y, x = np.unravel_index(np.argmax(smooth), smooth.shape)
+    log = np.log(np.maximum(smooth, 1e-10))
+    gradient = np.array([log[y, x + 1] - log[y, x - 1], log[y + 1, x] - log[y - 1, x]]) / 2
+    dxx = log[y, x + 1] - 2 * log[y, x] + log[y, x - 1]
+    dyy = log[y + 1, x] - 2 * log[y, x] + log[y - 1, x]
+    dxy = (log[y + 1, x + 1] - log[y - 1, x + 1] - log[y + 1, x - 1] + log[y - 1, x - 1]) / 4
+    step = -np.linalg.solve(np.array([[dxx, dxy], [dxy, dyy]]), gradient)
+    return np.asarray(np.array([x, y]) + np.clip(step, -1, 1))
+
+
+def test_refinement_equals_the_written_out_equations() -> None:
+    """On noisy blobs the joint equals an independent float64 computation."""
+    rng = np.random.default_rng(7)
+    blobs = gaussian_targets(rng.uniform(8, SIZE - 9, (20, 2)), SIZE)
+    noisy = np.asarray(blobs + rng.normal(0, 0.02, blobs.shape), np.float32)
+    cells, _ = decode(noisy)
+    np.testing.assert_allclose(cells, [_golden(m) for m in noisy], atol=1e-3)

@@ -1,0 +1,59 @@
+"""Settings from the environment."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from service.config import Settings
+
+
+def test_environment_sets_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each setting is KINEPOSE_ and its name."""
+    monkeypatch.setenv("KINEPOSE_GRPC_PORT", "0")
+    monkeypatch.setenv("KINEPOSE_WEIGHTS_DIR", "some/folder")
+    settings = Settings()
+    assert settings.grpc_port == 0
+    assert settings.weights_dir == Path("some/folder")
+    assert settings.session_ttl_s == 300
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("http_port", 65536),
+        ("max_sessions", 0),
+        ("max_batch", 0),
+        ("batch_wait_ms", -1),
+        ("session_ttl_s", 0),
+        ("clip_every", 1),
+        ("device", "tpu"),
+        ("log_level", "LOUD"),
+        ("no_such_setting", 1),
+    ],
+)
+def test_value_out_of_range_is_refused_by_name(name: str, value: object) -> None:
+    """The message names the setting."""
+    with pytest.raises(ValidationError, match=name):
+        Settings(**{name: value})
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"device": "cuda", "runtime": "openvino"},
+        {"session_ttl_s": 100, "max_session_ttl_s": 50},
+        {"max_pending_per_session": 10, "max_pending_frames": 5},
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(fields: dict[str, object]) -> None:
+    """Both are named."""
+    with pytest.raises(ValidationError) as raised:
+        Settings(**fields)
+    assert all(name in str(raised.value) or str(value) in str(raised.value) for name, value in fields.items())
+
+
+def test_settings_cannot_be_changed() -> None:
+    """They are read once."""
+    with pytest.raises(ValidationError):
+        Settings().max_batch = 3  # type: ignore[misc]

@@ -1,0 +1,60 @@
+"""The whole pipeline with the real tracker, engine and network; only the weights are random."""
+
+import asyncio
+
+import pytest
+
+from model.tracker import TrackRequest
+from model.values import Frame, Region
+from service.config import Settings
+from service.errors import FrameSizeChanged
+from service.messages import EncodedFrame, FrameResult, SessionOptions
+from service.pipeline import open_pipeline
+from service.served import load_served
+from tests.support.pictures import encoded, smooth_picture
+from tests.support.weights import save_random_lite
+
+REGION = Region(60, 20, 80, 160)
+FRAMES = 3
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(weights_dir=save_random_lite(tmp_path_factory.mktemp("weights")), max_batch=3, device="cpu")
+
+
+def joints(results: list[FrameResult]) -> list[bytes]:
+    """Coordinates and scores, bit for bit."""
+    return [result.pose.xy_px.tobytes() + result.pose.score.tobytes() for result in results if result.pose is not None]
+
+
+@pytest.mark.slow
+async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(settings: Settings) -> None:
+    """Bit for bit: the service adds nothing to the numbers, nor do the neighbours in a batch."""
+    pictures = [[smooth_picture(200, 200, seed=10 * s + t) for t in range(FRAMES)] for s in range(3)]
+    tracker = load_served(settings).stepper
+    expected = []
+    for frames in pictures:
+        state = None
+        for seq, rgb in enumerate(frames):
+            request = TrackRequest(Frame(rgb), seq, state, REGION if seq == 0 else None)
+            [tracked] = await asyncio.to_thread(tracker.step, [request])
+            assert not isinstance(tracked, Exception)
+            state = tracked.state
+            expected.append(tracked.pose.xy_px.tobytes() + tracked.pose.score.tobytes())
+
+    async with open_pipeline(settings) as pipeline:
+        assert await pipeline.ready()
+
+        async def session(number: int) -> list[FrameResult]:
+            name = (await pipeline.create_session(SessionOptions())).session_id
+            images = [encoded(rgb) for rgb in pictures[number]]
+            frames = [
+                EncodedFrame(name, seq, image, region=REGION if seq == 0 else None) for seq, image in enumerate(images)
+            ]
+            return await asyncio.gather(*(pipeline.estimate(frame) for frame in frames))
+
+        results = [result for row in await asyncio.gather(*map(session, range(3))) for result in row]
+        with pytest.raises(FrameSizeChanged):
+            await pipeline.estimate(EncodedFrame(results[0].session_id, FRAMES, encoded(smooth_picture(100, 100))))
+    assert joints(results) == expected

@@ -1,0 +1,115 @@
+"""A running pipeline around a fake tracker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from model.cards import ModelCard
+from model.skeletons import KINEPOSE_13
+from service.config import Settings
+from service.messages import EncodedFrame, FrameResult, SessionOptions
+from service.pipeline import Pipeline
+from service.served import Served
+from service.sessions import Clock
+from service.worker import Stepper
+from tests.support.trackers import picture
+
+CARD = ModelCard(
+    name="fake",
+    version="1",
+    sha256="0" * 64,
+    skeleton=KINEPOSE_13.name,
+    input_size=256,
+    gflop=0.0,
+    parameters=0,
+    licence="Apache-2.0",
+    data="none",
+)
+
+
+class ManualClock:
+    """Time that goes on only when told."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self.now_s += seconds
+
+
+class Source:
+    """A client's frames, one after the other as they are put in; tells how many were taken."""
+
+    def __init__(self, *frames: EncodedFrame) -> None:
+        self._waiting: asyncio.Queue[EncodedFrame | Exception | None] = asyncio.Queue()
+        self.taken = 0
+        self.put(*frames)
+
+    def put(self, *frames: EncodedFrame) -> None:
+        """Send."""
+        for one in frames:
+            self._waiting.put_nowait(one)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Send no more; or break off."""
+        self._waiting.put_nowait(error)
+
+    async def __aiter__(self) -> AsyncIterator[EncodedFrame]:
+        while (item := await self._waiting.get()) is not None:
+            if isinstance(item, Exception):
+                raise item
+            self.taken += 1
+            yield item
+
+
+def make_pipeline(stepper: Stepper, *, clock: Clock | None = None, **settings: Any) -> Pipeline:
+    """A pipeline that is not started. Batches do not wait for company unless a test says so."""
+    chosen = Settings(**{"batch_wait_ms": 0.0, "drain_grace_s": 10.0, "max_batch": 4, **settings})
+    served = Served(CARD, KINEPOSE_13, stepper)
+    return Pipeline(chosen, served, clock=clock) if clock else Pipeline(chosen, served)
+
+
+@asynccontextmanager
+async def running(stepper: Stepper, *, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Pipeline]:
+    """A started pipeline with a session "s"."""
+    pipeline = make_pipeline(stepper, clock=clock, **settings)
+    try:
+        await pipeline.start()
+        await pipeline.create_session(SessionOptions(), "s")
+        yield pipeline
+    finally:
+        await pipeline.aclose()
+
+
+def frame(seq: int, shade: int | None = None, session: str = "s", **fields: Any) -> EncodedFrame:
+    """A frame to send; its shade is its seq unless given."""
+    fields.setdefault("image", picture(seq % 200 if shade is None else shade))
+    return EncodedFrame(session, seq, **fields)
+
+
+def value_of(result: FrameResult) -> int:
+    """What the fake tracker's joints say."""
+    assert result.pose is not None
+    return int(result.pose.xy_px[0, 0])
+
+
+def counted(pipeline: Pipeline, name: str, **labels: str) -> float:
+    """The value of a metric's sample, 0 where there is none yet."""
+    return pipeline.metrics.registry.get_sample_value(f"kinepose_{name}", labels) or 0.0
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the event loop run until this holds."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+async def in_flight(pipeline: Pipeline, frames: int) -> None:
+    """Wait until so many frames have been admitted and not answered."""
+    await until(lambda: counted(pipeline, "pending_frames") == frames)

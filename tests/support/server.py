@@ -1,0 +1,79 @@
+"""A real server for tests, and pictures to send it."""
+
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+import httpx
+
+from service import problem
+from service.config import Settings
+from service.errors import KineposeError
+from service.pb import pose_pb2 as pb
+from tests.support.pictures import encoded, smooth_picture
+
+if TYPE_CHECKING:
+    from service.pb.pose_pb2_grpc import PoseServiceAsyncStub
+
+# The type of a stub on an asyncio channel exists for type checkers only.
+AsyncStub: TypeAlias = "PoseServiceAsyncStub"
+
+SIZE = (96, 72)
+
+
+def free_ports(weights_dir: Path, **changes: Any) -> Settings:
+    """Settings of a small server on ports that the kernel chooses."""
+    return Settings(http_port=0, grpc_port=0, weights_dir=weights_dir, max_batch=4, **changes)
+
+
+def jpegs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> list[bytes]:
+    """Pictures of one stream; another seed gives another stream."""
+    return [encoded(smooth_picture(*size, seed=1000 * seed + index), ".jpg") for index in range(count)]
+
+
+async def opened(http: httpx.AsyncClient, **options: Any) -> str:
+    """The id of a new session."""
+    answer = await http.post("/v1/sessions", json=options)
+    assert answer.status_code == 201, answer.text
+    session_id: str = answer.json()["session_id"]
+    return session_id
+
+
+async def sent(http: httpx.AsyncClient, session_id: str, image: bytes, **params: Any) -> httpx.Response:
+    """The answer to one frame."""
+    headers = {"Content-Type": "application/octet-stream"}
+    return await http.post(f"/v1/sessions/{session_id}/frames", content=image, params=params, headers=headers)
+
+
+def told(answer: httpx.Response) -> tuple[int, str]:
+    """Status and code of a problem+json answer."""
+    assert answer.headers["content-type"] == problem.MEDIA_TYPE, answer.text
+    assert answer.json()["status"] == answer.status_code
+    return answer.status_code, answer.json()["code"]
+
+
+def told_grpc(error: grpc.RpcError) -> tuple[grpc.StatusCode, KineposeError]:
+    """Status code and typed error of a failed call."""
+    assert isinstance(error, grpc.aio.AioRpcError)
+    return error.code(), problem.from_rpc_error(error)
+
+
+async def each(messages: Iterable[Any]) -> AsyncIterator[Any]:
+    """The messages of a client stream."""
+    for message in messages:
+        yield message
+
+
+def chunks(data: bytes, size: int = 16 * 1024, options: pb.ClipOptions | None = None) -> list[pb.Chunk]:
+    """A clip in pieces, the first with the options."""
+    pieces = [pb.Chunk(data=data[start : start + size]) for start in range(0, len(data), size)]
+    return [pb.Chunk(options=options or pb.ClipOptions()), *pieces]
+
+
+def anonymous(result: pb.PoseResult) -> bytes:
+    """All of a result except whose it is."""
+    copy = pb.PoseResult()
+    copy.CopyFrom(result)
+    copy.ClearField("session_id")
+    return copy.SerializeToString(deterministic=True)

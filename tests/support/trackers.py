@@ -1,0 +1,124 @@
+"""A tracker without a network: deterministic, able to fail and to be held up; the seam between service and model."""
+
+import asyncio
+import threading
+from collections import deque
+
+import cv2
+import numpy as np
+
+from model.coords import region_to_transform
+from model.skeletons import KINEPOSE_13
+from model.state import TrackState
+from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
+from model.values import Array, Frame, Pose, Region
+
+BROKEN = 250
+"""A picture of this shade gets an error of its own, returned in its place."""
+POISON = 251
+"""A picture of this shade makes the whole batch raise."""
+
+PATIENCE_S = 20.0
+
+
+class FakeTracker:
+    """Every joint of a frame is a hash of all shades that the session has seen, so any mix-up of states shows.
+
+    Attributes:
+        batches: what was computed: (shade, seq) of each frame, a list a batch.
+        raises: errors that the next steps raise, one each.
+    """
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+        self.raises: deque[BaseException] = deque()
+        self._gate = threading.Event()
+        self._gate.set()
+        self._entered = threading.Semaphore(0)
+
+    def hold(self) -> None:
+        """Let the next step stop in the middle until `let_go`."""
+        self._entered = threading.Semaphore(0)
+        self._gate.clear()
+
+    def let_go(self) -> None:
+        """Go on."""
+        self._gate.set()
+
+    async def entered(self) -> None:
+        """Wait until a step is in the middle."""
+        assert await asyncio.to_thread(self._entered.acquire, timeout=PATIENCE_S)
+
+    def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
+        """As model.tracker.Tracker.step."""
+        self.batches.append([(shade_of(request.frame), request.seq) for request in requests])
+        self._entered.release()
+        assert self._gate.wait(PATIENCE_S)
+        if self.raises:
+            raise self.raises.popleft()
+        if any(shade_of(request.frame) == POISON for request in requests):
+            raise RuntimeError("a poisoned frame")
+        return [_answer(request) for request in requests]
+
+
+def picture(shade: int, size: tuple[int, int] = (48, 32)) -> bytes:
+    """A PNG of one shade of grey, width and height as given."""
+    done, data = cv2.imencode(".png", grey(shade, size))
+    assert done
+    return data.tobytes()
+
+
+def grey(shade: int, size: tuple[int, int] = (48, 32)) -> Array:
+    """uint8 [H, W, 3] of one shade."""
+    return np.full((size[1], size[0], 3), shade, np.uint8)
+
+
+def shade_of(frame: Frame) -> int:
+    """The shade of a picture made here."""
+    return int(frame.rgb[0, 0, 0])
+
+
+def history(shades: list[int]) -> int:
+    """What the joints of the last frame say of a session that saw these shades."""
+    value = 0
+    for shade in shades:
+        value = _next(value, shade)
+    return value
+
+
+def _next(value: int, shade: int) -> int:
+    return (31 * value + shade + 1) % 2039  # float16 holds whole numbers up to 2048
+
+
+def _answer(request: TrackRequest) -> Tracked | Exception:
+    state, frame = request.state, request.frame
+    if state is not None and state.image_size != frame.size:
+        return FrameSizeMismatch(f"expected {state.image_size}, got {frame.size}")
+    if request.region is not None and not request.region.overlaps(*frame.size):
+        return RegionOutside("the region lies outside the frame")
+    if shade_of(frame) == BROKEN:
+        return ZeroDivisionError("a bug met by one frame")
+    value = _next(int(state.q[0, 0, 0]) if state is not None else 0, shade_of(frame))
+    return _tracked(request, value)
+
+
+def _tracked(request: TrackRequest, value: int) -> Tracked:
+    width, height = request.frame.size
+    region = request.region or Region(0, 0, width, height)
+    joints = len(KINEPOSE_13)
+    pose = Pose(np.full((joints, 2), value, np.float32), np.full(joints, 0.5, np.float32))
+    maps = np.full((joints, 2, 2), value, np.float16)
+    state = TrackState(
+        model="0" * 16,
+        q=maps,
+        m=maps,
+        transform=region_to_transform(region, 256),
+        xy_px=pose.xy_px,
+        score=pose.score,
+        box=(region.x, region.y, region.w, region.h),
+        lost_frames=0,
+        seq=request.seq,
+        pts_us=request.frame.pts_us,
+        image_size=request.frame.size,
+    )
+    return Tracked(pose, region, state)

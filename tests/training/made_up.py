@@ -1,0 +1,82 @@
+"""Tiny made-up data sets in the official layouts, with joints where the picture shows them."""
+
+import json
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import scipy.io
+
+from model.values import Array
+from training.datasets import jhmdb
+from training.datasets.person import SKELETON, Clip
+
+SIZE = (96, 72)
+
+
+def jhmdb_tree(root: Path, names: list[str], frames: int = 6) -> dict[str, Array]:
+    """JHMDB with one clip a name; gives the 1-based joints [2, 15, T] that were written."""
+    written = {}
+    rng = np.random.default_rng(0)
+    for name in names:
+        joints = 10.0 + 50.0 * rng.random((2, 15, frames))
+        mask = np.zeros((SIZE[1], SIZE[0], frames), np.uint8)
+        for t in range(frames):
+            mask[5 + t : 40 + t, 8:60, t] = 1
+        _save(root / "joint_positions" / name / "joint_positions.mat", {"pos_img": joints})
+        _save(root / "puppet_mask" / name / "puppet_mask.mat", {"part_mask": mask})
+        _video(root / "ReCompress_Videos" / f"{name}.avi", frames)
+        written[name] = joints
+    split = root / "splits" / "kinepose.json"
+    split.parent.mkdir(parents=True)
+    split.write_text(json.dumps({"train": names, "val": [], "test": names, "note": "made up"}))
+    return written
+
+
+def lspet_tree(root: Path, labels: Array) -> None:
+    """LSPET with one grey image for each row of labels [N, 14, 3]."""
+    (root / "images").mkdir(parents=True)
+    names = [f"im{i + 1:05d}.jpg" for i in range(len(labels))]
+    for name in names:
+        cv2.imwrite(str(root / "images" / name), np.full((SIZE[1], SIZE[0], 3), 128, np.uint8))
+    scipy.io.savemat(root / "joints.mat", {"joints": labels.transpose(1, 2, 0)})
+    (root / "train.txt").write_text("\n".join(names))
+
+
+def still(seed: int = 0) -> Clip:
+    """A clip of one noisy frame with all joints labelled."""
+    return moving(frames=1, seed=seed)
+
+
+def moving(frames: int, seed: int = 0) -> Clip:
+    """A clip whose person walks 2 px a frame to the right."""
+    rng = np.random.default_rng(seed)
+    pictures = rng.integers(0, 256, (frames, SIZE[1], SIZE[0], 3), np.uint8)
+    first = np.array([20.0, 15.0]) + np.array([40.0, 40.0]) * rng.random((len(SKELETON), 2))
+    steps = np.arange(frames)[:, None, None] * np.array([2.0, 0.0])
+    joints = (first[None] + steps).astype(np.float32)
+    boxes = np.array([[15.0 + 2 * t, 10.0, 50.0, 50.0] for t in range(frames)], np.float32)
+    return Clip(f"moving{seed}", pictures, joints, np.ones(joints.shape[:2], bool), boxes)
+
+
+def served_order(pos_img: Array) -> Array:
+    """Official joints [2, 15, T], 1-based, to [T, K, 2], 0-based, by name and not by the reader's table."""
+    order = [jhmdb.JOINTS_15.index(name) for name in SKELETON.joints]
+    return np.stack([pos_img[:, i].T - 1 for i in order], axis=1)
+
+
+def _save(path: Path, content: dict[str, Array]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scipy.io.savemat(path, content)
+
+
+def _video(path: Path, frames: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        for t in range(frames):
+            picture = np.full((SIZE[1], SIZE[0], 3), 20 * t, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))

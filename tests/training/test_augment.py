@@ -1,0 +1,102 @@
+"""Augmentation keeps pictures and labels together."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from model.coords import heatmap_to_input
+from model.values import Array
+from tests.training import made_up
+from training.augment import AugmentConfig, Look, augment_frame, hide_joints, random_transform, render
+from training.datasets.person import SKELETON, Clip
+from training.sequences import SequenceConfig, augment_sequence, moving_crops
+
+
+def _dotted() -> Clip:
+    """A black frame with a bright square at each of two joints, the left and the right wrist, in different colours."""
+    clip = made_up.still()
+    picture = np.zeros_like(clip.frames)
+    joints = clip.joints.copy()
+    for name, place, channel in (("left_wrist", (30, 40), 0), ("right_wrist", (60, 20), 1)):
+        joints[0, SKELETON.index(name)] = place
+        x, y = place
+        picture[0, y - 2 : y + 3, x - 2 : x + 3, channel] = 255
+    return Clip("dotted", picture, joints, clip.labelled, clip.boxes)
+
+
+def _middle(channel: Array) -> Array:
+    rows, columns = np.nonzero(channel > 100)
+    return np.array([columns.mean(), rows.mean()])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_joints_stay_on_their_pixels(seed: int) -> None:
+    """Whatever turn, scale or mirror image is drawn, the red dot stays under the joint on the person's left...
+
+    ...or, mirrored, under what has become the right wrist.
+    """
+    clip = _dotted()
+    config = AugmentConfig(far_share=0.0, scale=(0.9, 1.3), shift=0.01)
+    transform = random_transform(clip, 0, 128, config, np.random.default_rng(seed))
+    sample = render(clip, 0, transform)
+    names = ("right_wrist", "left_wrist") if transform.flip else ("left_wrist", "right_wrist")
+    for channel, name in enumerate(names):
+        joint = heatmap_to_input(sample.cells[SKELETON.index(name)], transform.stride)
+        assert np.linalg.norm(_middle(sample.image[:, :, channel]) - joint) < 0.6
+
+
+def test_hidden_joints_keep_their_labels() -> None:
+    """A patch changes the picture at a joint and nothing else about the sample."""
+    clip = made_up.still()
+    rng = np.random.default_rng(0)
+    sample = augment_frame(clip, 0, 64, AugmentConfig(look=0, hide=0, far_share=0), rng)
+    hidden = hide_joints(sample, 4, rng)
+    assert (hidden.image != sample.image).any()
+    np.testing.assert_array_equal(hidden.cells, sample.cells)
+    np.testing.assert_array_equal(hidden.labelled, sample.labelled)
+
+
+def test_a_look_is_the_same_for_all_frames_of_a_clip() -> None:
+    """Colours, blur and sharpness are drawn once; only grain differs from frame to frame."""
+    picture = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
+    look = Look(np.random.default_rng(5))
+    look.noise = 0.0
+    np.testing.assert_array_equal(look(picture), look(picture))
+
+
+def test_augmentation_repeats_with_its_seed() -> None:
+    """The same seed draws the same sample."""
+    clip = made_up.still()
+    first, second = (augment_frame(clip, 0, 64, AugmentConfig(), np.random.default_rng(3)) for _ in range(2))
+    np.testing.assert_array_equal(first.image, second.image)
+
+
+def test_a_sequence_has_frames_labels_and_crop_moves() -> None:
+    """Shapes of what the clip stage reads; the first crop has no past, so its move is the identity."""
+    config = SequenceConfig(frames=5, size=64)
+    images, cells, labelled, thetas = augment_sequence(made_up.moving(9), config, np.random.default_rng(0))
+    assert (tuple(images.shape), tuple(cells.shape)) == ((5, 3, 64, 64), (5, 13, 2))
+    assert (tuple(labelled.shape), tuple(thetas.shape)) == ((5, 13), (5, 2, 3))
+    np.testing.assert_allclose(thetas[0].numpy(), [[1, 0, 0], [0, 1, 0]], atol=1e-6)
+
+
+def test_crops_of_a_sequence_share_turn_and_mirror() -> None:
+    """One geometric transform a clip; only middle and size follow the person."""
+    config = SequenceConfig(frames=5, size=64, augment=AugmentConfig(flip=1.0))
+    crops = moving_crops(made_up.moving(9), [0, 1, 2, 3, 4], config, np.random.default_rng(2))
+    assert {crop.flip for crop in crops} == {True}
+    assert len({crop.rotation for crop in crops}) == 1
+    assert len({crop.center_x for crop in crops}) == 5
+
+
+def test_a_clip_shorter_than_the_sequence_stands_still_at_its_end() -> None:
+    """Three frames give a sequence of five."""
+    images, *_ = augment_sequence(made_up.moving(3), SequenceConfig(frames=5, size=64), np.random.default_rng(0))
+    assert len(images) == 5
+
+
+def test_configs_are_immutable() -> None:
+    """A config that a run was started with cannot change under it."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        AugmentConfig().flip = 0.0  # type: ignore[misc]

