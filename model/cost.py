@@ -23,7 +23,6 @@ def gflop(network: KIMNet) -> float:
     was_training = network.training
     network.eval()
     try:
-        # Under inference_mode the counter misses convolutions: it sees them as one undispatched op.
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             encoded = network.encode(image, fresh=torch.zeros(1, dtype=torch.bool, device=device))
             network.recur(encoded.q, encoded.k, encoded.g, torch.zeros_like(encoded.q))

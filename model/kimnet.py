@@ -114,12 +114,14 @@ class KIMNet(nn.Module):
         if self.config.initialiser == "head":
             head: Tensor = self.initialiser(features)
             return head
+        if self.config.initialiser != "zeros" and fresh is None:
+            whole: Tensor = self.initialiser(images)
+            return whole
         shape = (features.shape[0], self.config.joints, *features.shape[2:])
         p = features.new_zeros(shape)
-        if self.config.initialiser == "zeros":
+        if self.config.initialiser == "zeros" or fresh is None or not bool(fresh.any()):
             return p
-        rows = torch.ones(len(images), dtype=torch.bool, device=images.device) if fresh is None else fresh
-        return p.index_put((rows,), self.initialiser(images[rows]).to(p.dtype)) if bool(rows.any()) else p
+        return p.index_put((fresh,), self.initialiser(images[fresh]).to(p.dtype))
 
 
 def _initialiser(config: KIMNetConfig) -> nn.Module:

@@ -16,38 +16,30 @@ from model.values import Array
 SMALLEST_TORSO_PX = 1.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pck:
-    """Counts that add up over clips: `a + b`.
+@dataclass(frozen=True, slots=True)
+class PCK:
+    """One measurement.
 
     Attributes:
-        hits: int64 [K], joints found, by joint.
-        labelled: int64 [K], joints that were looked for, by joint.
+        mean: percent over all labelled joints, in [0, 100]; NaN where nothing was labelled.
+        per_joint: percent of each joint; joints that were never labelled are left out.
+        joints: how many labelled joints there were.
     """
 
-    hits: Array
-    labelled: Array
-
-    def __add__(self, other: "Pck") -> "Pck":
-        return Pck(self.hits + other.hits, self.labelled + other.labelled)
-
-    @property
-    def percent(self) -> float:
-        """Over all joints, in [0, 100]; NaN where nothing was labelled."""
-        total = int(self.labelled.sum())
-        return 100.0 * int(self.hits.sum()) / total if total else float("nan")
-
-    def by_joint(self, skeleton: Skeleton) -> dict[str, float]:
-        """Percent of each joint; joints that were never labelled are left out."""
-        return {
-            name: 100.0 * int(hits) / int(labelled)
-            for name, hits, labelled in zip(skeleton.joints, self.hits, self.labelled, strict=True)
-            if labelled
-        }
+    mean: float
+    per_joint: dict[str, float]
+    joints: int
 
 
-def pck(predicted: Array, truth: Array, size: Array, alpha: float = 0.2, labelled: Array | None = None) -> Pck:
-    """Count the joints that lie at most alpha * size from the truth.
+def pck(
+    predicted: Array,
+    truth: Array,
+    size: Array,
+    skeleton: Skeleton,
+    alpha: float = 0.2,
+    labelled: Array | None = None,
+) -> PCK:
+    """Share of the joints that lie at most alpha * size from the truth.
 
     Args:
         predicted, truth: [T, K, 2], pixels of the same picture.
@@ -59,27 +51,39 @@ def pck(predicted: Array, truth: Array, size: Array, alpha: float = 0.2, labelle
         ValueError: the shapes do not fit together.
     """
     if predicted.shape != truth.shape or truth.ndim != 3 or size.shape != truth.shape[:1]:
-        raise ValueError(f"pck: expected [T, K, 2] twice and [T], got {predicted.shape}, {truth.shape}, {size.shape}")
+        shapes = f"{predicted.shape}, {truth.shape}, {size.shape}"
+        raise ValueError(f"pck: expected [T, K, 2] twice and [T], got {shapes}")
     known = np.ones(truth.shape[:2], bool) if labelled is None else labelled
     distance = np.linalg.norm(predicted.astype(np.float64) - truth, axis=-1)  # [T, K]
     found = (distance <= alpha * size[:, None]) & known
-    return Pck(found.sum(axis=0), known.sum(axis=0))
+    total, hits = int(known.sum()), int(found.sum())
+    return PCK(100.0 * hits / total if total else float("nan"), _per_joint(found, known, skeleton), total)
+
+
+def _per_joint(found: Array, known: Array, skeleton: Skeleton) -> dict[str, float]:
+    return {
+        name: 100.0 * int(found[:, joint].sum()) / int(known[:, joint].sum())
+        for joint, name in enumerate(skeleton.joints)
+        if known[:, joint].any()
+    }
 
 
 def person_size(boxes: Array) -> Array:
     """Longer side [T] of boxes [T, 4], x, y, w, h."""
-    return boxes[:, 2:].max(axis=1)
+    return np.maximum(boxes[:, 2], boxes[:, 3])
 
 
 def torso_size(truth: Array, predicted: Array, skeleton: Skeleton) -> Array:
     """Left shoulder to right hip [T] of true poses [T, K, 2].
 
-    Below one pixel (both joints labelled at one place) no tolerance would be left: the predicted torso stands in.
+    Below one pixel (both joints labelled at one place) no tolerance is left: the predicted torso stands in.
     """
     shoulder, hip = skeleton.index("left_shoulder"), skeleton.index("right_hip")
 
     def length(poses: Array) -> Array:
-        return np.linalg.norm(poses[:, shoulder].astype(np.float64) - poses[:, hip], axis=-1)
+        x, y = np.moveaxis(poses[:, shoulder].astype(np.float64) - poses[:, hip], -1, 0)
+        distance: Array = np.hypot(x, y)
+        return distance
 
     true = length(truth)
     return np.where(true < SMALLEST_TORSO_PX, length(predicted), true)

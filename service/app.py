@@ -31,6 +31,8 @@ from service.pipeline import open_pipeline
 API_VERSION = "1.0"
 # How long answers that are complete may take to reach their clients once the server has drained.
 LAST_WORDS_S = 5
+# A silent peer is asked for a sign of life this often.
+KEEPALIVE_S = 30
 # Messages of a WebSocket: a picture, as in gRPC.
 OVERHEAD_BYTES = 64 * 1024
 
@@ -153,6 +155,9 @@ class RunningServer:
             ws="websockets-sansio",
             ws_max_size=self.settings.max_image_bytes + OVERHEAD_BYTES,
             ws_per_message_deflate=False,  # pictures are compressed already
+            # A pong waits behind the frames of a stream that is held back; TCP finds dead peers instead.
+            ws_ping_interval=None,
+            ws_ping_timeout=None,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -182,6 +187,9 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # inherited by connections
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
         listener.bind((host, port))
     except OSError as error:
         listener.close()

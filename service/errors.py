@@ -3,7 +3,7 @@
     bytes ──► admitted frame ──► decoded frame ──► maps ──► committed result
       │             │                  │             │            │
       │             │                  │             │            └ StaleCommit
-      │             │                  │             └ DeadlinePassed, Cancelled, WorkerFailed
+      │             │                  │             └ DeadlinePassed, WorkerFailed
       │             │                  └ BadImage, ImageTooLarge, FrameSizeChanged, BadRegion
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, QueueFull, TooManySessions, Draining
       └ BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong

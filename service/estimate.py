@@ -1,16 +1,18 @@
-"""A clip through a tracker in this process: no server, no session store. What `kinepose estimate` runs."""
+"""A clip through a model in this process: no server, no session store. What `kinepose estimate` runs."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from model.skeletons import Skeleton
-from model.tracker import RegionOutside, Tracked, Tracker, TrackRequest
+from model.state import TrackState
+from model.tracker import RegionOutside, Tracked, TrackRequest
 from model.values import Frame, Region
 from service.clips import NOTHING_KNOWN, decoded_one_more
 from service.errors import BadRegion
-from service.messages import FrameResult, ModelInfo, Outcome
-from service.video import MAX_PIXELS, MAX_SECONDS, Video, open_video
+from service.messages import FrameResult, Outcome
+from service.served import Served
+from service.video import MAX_PIXELS, Video, open_video
 
 LOCAL_SESSION = "local"
 """What stands as session_id in results that no session made."""
@@ -23,17 +25,14 @@ class LocalRun:
         info: what is known of the clip so far.
     """
 
-    def __init__(
-        self, tracker: Tracker, model: ModelInfo, video: Video, region: Region | None = None
-    ) -> None:
+    def __init__(self, served: Served, video: Video, region: Region | None = None) -> None:
         self.info = replace(
             NOTHING_KNOWN,
             frames_declared=video.frames_declared,
             duration_us=video.duration_us,
             codec=video.codec,
         )
-        self._tracker = tracker
-        self._model = model
+        self._served = served
         self._video = video
         self._region = region
 
@@ -45,7 +44,7 @@ class LocalRun:
             KineposeError: as iterating the video does.
             EngineError: the device failed.
         """
-        state = None
+        state: TrackState | None = None
         for seq, frame in enumerate(self._video):
             self.info = decoded_one_more(self.info, frame)
             region = self._region if seq == 0 else None
@@ -55,7 +54,7 @@ class LocalRun:
             yield frame, self._result(frame, seq, tracked)
 
     def _step(self, request: TrackRequest) -> Tracked:
-        [answer] = self._tracker.step([request])
+        [answer] = self._served.stepper.step([request])
         if isinstance(answer, RegionOutside):
             raise BadRegion(str(answer)) from answer
         if isinstance(answer, Exception):
@@ -63,15 +62,14 @@ class LocalRun:
         return answer
 
     def _result(self, frame: Frame, seq: int, tracked: Tracked) -> FrameResult:
-        skeleton: Skeleton = self._tracker.engine.config.skeleton
         return FrameResult(
             session_id=LOCAL_SESSION,
             seq=seq,
             pts_us=frame.pts_us,
             outcome=Outcome.OK,
-            model=self._model,
-            skeleton=skeleton.name,
-            joint_names=skeleton.joints,
+            model=self._served.info,
+            skeleton=self._served.skeleton.name,
+            joint_names=self._served.skeleton.joints,
             image_size=frame.size,
             region=tracked.region,
             rotation_applied=frame.rotation_applied,
@@ -80,11 +78,10 @@ class LocalRun:
 
 
 def estimate_clip(
-    tracker: Tracker,
+    served: Served,
     path: Path,
-    model: ModelInfo,
     region: Region | None = None,
-    max_seconds: float = MAX_SECONDS,
+    max_seconds: float = math.inf,
     max_pixels: int = MAX_PIXELS,
 ) -> Iterator[FrameResult]:
     """The results of a clip, one a frame. `region`: the person's own box in the first frame, or None to look.
@@ -93,5 +90,5 @@ def estimate_clip(
         KineposeError: as `open_video`, `Video` and `LocalRun` do.
     """
     with open_video(path, max_seconds, max_pixels) as video:
-        for _, result in LocalRun(tracker, model, video, region):
+        for _, result in LocalRun(served, video, region):
             yield result

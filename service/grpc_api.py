@@ -62,9 +62,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
     async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.Session:
         async with _told(context):
-            return wire.session_to_pb(
-                await self._pipeline.create_session(wire.options_from_pb(request.options))
-            )
+            return wire.session_to_pb(await self._pipeline.create_session(wire.options_from_pb(request.options)))
 
     async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
         async with _told(context):
@@ -81,10 +79,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
         async with _told(context):
             session_id = request.session_id
-            if request.HasField("seq"):
-                seq = request.seq
-            else:
-                seq = (await self._pipeline.session(session_id)).next_seq
+            seq = request.seq if request.HasField("seq") else (await self._pipeline.session(session_id)).next_seq
             frame = frame_from_pb(request, session_id, seq, _deadline(context))
             return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc"))
 
@@ -127,9 +122,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         async for message in others:
             yield self._frame(message, session, numbering, deadline)
 
-    def _frame(
-        self, message: pb.Frame, session: SessionInfo, numbering: Numbering, deadline: float | None
-    ) -> Incoming:
+    def _frame(self, message: pb.Frame, session: SessionInfo, numbering: Numbering, deadline: float | None) -> Incoming:
         seq = numbering.seq(message.seq if message.HasField("seq") else None)
         try:
             frame = frame_from_pb(message, session.session_id, seq, deadline)
@@ -179,9 +172,7 @@ class Readiness(health.aio.HealthServicer):  # type: ignore[misc]
         super().__init__()
         self._services = services
 
-    async def Check(
-        self, request: health_pb2.HealthCheckRequest, context: Context
-    ) -> health_pb2.HealthCheckResponse:
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
         """SERVING where a forward pass succeeds and the server is not draining."""
         if request.service in ("", NAME):
             await self.refresh()

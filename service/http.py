@@ -69,9 +69,7 @@ def problem_response(error: KineposeError) -> Response:
     headers = {}
     if error.retry_after_ms is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
-    return JSONResponse(
-        problem.to_problem(error), error.http_status, headers=headers, media_type=problem.MEDIA_TYPE
-    )
+    return JSONResponse(problem.to_problem(error), error.http_status, headers=headers, media_type=problem.MEDIA_TYPE)
 
 
 def install_error_handlers(app: FastAPI) -> None:

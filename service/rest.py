@@ -52,17 +52,13 @@ async def _json_body(request: Request) -> Any:
         raise BadRequest(f"the body is no JSON: {error}") from error
 
 
-@router.get(
-    "/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)}
-)
+@router.get("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)})
 async def get_session(session_id: str, services: ServicesOf) -> Response:
     """What a session expects next."""
     return JSONResponse(wire.session_to_json(await services.pipeline.session(session_id)))
 
 
-@router.delete(
-    "/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)}
-)
+@router.delete("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)})
 async def close_session(session_id: str, services: ServicesOf) -> Response:
     """End a session and forget its state; answers with what it was."""
     return JSONResponse(wire.session_to_json(await services.pipeline.close_session(session_id)))

@@ -41,9 +41,7 @@ router = APIRouter(prefix="/v1/clips", tags=["clips"], responses=openapi.PROBLEM
 async def post_clip(
     request: Request,
     services: ServicesOf,
-    region: Annotated[
-        str | None, Query(description="x,y,w,h: the person in the first frame, pixels.")
-    ] = None,
+    region: Annotated[str | None, Query(description="x,y,w,h: the person in the first frame, pixels.")] = None,
     model: Annotated[str | None, Query(description="A name from GET /v1/models.")] = None,
     prefer: Annotated[str, Header()] = "",
     accept: Annotated[str, Header()] = "",
@@ -78,9 +76,7 @@ async def _at_once(request: Request, jobs: ClipJobs, job: ClipJob) -> Response:
     await while_connected(request, jobs.spool(job))
     assert job.info is not None
     # The folder goes as soon as this call returns; the open file stays readable.
-    return StreamingResponse(
-        clip_jobs.document(job.info, job.results_path.open("rb")), media_type="application/json"
-    )
+    return StreamingResponse(clip_jobs.document(job.info, job.results_path.open("rb")), media_type="application/json")
 
 
 async def _line_by_line(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:

@@ -51,7 +51,7 @@ class Video:
     ) -> None:
         self._container = container
         self._stream = stream
-        self._max_us = round(max_seconds * MICROSECONDS)
+        self._max_us = max_seconds * MICROSECONDS
         self._max_pixels = max_pixels
         self.codec = stream.codec_context.codec.canonical_name
         self.frames_declared = stream.frames or None
@@ -164,7 +164,7 @@ def open_video(path: Path, max_seconds: float = MAX_SECONDS, max_pixels: int = M
     Raises:
         UnsupportedMedia: a container that is not taken, no video stream, or a codec without decoder (named).
         BadClip: nothing can be decoded.
-        ClipTooLong: the container declares more than max_seconds.
+        ClipTooLong: the container declares more than max_seconds (which may be math.inf).
         ImageTooLarge: pictures of more than max_pixels pixels.
         FileNotFoundError, PermissionError, IsADirectoryError: as of any file.
     """

@@ -70,9 +70,7 @@ async def _end(websocket: WebSocket, error: KineposeError) -> None:
     """Tell the error that ends the stream, then close."""
     if websocket.client_state is WebSocketState.CONNECTED:
         await websocket.send_text(_text({"error": problem.to_problem(error)}))
-        await websocket.close(
-            SERVICE_RESTART if isinstance(error, Draining) else POLICY_VIOLATION, reason=error.code
-        )
+        await websocket.close(SERVICE_RESTART if isinstance(error, Draining) else POLICY_VIOLATION, reason=error.code)
 
 
 def _text(data: dict[str, Any]) -> str:

@@ -63,8 +63,7 @@ def _error_to_json(result: FrameResult) -> Json:
 def _joints_to_json(names: Sequence[str], pose: Pose) -> list[Json]:
     xs, ys, scores = (_shortest(v) for v in (pose.xy_px[:, 0], pose.xy_px[:, 1], pose.score))
     return [
-        {"name": name, "x": x, "y": y, "score": score}
-        for name, x, y, score in zip(names, xs, ys, scores, strict=True)
+        {"name": name, "x": x, "y": y, "score": score} for name, x, y, score in zip(names, xs, ys, scores, strict=True)
     ]
 
 
@@ -220,9 +219,7 @@ def options_from_json(data: Any) -> SessionOptions:
     known = {field.name for field in fields(SessionOptions)}
     unknown = sorted(set(data) - known)
     if unknown:
-        raise BadRequest(
-            f"session options: {', '.join(unknown)[:80]} not known, only {', '.join(sorted(known))}"
-        )
+        raise BadRequest(f"session options: {', '.join(unknown)[:80]} not known, only {', '.join(sorted(known))}")
     model, policy, ttl = data.get("model"), data.get("drop_policy"), data.get("ttl_s")
     if model is not None and not isinstance(model, str):
         raise BadRequest("model: expected a name")
@@ -278,9 +275,7 @@ _POLICIES_BACK = {pb.DROP_POLICY_UNSPECIFIED: DropPolicy.WAIT} | {v: k for k, v 
 
 def options_to_pb(options: SessionOptions) -> pb.SessionOptions:
     """Session options as a message."""
-    return pb.SessionOptions(
-        model=options.model or "", drop_policy=_POLICIES[options.drop_policy], ttl_s=options.ttl_s
-    )
+    return pb.SessionOptions(model=options.model or "", drop_policy=_POLICIES[options.drop_policy], ttl_s=options.ttl_s)
 
 
 def options_from_pb(message: pb.SessionOptions) -> SessionOptions:

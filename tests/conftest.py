@@ -10,9 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Torch threads of several tests that spin against each other are far slower than one. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is no reason to fail: properties are about values, never about time.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0

@@ -82,13 +82,8 @@ class _First(nn.Module):
         self.network = network
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        images = _planes(image)
-        encoded = self.network.encode(images, torch.zeros(1, dtype=torch.bool))
-        # A whole initialiser is called here: inside encode its maps are scattered over the rows that are
-        # fresh, which OpenVINO does not convert. The other kinds give their maps for every row.
-        whole = self.network.config.initialiser not in ("head", "zeros")
-        p = self.network.initialiser(images) if whole else encoded.p
-        return _ports(self.network, self.network.start(p), encoded.q)
+        encoded = self.network.encode(_planes(image))
+        return _ports(self.network, self.network.start(encoded.p), encoded.q)
 
 
 class _Next(nn.Module):

@@ -23,16 +23,24 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """An MP4 of ten pictures."""
     pictures = [smooth_picture(*SIZE, seed=seed) for seed in range(10)]
-    return make_clip(tmp_path_factory.mktemp("clips") / "ten.mp4", pictures=pictures)
+    return make_clip(tmp_path_factory.mktemp("clips") / "ten.mp4", pictures=pictures).read_bytes()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server(weights: Path) -> AsyncIterator[RunningServer]:
     """A server that all tests share."""
     async with RunningServer(free_ports(weights)) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def tight_server(weights: Path) -> AsyncIterator[RunningServer]:
+    """A server with room for one session, one clip, and 1000 bytes of it."""
+    settings = free_ports(weights, max_batch=1, max_sessions=1, max_clip_jobs=1, max_body_bytes=1000)
+    async with RunningServer(settings) as running:
         yield running
 
 

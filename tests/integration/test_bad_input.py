@@ -1,7 +1,9 @@
 """Whatever a client sends, it gets a typed error and the server goes on. HTTP and gRPC say the same."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import threading
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import grpc
@@ -13,7 +15,7 @@ from service.app import RunningServer
 from service.pb import pose_pb2 as pb
 from tests.support.clips import make_cut_off, make_sound
 from tests.support.pictures import png_bomb
-from tests.support.server import AsyncStub, chunks, each, jpegs, opened, sent, told, told_grpc
+from tests.support.server import AsyncStub, chunks, each, into, jpegs, nothing_pending, opened, sent, told, told_grpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -45,9 +47,7 @@ PICTURES = {
 
 
 @pytest.mark.parametrize("name", PICTURES)
-async def test_a_picture_that_is_none_fails_alone(
-    name: str, http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_a_picture_that_is_none_fails_alone(name: str, http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """A bad picture is refused with its reason over HTTP and gRPC, and the session takes the next frame."""
     image, status, code, grpc_status = PICTURES[name]
     session_id = await opened(http)
@@ -64,12 +64,11 @@ async def posted(http: httpx.AsyncClient, clip: bytes) -> httpx.Response:
 
 async def streamed(stub: AsyncStub, clip: bytes) -> tuple[int, grpc.StatusCode, str]:
     """Frames that came before the error of a clip over gRPC, and the error."""
-    frames = 0
+    frames: list[pb.PoseResult] = []
     with pytest.raises(grpc.RpcError) as caught:
-        async for _ in stub.EstimateClip(each(chunks(clip))):
-            frames += 1
+        await into(frames, stub.EstimateClip(each(chunks(clip))))
     status, error = told_grpc(caught.value)
-    return frames, status, error.code
+    return len(frames), status, error.code
 
 
 async def test_a_truncated_mp4_gives_what_it_had_and_then_its_error(
@@ -84,19 +83,15 @@ async def test_a_truncated_mp4_gives_what_it_had_and_then_its_error(
     assert 0 < frames < 12
 
 
-async def test_an_mp4_cut_before_its_index_is_a_bad_clip(
-    clip: Path, http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_an_mp4_cut_before_its_index_is_a_bad_clip(clip: bytes, http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """A file that cannot be opened at all gets the same error."""
-    half = clip.read_bytes()[: clip.stat().st_size // 2]
+    half = clip[: len(clip) // 2]
 
     assert told(await posted(http, half)) == (422, "bad_clip")
     assert await streamed(stub, half) == (0, INVALID, "bad_clip")
 
 
-async def test_sound_without_pictures_is_unsupported(
-    tmp_path: Path, http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_sound_without_pictures_is_unsupported(tmp_path: Path, http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """An MP4 that only sounds has nothing to look at."""
     sound = make_sound(tmp_path / "sound.mp4").read_bytes()
 
@@ -112,9 +107,7 @@ async def test_an_empty_clip_is_refused(http: httpx.AsyncClient, stub: AsyncStub
     assert await streamed(stub, b"") == (0, INVALID, code)
 
 
-async def test_a_gap_in_seq_says_what_was_expected(
-    http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_a_gap_in_seq_says_what_was_expected(http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """Far ahead of its turn a frame is refused, told which one is next, and the session lives on."""
     session_id = await opened(http)
     image = jpegs(1)[0]
@@ -133,9 +126,7 @@ async def test_a_gap_in_seq_says_what_was_expected(
     assert (await sent(http, session_id, image, seq=0)).status_code == 200
 
 
-async def test_a_replayed_frame_gets_the_stored_answer(
-    http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_a_replayed_frame_gets_the_stored_answer(http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """A frame sent again, over whichever transport, is not computed again; an older one is out of order."""
     session_id = await opened(http)
     first, second = jpegs(2)
@@ -175,9 +166,7 @@ async def test_an_expired_session_is_gone(http: httpx.AsyncClient, stub: AsyncSt
     )
 
 
-async def test_a_frame_of_another_size_fails_alone(
-    http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_a_frame_of_another_size_fails_alone(http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """Mid-stream, a picture of another size is that frame's error; the stream and the session go on."""
     right, wrong = jpegs(1)[0], jpegs(1, size=(64, 64))[0]
     images = [right, wrong, right]
@@ -191,9 +180,7 @@ async def test_a_frame_of_another_size_fails_alone(
     assert (await sent(http, session_id, right)).status_code == 200
 
 
-async def test_a_region_outside_the_frame_is_refused(
-    http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_a_region_outside_the_frame_is_refused(http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """A box that touches no pixel is a bad region."""
     session_id = await opened(http)
     image = jpegs(1)[0]
@@ -253,38 +240,48 @@ async def test_a_passed_deadline_in_a_stream_expires_that_frame(stub: AsyncStub)
     assert [r.outcome for r in results] == [pb.OUTCOME_OK, pb.OUTCOME_EXPIRED, pb.OUTCOME_OK]
 
 
-async def nothing_pending(server: RunningServer) -> None:
-    """Wait until no frame is in flight."""
-    gauge = server.services.pipeline.metrics.pending_frames
-    async with asyncio.timeout(30):
-        while next(iter(gauge.collect())).samples[0].value:
-            await asyncio.sleep(0)
-
-
-async def test_a_client_gone_mid_stream_leaves_a_session_to_continue(
-    server: RunningServer, http: httpx.AsyncClient, stub: AsyncStub
-) -> None:
+async def test_a_client_gone_mid_stream_leaves_a_session_to_continue(http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """After a cancelled stream nothing is left in flight, and another connection takes the session up."""
     call = stub.StreamPose(each(pb.Frame(image=image) for image in jpegs(200)))
     first = await anext(aiter(call))
     call.cancel()
-    await nothing_pending(server)
+    await nothing_pending(http)
 
-    session = (await http.get(f"/v1/sessions/{first.session_id}")).json()
-    assert 1 <= session["next_seq"] < 200
-    assert (await sent(http, first.session_id, jpegs(1)[0])).json()["seq"] == session["next_seq"]
+    answer = (await sent(http, first.session_id, jpegs(1)[0])).json()
+    assert answer["outcome"] == "ok"
+    assert 1 <= answer["seq"] < 200
 
 
-async def test_a_client_gone_mid_clip_stops_the_work(
-    server: RunningServer, clip: Path, http: httpx.AsyncClient
-) -> None:
-    """When the reader of an NDJSON answer goes away, the clip's session ends and its folder is cleared."""
+async def test_a_client_gone_mid_clip_stops_the_work(clip: bytes, http: httpx.AsyncClient) -> None:
+    """When the reader of an NDJSON answer goes away, the clip's session ends."""
     headers = {"Accept": "application/x-ndjson"}
-    async with http.stream("POST", "/v1/clips", content=clip.read_bytes(), headers=headers) as answer:
+    async with http.stream("POST", "/v1/clips", content=clip, headers=headers) as answer:
         line = await anext(answer.aiter_lines())
-    session_id = httpx.Response(200, text=line).json()["session_id"]
 
-    async with asyncio.timeout(30):
-        while (await http.get(f"/v1/sessions/{session_id}")).status_code == 200:
+    async with asyncio.timeout(60):
+        while (await http.get(f"/v1/sessions/{json.loads(line)['session_id']}")).status_code == 200:
             pass
-    await nothing_pending(server)
+    await nothing_pending(http)
+
+
+@pytest.fixture
+def decoding_waits(server: RunningServer) -> Iterator[None]:
+    """While this holds, no picture is decoded: all threads that could do it are taken."""
+    go_on = threading.Event()
+    for _ in range(server.settings.decode_threads):
+        server.services.pipeline._decoders.submit(go_on.wait)
+    yield
+    go_on.set()
+
+
+async def test_a_client_gone_while_its_frame_waits_takes_it_back(http: httpx.AsyncClient, decoding_waits: None) -> None:
+    """A frame whose turn has not come leaves with its client, and its seq stays free."""
+    session_id = await opened(http)
+    frame = asyncio.create_task(sent(http, session_id, jpegs(1)[0]))
+    async with asyncio.timeout(60):
+        while "\nkinepose_pending_frames 1.0" not in (await http.get("/metrics")).text:
+            pass
+    frame.cancel()
+    await nothing_pending(http)
+
+    assert (await http.get(f"/v1/sessions/{session_id}")).json()["next_seq"] == 0

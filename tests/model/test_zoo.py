@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,13 @@ def test_saving_twice_gives_the_same_file(tmp_path: Path, network: KIMNet) -> No
     """The digest of a network depends on its weights alone."""
     first = zoo.save(network, tmp_path / "a" / FILE, PROVENANCE)
     assert zoo.save(network, tmp_path / "b" / FILE, PROVENANCE) == first
+
+
+def test_saving_what_was_loaded_gives_the_same_file(lite_weights: Path, tmp_path: Path) -> None:
+    """A card can be written anew, with other measurements, without new weights: the digest stays."""
+    loaded, card = zoo.load("kimnet-lite", lite_weights)
+    provenance = replace(PROVENANCE, version=card.version, notes="Measured again.")
+    assert zoo.save(loaded, tmp_path / FILE, provenance).sha256 == card.sha256
 
 
 def test_a_network_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Settings from the environment."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -32,7 +33,7 @@ def test_environment_sets_what_it_names(monkeypatch: pytest.MonkeyPatch) -> None
         ("no_such_setting", 1),
     ],
 )
-def test_value_out_of_range_is_refused_by_name(name: str, value: object) -> None:
+def test_value_out_of_range_is_refused_by_name(name: str, value: Any) -> None:
     """The message names the setting."""
     with pytest.raises(ValidationError, match=name):
         Settings(**{name: value})
@@ -46,7 +47,7 @@ def test_value_out_of_range_is_refused_by_name(name: str, value: object) -> None
         {"max_pending_per_session": 10, "max_pending_frames": 5},
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(fields: dict[str, object]) -> None:
+def test_settings_that_contradict_each_other_are_refused(fields: dict[str, Any]) -> None:
     """Both are named."""
     with pytest.raises(ValidationError) as raised:
         Settings(**fields)

@@ -14,6 +14,7 @@ from tests.support.trackers import FakeTracker, grey
 
 @pytest.fixture
 def tracker() -> FakeTracker:
+    """What computes: a fake."""
     return FakeTracker()
 
 

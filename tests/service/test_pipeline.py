@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from typing import Any
 
 import pytest
 
@@ -31,6 +32,7 @@ from tests.support.trackers import BROKEN, FakeTracker, grey, history, picture
 
 @pytest.fixture
 def tracker() -> FakeTracker:
+    """What computes: a fake."""
     return FakeTracker()
 
 
@@ -130,7 +132,7 @@ async def test_pts_that_does_not_increase_is_refused_before_admission(tracker: F
     ],
 )
 async def test_frame_at_fault_spends_its_seq_and_leaves_the_state(
-    tracker: FakeTracker, fields: dict[str, object], error: type[KineposeError]
+    tracker: FakeTracker, fields: dict[str, Any], error: type[KineposeError]
 ) -> None:
     """Its error is what a replay gets; the next frame continues from the last good one."""
     async with running(tracker) as pipeline:

@@ -1,6 +1,8 @@
 """The whole pipeline with the real tracker, engine and network; only the weights are random."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -9,8 +11,8 @@ from model.values import Frame, Region
 from service.config import Settings
 from service.errors import FrameSizeChanged
 from service.messages import EncodedFrame, FrameResult, SessionOptions
-from service.pipeline import open_pipeline
-from service.served import load_served
+from service.pipeline import Pipeline
+from service.served import Served, load_served
 from tests.support.pictures import encoded, smooth_picture
 from tests.support.weights import save_random_lite
 
@@ -18,9 +20,14 @@ REGION = Region(60, 20, 80, 160)
 FRAMES = 3
 
 
+SETTINGS = Settings(max_batch=2, device="cpu")
+
+
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(weights_dir=save_random_lite(tmp_path_factory.mktemp("weights")), max_batch=3, device="cpu")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """The lite model with random weights, on the CPU."""
+    weights_dir = save_random_lite(tmp_path_factory.mktemp("weights"))
+    return load_served(SETTINGS.model_copy(update={"weights_dir": weights_dir}))
 
 
 def joints(results: list[FrameResult]) -> list[bytes]:
@@ -28,22 +35,32 @@ def joints(results: list[FrameResult]) -> list[bytes]:
     return [result.pose.xy_px.tobytes() + result.pose.score.tobytes() for result in results if result.pose is not None]
 
 
+@asynccontextmanager
+async def started(served: Served) -> AsyncIterator[Pipeline]:
+    """A warm pipeline."""
+    pipeline = Pipeline(SETTINGS, served)
+    try:
+        await pipeline.start()
+        yield pipeline
+    finally:
+        await pipeline.aclose()
+
+
 @pytest.mark.slow
-async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(settings: Settings) -> None:
+async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(served: Served) -> None:
     """Bit for bit: the service adds nothing to the numbers, nor do the neighbours in a batch."""
     pictures = [[smooth_picture(200, 200, seed=10 * s + t) for t in range(FRAMES)] for s in range(3)]
-    tracker = load_served(settings).stepper
     expected = []
     for frames in pictures:
         state = None
         for seq, rgb in enumerate(frames):
             request = TrackRequest(Frame(rgb), seq, state, REGION if seq == 0 else None)
-            [tracked] = await asyncio.to_thread(tracker.step, [request])
+            [tracked] = await asyncio.to_thread(served.stepper.step, [request])
             assert not isinstance(tracked, Exception)
             state = tracked.state
             expected.append(tracked.pose.xy_px.tobytes() + tracked.pose.score.tobytes())
 
-    async with open_pipeline(settings) as pipeline:
+    async with started(served) as pipeline:
         assert await pipeline.ready()
 
         async def session(number: int) -> list[FrameResult]:

@@ -41,16 +41,19 @@ def result(session_id: str, seq: int, pts_us: int | None = None) -> FrameResult:
 
 @pytest.fixture
 def clock() -> ManualClock:
+    """Time under the test's control."""
     return ManualClock()
 
 
 @pytest.fixture
 def metrics() -> Metrics:
+    """Counts of this test."""
     return Metrics()
 
 
 @pytest.fixture
 def store(clock: ManualClock, metrics: Metrics) -> InMemorySessions:
+    """Room for three sessions."""
     return InMemorySessions(MOST, 100, metrics, clock)
 
 

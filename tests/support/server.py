@@ -1,6 +1,7 @@
 """A real server for tests, and pictures to send it."""
 
-from collections.abc import AsyncIterator, Iterable
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -24,7 +25,7 @@ SIZE = (96, 72)
 
 def free_ports(weights_dir: Path, **changes: Any) -> Settings:
     """Settings of a small server on ports that the kernel chooses."""
-    return Settings(http_port=0, grpc_port=0, weights_dir=weights_dir, max_batch=4, **changes)
+    return Settings(**{"http_port": 0, "grpc_port": 0, "weights_dir": weights_dir, "max_batch": 4, **changes})
 
 
 def jpegs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> list[bytes]:
@@ -69,6 +70,19 @@ def chunks(data: bytes, size: int = 16 * 1024, options: pb.ClipOptions | None = 
     """A clip in pieces, the first with the options."""
     pieces = [pb.Chunk(data=data[start : start + size]) for start in range(0, len(data), size)]
     return [pb.Chunk(options=options or pb.ClipOptions()), *pieces]
+
+
+async def into(results: list[Any], call: AsyncIterable[Any]) -> None:
+    """Append the messages of a call as they come; its error is raised at the end."""
+    async for result in call:
+        results.append(result)
+
+
+async def nothing_pending(http: httpx.AsyncClient) -> None:
+    """Wait until the server has no frame in flight."""
+    async with asyncio.timeout(60):
+        while "\nkinepose_pending_frames 0.0" not in (await http.get("/metrics")).text:
+            pass
 
 
 def anonymous(result: pb.PoseResult) -> bytes:

@@ -61,7 +61,7 @@ class Actor:
         raw = np.array([self._highest(stance_at(float(t))) for t in times])
         span = np.arange(-5, 6)
         kernel = np.exp(-0.5 * (span / 2.2) ** 2)
-        smooth = np.convolve(np.pad(raw, 5, mode="edge"), kernel / kernel.sum(), mode="valid")
+        smooth: Array = np.convolve(np.pad(raw, 5, mode="edge"), kernel / kernel.sum(), mode="valid")
         drops = np.array([stance_at(float(t)).drop for t in times])
         return smooth - drops
 
@@ -84,7 +84,7 @@ class Actor:
         ball[0] = rig.head(f"foot.{side}")[0]
         # With the toes up the foot stands on its heel, which lies behind the ball: the ball goes up with it.
         height = ball[2] - self._floor + foot.lift + 0.21 * np.sin(max(-foot.pitch, 0.0))
-        turned = _foot_rotation(foot) @ (rig.head(f"foot.{side}") - ball)
+        turned: Array = _foot_rotation(foot) @ (rig.head(f"foot.{side}") - ball)
         return np.array([foot.place[0], foot.place[1], height]) + turned
 
     def _posture(self, stance: Stance, height: float) -> Posture:

@@ -18,6 +18,8 @@ Ints = NDArray[np.int64]
 # A grown man of average build who does some sport; see anny's phenotype labels, each in [0, 1].
 PHENOTYPE = {"gender": 0.0, "age": 0.66, "muscle": 0.58, "weight": 0.46, "height": 0.36, "proportions": 0.6}
 
+DRAPE = 0.028  # the size of the hollows and bumps that cloth hides, m
+
 
 @dataclass(frozen=True)
 class Body:
@@ -73,7 +75,7 @@ def dress(rig: Rig, faces: Ints, skin: Array) -> Body:
     limbs = np.array([limb_of_bone(name) for name in rig.names])[strongest]
     parts = part_of(rig, skin, limbs)
     cloth = np.isin(parts, CLOTH_PARTS)
-    smooth = _smoothed(skin, faces, cloth, rounds=45)
+    smooth = _draped(skin, faces, cloth)
     shoe = np.isin(parts, (Part.SHOE, Part.SOLE))
     smooth = _smoothed(smooth, faces, shoe, rounds=70)
     standoff = swelling(rig, skin, parts)[:, None]
@@ -81,6 +83,29 @@ def dress(rig: Rig, faces: Ints, skin: Array) -> Body:
     dressed = smooth + vertex_normals(smooth, faces) * standoff
     dressed = _smoothed(dressed, faces, cloth | shoe, rounds=2)
     return Body(rig, faces, skin, dressed, limbs)
+
+
+def _draped(skin: Array, faces: Ints, cloth: NDArray[np.bool_]) -> Array:
+    """The skin under cloth, evened out over DRAPE metres, wherever the mesh is fine or coarse.
+
+    Rounds of neighbour means would do it by edges instead of metres, and leave what is finely meshed as it is.
+    """
+    index = np.flatnonzero(cloth)
+    points, normals = skin[index], vertex_normals(skin, faces)[index]
+    square = (points**2).sum(axis=1)
+    distance = square[:, None] + square[None] - 2.0 * points @ points.T
+    facing = np.clip(normals @ normals.T, 0.0, None)  # keeps front and back, arm and trunk apart
+    weights = np.exp(-0.5 * distance / DRAPE**2) * facing * _areas(skin, faces)[index]
+    draped = skin.copy()
+    draped[index] = weights @ points / weights.sum(axis=1, keepdims=True)
+    return draped
+
+
+def _areas(vertices: Array, faces: Ints) -> Array:
+    """[V]: the area of the triangles at each vertex."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    return sum((np.bincount(faces[:, k], area, minlength=len(vertices)) for k in range(3)), np.zeros(len(vertices)))
 
 
 def _smoothed(vertices: Array, faces: Ints, where: NDArray[np.bool_], rounds: int) -> Array:

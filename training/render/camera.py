@@ -53,4 +53,5 @@ def pixel_rays(camera: Camera) -> Array:
     x, y = np.meshgrid(np.arange(width, dtype=np.float64), np.arange(height, dtype=np.float64))
     local = np.stack([x - camera.centre_px[0], y - camera.centre_px[1], np.full_like(x, camera.focal_px)], -1)
     rays: Array = local @ camera.axes
-    return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+    return rays

@@ -26,7 +26,7 @@ Bytes = NDArray[np.uint8]
 
 FRAMES_PER_SECOND = 30
 SUPERSAMPLING = 2
-QUALITY = 23
+QUALITY = 18
 SEED = 20
 CAMERA = Camera(focal_px=760.0, size=(640, 480), position=(0.0, -4.2, 1.30), tilt=0.075)
 MADE_OF = (

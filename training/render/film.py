@@ -19,7 +19,8 @@ def shrink(picture: Array, factor: int) -> Array:
     """[H * factor, W * factor, C] to [H, W, C], each pixel the mean of its block."""
     height, width, channels = picture.shape
     blocks = picture.reshape(height // factor, factor, width // factor, factor, channels)
-    return blocks.mean(axis=(1, 3))
+    mean: Array = blocks.mean(axis=(1, 3))
+    return mean
 
 
 def develop(radiance: Array, rng: np.random.Generator) -> Bytes:
@@ -34,7 +35,8 @@ def develop(radiance: Array, rng: np.random.Generator) -> Bytes:
     exposed *= 1.0 / (1.0 - np.exp(-1.0 * 1.45))
     srgb = np.clip(exposed, 0.0, 1.0) ** (1.0 / 2.2)
     grain = rng.normal(size=(height, width, 1)) * 0.007 + rng.normal(size=radiance.shape) * 0.004
-    return np.rint(np.clip(srgb + grain, 0.0, 1.0) * 255.0).astype(np.uint8)
+    levels: Array = np.rint(np.clip(srgb + grain, 0.0, 1.0) * 255.0)
+    return levels.astype(np.uint8)
 
 
 def write_h264(path: Path, pictures: Iterable[Bytes], frames_per_second: int, quality: int) -> int:

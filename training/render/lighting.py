@@ -106,7 +106,7 @@ def cast_shadows(vertices: Array, faces: Ints) -> Shadows:
 
 def irradiance(normals: Array, key: list[Array], dome: list[Array]) -> Array:
     """[N, 3] light that arrives at surfaces with normals [N, 3], given each lamp's visibility [N]."""
-    total = np.clip(0.5 - 0.5 * normals[:, 2:3], 0.0, 1.0) * BOUNCE
+    total: Array = np.clip(0.5 - 0.5 * normals[:, 2:3], 0.0, 1.0) * BOUNCE
     for lamp, seen in zip((*key_lamps(), *dome_lamps()), (*key, *dome), strict=True):
         facing = np.clip(normals @ lamp.towards, 0.0, None) * seen
         total = total + facing[:, None] * lamp.colour

@@ -156,8 +156,8 @@ def _strides(plan: tuple[Swing, ...], index: int) -> float:
 def stance_at(time: float) -> Stance:
     """The person at a moment, 0 <= time <= DURATION."""
     walking = 1.0 - ease(time, 1.35, 2.05)
-    raised = ease(time, 2.30, 2.95) - ease(time, 3.05, 3.65)
-    squat = ease(time, 3.45, 4.15) - ease(time, 4.25, 4.95)
+    raised = ease(time, 2.15, 3.0) - ease(time, 3.0, 3.8)
+    squat = ease(time, 3.6, 4.25) - ease(time, 4.3, 4.95)
     turn = ease(time, 1.15, 2.15)
     heading = WALK_HEADING + (STAND_HEADING - WALK_HEADING) * turn
     feet = (foot_at(time, 1), foot_at(time, -1))
@@ -191,6 +191,6 @@ def _arm(swing: float, raised: float, squat: float, side: int) -> Arm:
     forward = 0.62 * swing + 0.08 + 1.42 * squat
     return Arm(
         forward=forward * (1.0 - raised) - 0.08 * raised,
-        side=0.13 + (2.72 + late) * raised + 0.16 * squat,
+        side=0.13 + (2.50 + late) * raised + 0.16 * squat,
         elbow=0.30 + 0.35 * max(swing, -0.2) - 0.12 * raised - 0.12 * squat,
     )

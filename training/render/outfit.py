@@ -69,13 +69,14 @@ def part_of(rig: Rig, points: Array, limbs: Ints) -> Ints:
 
 def _cover_trunk(rig: Rig, points: Array, limbs: Ints, parts: Ints) -> None:
     hem = rig.head("upperleg01.L")[2] + 0.03
-    body = (limbs == 0) | np.isin(limbs, (4, 5))
+    body = np.isin(limbs, (0, 1, 4, 5))
     parts[body] = Part.SHORTS
     parts[body & (points[:, 2] > hem)] = Part.SHIRT
     # The collar is a tilted ring round the foot of the neck.
     collar = rig.head("neck01")
     above = (points[:, 2] - collar[2]) - 0.35 * (points[:, 1] - collar[1])
-    bare = np.isin(limbs, (0, 1)) & (above > 0.012) & (np.abs(points[:, 0]) < 0.085)
+    narrow = (limbs == 1) | (np.abs(points[:, 0]) < 0.085)
+    bare = np.isin(limbs, (0, 1)) & (above > 0.012) & narrow
     parts[bare] = Part.SKIN
 
 
@@ -143,7 +144,8 @@ def albedo(points: Array, parts: Ints) -> Array:
     colour[other] *= 1.0 + (0.03 * weave + 0.02 * stubble)[other, None]
     hair = parts == Part.HAIR
     colour[hair] *= 1.0 + 0.35 * solid_noise(points[hair] * np.array([1.0, 1.0, 0.35]), 0.012, seed=7)[:, None]
-    return np.clip(colour, 0.004, 0.95)
+    clipped: Array = np.clip(colour, 0.004, 0.95)
+    return clipped
 
 
 def bumps(points: Array, parts: Ints) -> Array:

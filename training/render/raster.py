@@ -26,7 +26,8 @@ class Surface:
 
     def interpolate(self, values: Array, faces: Ints) -> Array:
         """Vertex values [V, C] and the mesh's triangles [F, 3] to pixel values [P, C]."""
-        return np.einsum("pk,pkc->pc", self.weights, values[faces[self.faces]])
+        values_seen: Array = np.einsum("pk,pkc->pc", self.weights, values[faces[self.faces]])
+        return values_seen
 
 
 def rasterise(screen: Array, faces: Ints, size: tuple[int, int]) -> Surface:
@@ -90,4 +91,5 @@ def vertex_normals(vertices: Array, faces: Ints) -> Array:
     for k in range(3):
         for axis in range(3):
             total[:, axis] += np.bincount(faces[:, k], normal[:, axis], minlength=len(vertices))
-    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    normals: Array = total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-12)
+    return normals

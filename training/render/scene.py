@@ -43,8 +43,8 @@ BEECH = (0.50, 0.34, 0.18)
 STEEL = (0.16, 0.17, 0.18)
 
 
-def furniture() -> tuple[tuple[Block, ...], tuple[Ball, ...]]:
-    """What stands in the room."""
+def furniture() -> tuple[tuple[tuple[Block, ...], ...], tuple[Ball, ...]]:
+    """What stands in the room: blocks, in groups that stand close together, and balls."""
     blocks = [
         Block((-3.3, WALL_Y - 0.025, 0.0), (6.0, WALL_Y, 0.12), (0.30, 0.29, 0.27), 0.1),
         Block((-2.55, 2.2, 0.0), (-1.95, 2.75, 0.52), (0.50, 0.33, 0.17), 0.5),
@@ -56,16 +56,28 @@ def furniture() -> tuple[tuple[Block, ...], tuple[Ball, ...]]:
         Block((-1.00, WALL_Y - 0.035, 1.20), (-0.40, WALL_Y - 0.02, 2.05), (0.55, 0.52, 0.45), 0.05),
         Block((-0.93, WALL_Y - 0.04, 1.55), (-0.47, WALL_Y - 0.02, 1.95), (0.48, 0.20, 0.08), 0.3),
     ]
+    bars = []
     for x in (1.15, 2.05, 2.95):
-        blocks.append(Block((x, WALL_Y - 0.16, 0.12), (x + 0.05, WALL_Y - 0.02, 2.6), WOOD, 0.4))
+        bars.append(Block((x, WALL_Y - 0.16, 0.12), (x + 0.05, WALL_Y - 0.02, 2.6), WOOD, 0.4))
     for k in range(14):
         height = 0.35 + 0.165 * k
-        blocks.append(Block((1.17, WALL_Y - 0.14, height), (2.98, WALL_Y - 0.10, height + 0.035), BEECH, 0.4))
+        bars.append(Block((1.17, WALL_Y - 0.14, height), (2.98, WALL_Y - 0.10, height + 0.035), BEECH, 0.4))
     balls = [
         Ball((-1.25, 2.75, 0.32), 0.32, (0.32, 0.06, 0.07)),
         Ball((-1.78, 2.42, 0.12), 0.12, (0.50, 0.24, 0.06)),
     ]
-    return tuple(blocks), tuple(balls)
+    near_wall, low, bench = blocks[:1] + blocks[6:], blocks[1:3], blocks[3:6]
+    return tuple(tuple(group) for group in (near_wall, low, bench, bars)), tuple(balls)
+
+
+def rays_into(group: tuple[Block, ...], origin: Array, rays: Array) -> NDArray[np.int64]:
+    """Indices of the rays that pass the box round a group; the others cannot meet any block of it."""
+    low = np.min([block.low for block in group], axis=0)
+    high = np.max([block.high for block in group], axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        one, two = (low - origin) / rays, (high - origin) / rays
+    leaves = np.maximum(one, two).min(axis=1)
+    return np.flatnonzero((np.minimum(one, two).max(axis=1) <= leaves) & (leaves > 0.0))
 
 
 @dataclass(frozen=True)
@@ -106,14 +118,16 @@ def trace(origin: Array, rays: Array) -> Hit:
     """The first surface of the room along each ray [N, 3] from origin [3]."""
     distance, normal, colour = _shell(origin, rays)
     floor = normal[:, 2] > 0.5
-    blocks, balls = furniture()
-    for k, block in enumerate(blocks):
-        start, facing = enter_block(block, origin, rays)
-        nearer = start < distance
-        where = origin + start[nearer, None] * rays[nearer]
-        grain = solid_noise(where * np.array([0.6, 1.0, 1.0]), 0.06, seed=40 + k)
-        colour[nearer] = np.array(block.colour) * np.exp(0.16 * block.grain * grain)[:, None]
-        distance[nearer], normal[nearer], floor[nearer] = start[nearer], facing[nearer], False
+    groups, balls = furniture()
+    for group in groups:
+        index = rays_into(group, origin, rays)
+        for block in group:
+            start, facing = enter_block(block, origin, rays[index])
+            wins = start < distance[index]
+            nearer, start = index[wins], start[wins]
+            grain = solid_noise((origin + start[:, None] * rays[nearer]) * [0.6, 1.0, 1.0], 0.06, seed=40)
+            colour[nearer] = np.array(block.colour) * np.exp(0.16 * block.grain * grain)[:, None]
+            distance[nearer], normal[nearer], floor[nearer] = start, facing[wins], False
     for ball in balls:
         start, facing = enter_ball(ball, origin, rays)
         nearer = start < distance
@@ -168,11 +182,13 @@ def wall_colour(points: Array) -> Array:
 
 def _blocked(points: Array, towards: Array) -> Array:
     """[N]: 0 where furniture stands between the points [N, 3] and a lamp, else 1."""
-    blocks, balls = furniture()
+    groups, balls = furniture()
     rays = np.broadcast_to(towards, points.shape)
     clear = np.ones(len(points), dtype=bool)
-    for block in blocks:
-        clear &= enter_block(block, points, rays)[0] >= FAR
+    for group in groups:
+        index = rays_into(group, points, rays)
+        for block in group:
+            clear[index] &= enter_block(block, points[index], rays[index])[0] >= FAR
     for ball in balls:
         clear &= enter_ball(ball, points, rays)[0] >= FAR
     return clear.astype(np.float64)

@@ -1,0 +1,39 @@
+"""`kinepose serve`: the service, in the foreground, until SIGTERM or SIGINT."""
+
+import argparse
+import asyncio
+import logging
+
+from service.cli.failures import CommandFailed
+from service.cli.settings import settings_with
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Describe the command."""
+    parser = commands.add_parser(
+        "serve",
+        help="the service: HTTP, WebSocket and gRPC",
+        epilog="Every setting is also an environment variable KINEPOSE_...; the command line comes first.",
+    )
+    parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--http-port", type=int, metavar="PORT", help="default: 8000; 0 takes a free one")
+    parser.add_argument("--grpc-port", type=int, metavar="PORT", help="default: 50051; 0 takes a free one")
+    parser.add_argument("--model", metavar="NAME", help="a name that `kinepose models` lists")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="default: auto")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serve. CommandFailed where the server does not start."""
+    names = ("host", "http_port", "grpc_port", "model", "device")
+    settings = settings_with(**{name: getattr(arguments, name) for name in names})
+    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
+    # Only a server needs the web stack: `kinepose models` starts without it.
+    from service.app import StartFailed, serve
+
+    try:
+        asyncio.run(serve(settings))
+    except StartFailed as error:
+        raise CommandFailed(str(error)) from error

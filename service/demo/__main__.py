@@ -1,0 +1,129 @@
+"""`python -m service.demo [--clip PATH] [--output-dir DIR]`: run the service on a clip, both ways, and check it.
+
+Exit codes: 0 both ways gave the same joints; 1 they did not, or something failed; 2 wrong arguments or input.
+"""
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from service import wire
+from service.cli.output import whole_or_nothing
+from service.client import Client, Unreachable
+from service.demo.passes import DifferentAnswers, Pass, Report, largest_difference_px, over_grpc, over_http
+from service.demo.server import ServerFailed, running_service
+from service.demo.truth import Accuracy, accuracy, load_truth
+from service.errors import KineposeError
+from service.messages import ClipInfo
+from service.overlay import render_overlay
+from service.video import open_video
+
+BUNDLED_CLIP = Path(__file__).with_name("clip.mp4")
+OUTPUT_DIR = Path("out")
+TOLERANCE_PX = 0.1
+"""On the CPU both ways agree bit for bit; on a GPU batches of other sizes round differently."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo and return its exit code."""
+    parsed = _parser().parse_args(arguments)
+    console = Console()
+    # A terminated demo must take its server along, as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        frames = _frames_declared(parsed.clip)
+    except (KineposeError, OSError) as error:
+        return _fail(f"{parsed.clip}: {error}", 2)
+    try:
+        _demo(parsed.clip, parsed.output_dir, frames, console)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 1)
+    except (KineposeError, Unreachable, ServerFailed, DifferentAnswers, OSError, ValueError) as error:
+        return _fail(str(error), 1)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m service.demo", description="Serve a clip over HTTP and gRPC, check that both agree, draw it."
+    )
+    parser.add_argument("--clip", type=Path, default=BUNDLED_CLIP, help="default: the bundled clip")
+    parser.add_argument("--output-dir", type=Path, default=OUTPUT_DIR, help="default: out")
+    return parser
+
+
+def _frames_declared(clip: Path) -> int | None:
+    with open_video(clip) as video:
+        return video.frames_declared
+
+
+def _demo(clip: Path, folder: Path, frames: int | None, console: Console) -> None:
+    truth = load_truth(clip)
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console) as progress:
+
+        def bar(name: str) -> Report:
+            task = progress.add_task(name, total=frames)
+            return lambda: progress.advance(task)
+
+        starting = progress.add_task("starting the service", total=1)
+        with running_service() as address, Client(address.http_url) as http, Client(None, address.grpc_target) as grpc:
+            progress.advance(starting)
+            first, info = over_http(http, clip, bar("over HTTP"))
+            second = over_grpc(grpc, clip, bar("over gRPC"))
+    difference = largest_difference_px(first, second)
+    measured = accuracy(first.results, truth) if truth is not None and first.results else None
+    _write(clip, folder, info, (first, second), difference, measured)
+    console.print(_table((first, second), measured))
+    console.print(f"{folder / 'demo.mp4'} has the skeleton drawn, {folder / 'demo.json'} the joints.")
+    if difference > TOLERANCE_PX:
+        raise DifferentAnswers(f"joints differ by up to {difference:.3f} px; {TOLERANCE_PX} are allowed")
+    same = "exactly" if difference == 0 else f"to {difference:.3g} px"
+    console.print(f"HTTP and gRPC gave the same joints, {same}.")
+
+
+def _write(
+    clip: Path,
+    folder: Path,
+    info: ClipInfo,
+    passes: tuple[Pass, Pass],
+    difference: float,
+    measured: Accuracy | None,
+) -> None:
+    report = {
+        "clip": wire.clip_to_json(info),
+        "ms_a_frame": {done.name: round(done.ms_a_frame, 2) for done in passes},
+        "largest_difference_px": difference,
+        "pck@0.2": asdict(measured) if measured else None,
+        "frames": [wire.result_to_json(result) for result in passes[0].results],
+    }
+    with whole_or_nothing(folder / "demo.json") as part:
+        part.write_text(json.dumps(report, allow_nan=False), encoding="utf-8")
+    with whole_or_nothing(folder / "demo.mp4") as part:
+        render_overlay(clip, passes[0].results, part)
+
+
+def _table(passes: tuple[Pass, Pass], measured: Accuracy | None) -> Table:
+    table = Table("way", "frames", "ms a frame", "PCK@0.2 person size", "PCK@0.2 torso")
+    for done in passes:
+        figures = (f"{measured.person:.1f}", f"{measured.torso:.1f}") if measured else ("-", "-")
+        table.add_row(done.name, str(len(done.results)), f"{done.ms_a_frame:.1f}", *figures)
+    return table
+
+
+def _fail(message: str, exit_code: int) -> int:
+    print(f"demo: {message}", file=sys.stderr)
+    return exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

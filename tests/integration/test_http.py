@@ -1,0 +1,188 @@
+"""The HTTP interface: sessions, frames, limits, errors, operation."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.app import RunningServer, StartFailed
+from tests.support.server import free_ports, jpegs, opened, sent, told
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REPLY = {
+    "session_id",
+    "seq",
+    "pts_us",
+    "outcome",
+    "image_size",
+    "region",
+    "rotation_applied",
+    "skeleton",
+    "score_kind",
+    "joints",
+    "model",
+}
+
+
+async def pieces(count: int, size: int = 64 * 1024) -> AsyncIterator[bytes]:
+    """A body without Content-Length."""
+    for _ in range(count):
+        yield bytes(size)
+
+
+async def test_a_session_is_opened_looked_at_and_closed(http: httpx.AsyncClient) -> None:
+    """Location leads to the session; once closed it is gone."""
+    answer = await http.post("/v1/sessions", json={"ttl_s": 60, "drop_policy": "drop_oldest"})
+    location = answer.headers["location"]
+
+    assert answer.status_code == 201
+    assert (await http.get(location)).json()["options"]["drop_policy"] == "drop_oldest"
+    assert (await http.delete(location)).json()["next_seq"] == 0
+    assert told(await http.get(location)) == (410, "session_expired")
+
+
+@pytest.mark.parametrize(
+    "body", ["[]", "{", '{"drop_policy": "perhaps"}', '{"ttl_s": -1}', '{"ttl_s": true}', '{"colour": 1}']
+)
+async def test_session_options_that_make_no_sense_are_refused(body: str, http: httpx.AsyncClient) -> None:
+    """No JSON, no object, values out of range, names that nobody knows."""
+    assert told(await http.post("/v1/sessions", content=body)) == (422, "bad_request")
+
+
+async def test_an_unknown_model_is_refused(http: httpx.AsyncClient) -> None:
+    """A session asks for a model that is not served here."""
+    assert told(await http.post("/v1/sessions", json={"model": "gpt"})) == (422, "model_unknown")
+
+
+async def test_a_reply_describes_itself(http: httpx.AsyncClient) -> None:
+    """A frame's answer names its units' frame of reference, skeleton, score kind and weights."""
+    session_id = await opened(http)
+    reply = (await sent(http, session_id, jpegs(1)[0], pts_us=40000, region="10,10,40,50")).json()
+
+    assert set(reply) == REPLY
+    assert (reply["seq"], reply["pts_us"], reply["outcome"]) == (0, 40000, "ok")
+    assert reply["image_size"] == [96, 72]
+    assert len(reply["joints"]) == 13
+    assert all(set(joint) == {"name", "x", "y", "score"} for joint in reply["joints"])
+    assert set(reply["model"]) == {"name", "version", "sha256"}
+
+
+async def test_what_is_said_of_a_frame_may_come_in_headers_or_a_form(http: httpx.AsyncClient) -> None:
+    """Query, headers and multipart fields say the same thing."""
+    image = jpegs(1)[0]
+    headers = {"Kinepose-Seq": "0", "Kinepose-Pts-Us": "7", "Kinepose-Region": "10,10,40,50"}
+    form = {"seq": "0", "pts_us": "7", "region": "10,10,40,50"}
+
+    in_query = await sent(http, await opened(http), image, **form)
+    in_headers = await http.post(f"/v1/sessions/{await opened(http)}/frames", content=image, headers=headers)
+    in_form = await http.post(
+        f"/v1/sessions/{await opened(http)}/frames", data=form, files={"file": ("f.jpg", image, "image/jpeg")}
+    )
+
+    replies = [answer.json() | {"session_id": ""} for answer in (in_query, in_headers, in_form)]
+    assert replies[0]["outcome"] == "ok"
+    assert replies[0] == replies[1] == replies[2]
+
+
+@pytest.mark.parametrize("params", [{"seq": "-1"}, {"seq": "1.5"}, {"pts_us": "soon"}, {"deadline_ms": "-3"}])
+async def test_numbers_that_are_none_are_refused(params: dict[str, str], http: httpx.AsyncClient) -> None:
+    """Parameters are parsed at the edge, before anything is computed."""
+    session_id = await opened(http)
+
+    assert told(await sent(http, session_id, jpegs(1)[0], **params)) == (422, "bad_request")
+
+
+async def test_a_body_above_the_limit_is_cut_short(http: httpx.AsyncClient, server: RunningServer) -> None:
+    """With or without Content-Length, the limit holds, and the connection goes on."""
+    session_id = await opened(http)
+    url = f"/v1/sessions/{session_id}/frames"
+    above = server.settings.max_image_bytes + 1
+
+    assert told(await http.post(url, content=bytes(above))) == (413, "too_large")
+    assert told(await http.post(url, content=pieces(above // 65536 + 1))) == (413, "too_large")
+    assert (await sent(http, session_id, jpegs(1)[0])).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no form at all",
+        b'--x\r\nContent-Disposition: form-data; name="seq"\r\n\r\n0\r\n--x--\r\n',
+        b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\nabc',
+    ],
+    ids=["not a form", "no file", "cut off"],
+)
+async def test_a_form_that_is_none_is_refused(body: bytes, http: httpx.AsyncClient) -> None:
+    """Parts are missing, or the last boundary is."""
+    url = f"/v1/sessions/{await opened(http)}/frames"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+
+    assert told(await http.post(url, content=body, headers=headers)) == (422, "bad_request")
+
+
+async def test_unknown_paths_and_methods_are_problems_too(http: httpx.AsyncClient) -> None:
+    """Every error is problem+json, the framework's own as well."""
+    assert told(await http.get("/v1/nothing")) == (404, "not_found")
+    assert told(await http.delete("/v1/models")) == (405, "method_not_allowed")
+
+
+async def test_models_come_with_their_card(http: httpx.AsyncClient, server: RunningServer) -> None:
+    """Name, size and measured accuracy of what is served."""
+    answer = (await http.get("/v1/models")).json()
+
+    assert answer["default"] == "kimnet-lite"
+    assert {"skeleton", "gflop", "parameters", "pck", "licence", "sha256"} <= set(answer["models"][0])
+
+
+async def test_probes_and_metrics_answer(http: httpx.AsyncClient) -> None:
+    """Alive, ready, and counting frames by transport and outcome, never by session."""
+    session_id = await opened(http)
+    await sent(http, session_id, jpegs(1)[0])
+
+    assert (await http.get("/healthz")).status_code == 200
+    assert (await http.get("/readyz")).status_code == 200
+    text = (await http.get("/metrics")).text
+    assert 'kinepose_frames_total{outcome="ok",transport="http"}' in text
+    assert session_id not in text
+
+
+async def test_openapi_has_examples(http: httpx.AsyncClient) -> None:
+    """The document describes every route, with an example of its answer."""
+    paths = (await http.get("/openapi.json")).json()["paths"]
+
+    assert {"/v1/clips", "/v1/clips/{clip_id}/poses", "/v1/sessions/{session_id}/frames"} <= set(paths)
+    answer = paths["/v1/sessions/{session_id}/frames"]["post"]["responses"]["200"]
+    assert answer["content"]["application/json"]["example"]["outcome"] == "ok"
+
+
+async def test_too_many_sessions_are_told_when_to_try_again(tight_server: RunningServer) -> None:
+    """429, and a place again once a session is closed."""
+    async with httpx.AsyncClient(base_url=tight_server.http_url, timeout=60) as http:
+        session_id = await opened(http)
+        refused = await http.post("/v1/sessions")
+        await http.delete(f"/v1/sessions/{session_id}")
+        taken = await http.post("/v1/sessions")
+        await http.delete(taken.headers["location"])
+
+    assert told(refused) == (429, "too_many_sessions")
+    assert taken.status_code == 201
+
+
+async def test_a_taken_port_fails_the_start(weights: Path, server: RunningServer) -> None:
+    """The start ends with an error that names the port."""
+    taken = free_ports(weights).model_copy(update={"http_port": server.http_port})
+
+    with pytest.raises(StartFailed, match=str(server.http_port)):
+        async with RunningServer(taken):
+            pass
+
+
+async def test_weights_that_are_missing_fail_the_start(tmp_path: Path) -> None:
+    """A server without its model does not come up, and says why."""
+    nowhere = free_ports(tmp_path).model_copy(update={"model": "kimnet-r50"})
+
+    with pytest.raises(StartFailed, match="kimnet-r50"):
+        async with RunningServer(nowhere):
+            pass

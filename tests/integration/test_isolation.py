@@ -1,0 +1,62 @@
+"""Streams and clips that run at once give what each gives alone, bit for bit."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from service.pb import pose_pb2 as pb
+from tests.support.clips import make_clip
+from tests.support.pictures import smooth_picture
+from tests.support.server import SIZE, AsyncStub, anonymous, chunks, each, jpegs
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+STREAMS, CLIPS, FRAMES = 8, 2, 5
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+    """Two clips that differ."""
+    folder = tmp_path_factory.mktemp("films")
+    return [
+        make_clip(
+            folder / f"{number}.mp4",
+            pictures=[smooth_picture(*SIZE, seed=500 * number + i) for i in range(FRAMES)],
+        ).read_bytes()
+        for number in range(CLIPS)
+    ]
+
+
+async def stream(stub: AsyncStub, number: int) -> list[bytes]:
+    """All results of one stream; the even ones say where the person is."""
+    region = pb.Region(x=5 + number, y=5, w=40, h=50) if number % 2 == 0 else None
+    images = jpegs(FRAMES, seed=number)
+    frames = [pb.Frame(image=image, region=region if i == 0 else None) for i, image in enumerate(images)]
+    return [anonymous(result) async for result in stub.StreamPose(each(frames))]
+
+
+async def film(stub: AsyncStub, data: bytes) -> list[bytes]:
+    """All results of one clip."""
+    return [anonymous(result) async for result in stub.EstimateClip(each(chunks(data)))]
+
+
+async def test_eight_streams_and_two_clips_do_not_touch_each_other(stub: AsyncStub, films: list[bytes]) -> None:
+    """The tolerance on the CPU is zero: no bit of any result depends on what else the server computes."""
+    alone = [await stream(stub, number) for number in range(STREAMS)]
+    alone += [await film(stub, data) for data in films]
+
+    together = await asyncio.gather(
+        *(stream(stub, number) for number in range(STREAMS)), *(film(stub, data) for data in films)
+    )
+    assert together == alone
+    assert len({b"".join(results) for results in alone}) == STREAMS + CLIPS
+
+
+async def test_batches_held_frames_of_several_sessions(stub: AsyncStub, http: httpx.AsyncClient) -> None:
+    """The streams above did meet in micro-batches, or the test above would say nothing."""
+    await asyncio.gather(*(stream(stub, number) for number in range(STREAMS)))
+
+    lines = (await http.get("/metrics")).text.splitlines()
+    values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    assert float(values["kinepose_batch_size_sum"]) > float(values["kinepose_batch_size_count"])
