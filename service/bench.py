@@ -32,7 +32,7 @@ from service.served import Served, load_served
 PICTURE_SIZE = (640, 360)
 PICTURES = 8
 PERSON = Region(240, 60, 120, 260)
-WARM_UP_FRAMES = 5
+WARM_UP_FRAMES = 3
 PERCENTILES = (50, 99)
 PACKAGES = ("torch", "openvino", "simplejpeg", "numpy")
 

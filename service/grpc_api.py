@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, cast
 
 import grpc
@@ -26,6 +26,8 @@ NAME = pb.DESCRIPTOR.services_by_name["PoseService"].full_name
 OVERHEAD_BYTES = 64 * 1024
 # How long calls that are over may take to send their last words.
 LAST_WORDS_S = 2.0
+# How long a client may go on sending a clip that is refused already.
+HEAR_OUT_S = 10.0
 SESSION_HEADER = "kinepose-session-id"
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -46,6 +48,22 @@ async def _told(context: Context) -> AsyncIterator[None]:
         log.exception("a gRPC call failed")
         bug = problem.to_status(KineposeError("an error inside the server"))
         await context.abort_with_status(rpc_status.to_status(bug))
+
+
+@asynccontextmanager
+async def _heard_out(messages: AsyncIterator[Any]) -> AsyncIterator[None]:
+    """Keeps an error of the block back until the client has sent all, or HEAR_OUT_S are over.
+
+    grpcio's asyncio client takes a call that ends while it sends for an INTERNAL error, and loses our status.
+    """
+    try:
+        yield
+    except KineposeError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEAR_OUT_S):
+                async for _ in messages:
+                    pass
+        raise
 
 
 def _deadline(context: Context) -> float | None:
@@ -136,7 +154,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def EstimateClip(
         self, request_iterator: AsyncIterator[pb.Chunk], context: Context
     ) -> AsyncGenerator[pb.PoseResult, None]:
-        async with _told(context), self._services.jobs.scratch() as job:
+        async with _told(context), _heard_out(request_iterator), self._services.jobs.scratch() as job:
             await self._receive(request_iterator, job)
             async with aclosing(self._services.jobs.results(job)) as results:
                 async for result in results:

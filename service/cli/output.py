@@ -34,6 +34,7 @@ class ResultWriter:
         self._file.write(_line(wire.result_to_json(result)))
         if not self._json:
             self._file.write("\n")
+            self._file.flush()  # who reads lines gets each when it is there
         self._count += 1
 
     def finish(self, info: ClipInfo, error: KineposeError | None) -> None:

@@ -62,7 +62,7 @@ def over_grpc(client: Client, clip: Path, report: Report) -> Pass:
     begin = time.perf_counter()
     with closing(client.stream(_pictures(clip))) as answers:
         results = _collected(answers, report)
-    return Pass("gRPC, a stream of PNGs", results, time.perf_counter() - begin)
+    return Pass("gRPC, PNG frames", results, time.perf_counter() - begin)
 
 
 def _pictures(clip: Path) -> Iterator[Picture]:

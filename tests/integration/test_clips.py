@@ -173,8 +173,9 @@ async def test_finished_jobs_make_room_for_new_ones(tight_server: RunningServer)
     async with httpx.AsyncClient(base_url=tight_server.http_url, timeout=60) as http:
         first = (await http.post("/v1/clips", content=b"no clip", headers=LATER)).headers["location"]
         await job_done(http, first)
-        tight_server.services.jobs.open()
+        at_work = tight_server.services.jobs.open()
         refused = await http.post("/v1/clips", content=b"no clip", headers=LATER)
+        await tight_server.services.jobs.discard(at_work)
 
     assert told(refused) == (429, "queue_full")
     assert refused.headers["retry-after"] == "1"

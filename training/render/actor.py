@@ -61,9 +61,10 @@ class Actor:
         raw = np.array([self._highest(stance_at(float(t))) for t in times])
         span = np.arange(-5, 6)
         kernel = np.exp(-0.5 * (span / 2.2) ** 2)
-        smooth: Array = np.convolve(np.pad(raw, 5, mode="edge"), kernel / kernel.sum(), mode="valid")
+        smooth = np.convolve(np.pad(raw, 5, mode="edge"), kernel / kernel.sum(), mode="valid")
         drops = np.array([stance_at(float(t)).drop for t in times])
-        return smooth - drops
+        heights: Array = smooth - drops
+        return heights
 
     def _highest(self, stance: Stance) -> float:
         """The root's height at which the more stretched leg is almost straight."""

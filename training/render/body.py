@@ -105,7 +105,10 @@ def _areas(vertices: Array, faces: Ints) -> Array:
     """[V]: the area of the triangles at each vertex."""
     a, b, c = (vertices[faces[:, k]] for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1)
-    return sum((np.bincount(faces[:, k], area, minlength=len(vertices)) for k in range(3)), np.zeros(len(vertices)))
+    total = np.zeros(len(vertices))
+    for k in range(3):
+        total += np.bincount(faces[:, k], area, minlength=len(vertices))
+    return total
 
 
 def _smoothed(vertices: Array, faces: Ints, where: NDArray[np.bool_], rounds: int) -> Array:

@@ -130,9 +130,9 @@ def trace(origin: Array, rays: Array) -> Hit:
             distance[nearer], normal[nearer], floor[nearer] = start, facing[wins], False
     for ball in balls:
         start, facing = enter_ball(ball, origin, rays)
-        nearer = start < distance
-        colour[nearer] = np.array(ball.colour)
-        distance[nearer], normal[nearer], floor[nearer] = start[nearer], facing[nearer], False
+        wins = start < distance
+        colour[wins] = np.array(ball.colour)
+        distance[wins], normal[wins], floor[wins] = start[wins], facing[wins], False
     return Hit(distance, normal, colour, floor)
 
 
