@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, cast
 
@@ -103,9 +103,12 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
     # -- streams ------------------------------------------------------------------------------------------
 
-    async def StreamPose(
+    # Coroutines that write, where the stubs expect generators: grpcio does not close a generator whose call is
+    # cancelled between two messages, and the work behind it would go on.
+
+    async def StreamPose(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Frame], context: Context
-    ) -> AsyncGenerator[pb.PoseResult, None]:
+    ) -> None:
         async with _told(context):
             first = await anext(aiter(request_iterator), None)
             if first is None:
@@ -115,7 +118,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
             incoming = self._frames(first, request_iterator, session, _deadline(context))
             async with aclosing(answers(self._pipeline, session, incoming, "grpc")) as results:
                 async for result in results:
-                    yield wire.result_to_pb(result)
+                    await context.write(wire.result_to_pb(result))
             if not first.session_id:
                 await self._pipeline.close_session(session.session_id)
 
@@ -151,16 +154,16 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
     # -- clips --------------------------------------------------------------------------------------------
 
-    async def EstimateClip(
+    async def EstimateClip(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Chunk], context: Context
-    ) -> AsyncGenerator[pb.PoseResult, None]:
+    ) -> None:
         async with _told(context), _heard_out(request_iterator), self._services.jobs.scratch() as job:
             await self._receive(request_iterator, job)
             async with aclosing(self._services.jobs.results(job)) as results:
                 async for result in results:
-                    yield wire.result_to_pb(result)
+                    await context.write(wire.result_to_pb(result))
             assert job.info is not None
-            yield pb.PoseResult(clip=wire.clip_to_pb(job.info))
+            await context.write(pb.PoseResult(clip=wire.clip_to_pb(job.info)))
 
     async def _receive(self, chunks: AsyncIterator[pb.Chunk], job: ClipJob) -> None:
         limit = self._services.settings.max_body_bytes

@@ -1,0 +1,32 @@
+"""Where a search looks."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.search import coarse_windows, fine_windows
+from model.values import FrameTransform
+
+SIDES = st.integers(min_value=16, max_value=4000)
+
+
+def _covers(windows: list[FrameTransform], x: float, y: float) -> bool:
+    return any(abs(x - w.center_x) <= w.side / 2 + 1 and abs(y - w.center_y) <= w.side / 2 + 1 for w in windows)
+
+
+@given(SIDES, SIDES)
+def test_windows_cover_the_whole_frame(width: int, height: int) -> None:
+    """Whatever the frame's shape (up to a very long strip), each of its points is looked at, coarsely and finely."""
+    if max(width, height) > 8 * min(width, height):
+        return
+    for windows in (coarse_windows(width, height, 256), fine_windows(width, height, 256)):
+        for x in np.linspace(0, width - 1, 7):
+            for y in np.linspace(0, height - 1, 7):
+                assert _covers(windows, x, y)
+
+
+def test_an_ordinary_frame_costs_few_windows() -> None:
+    """16:9 needs the letterbox and three squares; a square frame the letterbox alone."""
+    assert len(coarse_windows(1920, 1080, 256)) == 4
+    assert len(coarse_windows(500, 500, 256)) == 1
+    assert len(fine_windows(1920, 1080, 256)) <= 20

@@ -1,0 +1,186 @@
+"""Tracking, with an engine that sees dots."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from model.coords import frame_to_heatmap
+from model.engines.base import EngineError, ModelInput, ModelOutput
+from model.heatmaps import decode
+from model.region import box_from_joints
+from model.tracker import LOST_PATIENCE, FrameSizeMismatch, RegionOutside, Tracked, Tracker, TrackRequest, to_half
+from model.values import Frame, Region
+from tests.support.dots import DotEngine, person, picture
+
+
+def _tracker() -> tuple[Tracker, DotEngine]:
+    engine = DotEngine()
+    return Tracker(engine, "digest"), engine
+
+
+def _one(tracker: Tracker, request: TrackRequest) -> Tracked:
+    [answer] = tracker.step([request])
+    assert isinstance(answer, Tracked)
+    return answer
+
+
+def _region(x: float, y: float, height: float) -> Region:
+    return Region(x + 0.1 * height, y, 0.8 * height, height)
+
+
+def test_joints_come_back_in_frame_pixels() -> None:
+    """A person in a given region is read to a pixel."""
+    joints = person(100, 60, 120)
+    tracked = _one(_tracker()[0], TrackRequest(picture(joints), 0, region=_region(100, 60, 120)))
+    np.testing.assert_allclose(tracked.pose.xy_px, joints, atol=1.0)
+    assert tracked.region == _region(100, 60, 120)
+
+
+@pytest.mark.parametrize(
+    ("size", "place", "height"),
+    [
+        ((320, 240), (90, 40), 150),
+        ((640, 240), (480, 50), 150),
+        ((240, 640), (60, 430), 150),
+        ((640, 480), (380, 250), 110),
+    ],
+)
+def test_a_person_is_found_without_a_region(size: tuple[int, int], place: tuple[int, int], height: int) -> None:
+    """In wide and in tall frames, in the middle and at the side, large and small."""
+    joints = person(*place, height)
+    tracked = _one(_tracker()[0], TrackRequest(picture(joints, *size), 0))
+    np.testing.assert_allclose(tracked.pose.xy_px, joints, atol=1.5)
+
+
+def test_a_walking_person_is_followed_with_one_pass_a_frame() -> None:
+    """The region is given once; forty frames later the crop is still on the person."""
+    tracker, engine = _tracker()
+    state, region = None, _region(10, 60, 100)
+    for t in range(40):
+        joints = person(10 + 5 * t, 60 + 0.5 * t, 100)
+        tracked = _one(tracker, TrackRequest(picture(joints), t, state, region if t == 0 else None))
+        np.testing.assert_allclose(tracked.pose.xy_px, joints, atol=1.0)
+        state = tracked.state
+    assert engine.batches == [1] * 40
+
+
+def test_previous_maps_are_moved_into_the_new_crop() -> None:
+    """What the network gets as m_prev peaks where the joints were, seen from the crop of now."""
+    tracker, engine = _tracker()
+    before = person(60, 60, 100)
+    first = _one(tracker, TrackRequest(picture(before), 0, region=_region(60, 60, 100)))
+    second = _one(tracker, TrackRequest(picture(person(75, 66, 104)), 1, first.state, _region(75, 66, 104)))
+    m_prev = engine.seen[-1].m_prev
+    assert m_prev is not None
+    cells, _ = decode(m_prev)
+    np.testing.assert_allclose(cells, frame_to_heatmap(before, second.state.transform), atol=0.6)
+
+
+def test_a_lost_person_is_not_left_in_a_shrinking_box() -> None:
+    """While nobody is seen the box grows, and keeps within the frame's size."""
+    tracker, _ = _tracker()
+    tracked = _one(tracker, TrackRequest(picture(person(100, 60, 100)), 0, region=_region(100, 60, 100)))
+    sides = []
+    for t in range(1, LOST_PATIENCE + 2):
+        tracked = _one(tracker, TrackRequest(picture(None), t, tracked.state))
+        sides.append(tracked.state.box[3])
+    assert sides == sorted(sides)
+    assert sides[-1] > 1.3 * sides[0]
+    assert sides[-1] <= 240
+
+
+def test_a_person_who_comes_back_elsewhere_is_found_again() -> None:
+    """After some lost frames the whole frame is searched; the track starts afresh there."""
+    tracker, engine = _tracker()
+    tracked = _one(tracker, TrackRequest(picture(person(10, 20, 80)), 0, region=_region(10, 20, 80)))
+    for t in range(1, LOST_PATIENCE + 3):
+        tracked = _one(tracker, TrackRequest(picture(None), t, tracked.state))
+    joints = person(210, 130, 90)
+    tracked = _one(tracker, TrackRequest(picture(joints), LOST_PATIENCE + 3, tracked.state))
+    np.testing.assert_allclose(tracked.pose.xy_px, joints, atol=1.5)
+    assert tracked.state.lost_frames == 0
+    assert engine.seen[-1].fresh
+
+
+def test_an_empty_picture_gives_a_guess_with_a_low_score() -> None:
+    """Nobody there: finite joints, scores of zero, no exception."""
+    tracked = _one(_tracker()[0], TrackRequest(picture(None), 0))
+    assert np.isfinite(tracked.pose.xy_px).all()
+    assert tracked.pose.score.max() == 0.0
+
+
+def test_failures_stay_with_their_request() -> None:
+    """A frame of another size and a region outside are answers in their place; the neighbour is read."""
+    tracker, _ = _tracker()
+    joints = person(60, 60, 100)
+    state = _one(tracker, TrackRequest(picture(joints), 0, region=_region(60, 60, 100))).state
+    answers = tracker.step(
+        [
+            TrackRequest(picture(joints, 640, 480), 1, state),
+            TrackRequest(picture(joints), 0, region=Region(500, 500, 10, 10)),
+            TrackRequest(picture(joints), 1, state),
+        ]
+    )
+    assert [type(answer) for answer in answers] == [FrameSizeMismatch, RegionOutside, Tracked]
+
+
+def test_a_batch_equals_its_members_one_by_one() -> None:
+    """Searching, fresh and continuing requests share batches without touching each other."""
+    tracker, _ = _tracker()
+    first = person(60, 60, 100)
+    state = _one(tracker, TrackRequest(picture(first), 0, region=_region(60, 60, 100))).state
+    requests = [
+        TrackRequest(picture(person(150, 40, 130)), 0),
+        TrackRequest(picture(person(63, 60, 100)), 1, state),
+        TrackRequest(picture(first), 0, region=_region(60, 60, 100)),
+    ]
+    together = [answer for answer in tracker.step(requests) if isinstance(answer, Tracked)]
+    alone = [_one(tracker, request) for request in requests]
+    for mine, theirs in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(mine.pose.xy_px, theirs.pose.xy_px)
+        np.testing.assert_array_equal(mine.state.m, theirs.state.m)
+
+
+def test_a_state_of_other_weights_starts_afresh() -> None:
+    """Maps of another network mean nothing to this one."""
+    tracker, engine = _tracker()
+    joints = person(60, 60, 100)
+    state = _one(tracker, TrackRequest(picture(joints), 0, region=_region(60, 60, 100))).state
+    _one(tracker, TrackRequest(picture(joints), 1, replace(state, model="other")))
+    assert engine.seen[-1].fresh
+
+
+def test_a_region_on_a_later_frame_moves_the_crop_and_keeps_the_past() -> None:
+    """The client knows better where the person is, not that it is another one."""
+    tracker, engine = _tracker()
+    joints = person(60, 60, 100)
+    state = _one(tracker, TrackRequest(picture(joints), 0, region=_region(60, 60, 100))).state
+    tracked = _one(tracker, TrackRequest(picture(joints), 1, state, Region(50, 50, 120, 120)))
+    assert tracked.region == Region(50, 50, 120, 120)
+    assert not engine.seen[-1].fresh
+
+
+def test_a_device_failure_is_nobodys_fault() -> None:
+    """EngineError passes through, for the caller to deal with."""
+
+    class Broken(DotEngine):
+        def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
+            raise EngineError("gone", sticky=True)
+
+    with pytest.raises(EngineError, match="gone"):
+        Tracker(Broken(), "digest").step([TrackRequest(Frame(np.zeros((8, 8, 3), np.uint8)), 0)])
+
+
+def test_maps_beyond_half_precision_are_cut() -> None:
+    """No infinity gets into a state."""
+    assert np.isfinite(to_half(np.array([1e6, -1e6, 1.0], np.float32))).all()
+
+
+def test_box_needs_four_joints() -> None:
+    """Three joints do not place a person."""
+    joints, score = person(60, 60, 100), np.zeros(13, np.float32)
+    score[:3] = 0.9
+    assert box_from_joints(joints, score) is None
+    score[3] = 0.9
+    assert box_from_joints(joints, score) is not None

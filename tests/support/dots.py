@@ -1,0 +1,67 @@
+"""A person made of dots, and an engine that sees it: tracking can be tested without a trained network."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model.config import KIMNET_LITE
+from model.coords import input_to_heatmap
+from model.engines.base import ModelInput, ModelOutput
+from model.heatmaps import gaussian_targets
+from model.values import Array, Frame
+
+JOINTS = KIMNET_LITE.joints
+_ARMS = [(50, 5), (65, 20), (35, 20), (75, 40), (25, 40), (80, 58), (20, 58)]
+_LEGS = [(60, 60), (40, 60), (62, 80), (38, 80), (63, 98), (37, 98)]
+_POSE = np.array([*_ARMS, *_LEGS], np.float64)
+"""Joints in percent of the person's height."""
+
+
+def person(x: float, y: float, height: float) -> Array:
+    """Joints [K, 2], frame pixels, of a person whose joints' box has its top left near (x, y)."""
+    return _POSE * (height / 100) + np.array([x, y])
+
+
+def picture(joints: Array | None, width: int = 320, height: int = 240, radius: float = 3.5) -> Frame:
+    """A black frame with a dot a joint; its red tells which joint it is."""
+    rgb = np.zeros((height, width, 3), np.uint8)
+    if joints is None:
+        return Frame(rgb)
+    rows, columns = np.mgrid[:height, :width]
+    for k, (x, y) in enumerate(joints):
+        near = (columns - x) ** 2 + (rows - y) ** 2 <= radius**2
+        rgb[near] = (_level(k), 255, 0)
+    return Frame(rgb)
+
+
+def _level(joint: int) -> int:
+    return 30 + 16 * joint
+
+
+@dataclass
+class DotEngine:
+    """Puts a blob where a joint's dot is in the crop; remembers what it was given."""
+
+    config = KIMNET_LITE
+    device = "cpu"
+    seen: list[ModelInput] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+
+    def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
+        """See Engine."""
+        self.seen += inputs
+        self.batches.append(len(inputs))
+        return [self._read(item) for item in inputs]
+
+    def _read(self, item: ModelInput) -> ModelOutput:
+        m = np.stack([self._map(item.image, k) for k in range(JOINTS)])
+        return ModelOutput(m, m * 2, m)
+
+    def _map(self, image: Array, joint: int) -> Array:
+        # Edges blend with black, which keeps the ratio of red to green.
+        red, green = image[..., 0].astype(float), image[..., 1].astype(float)
+        rows, columns = np.nonzero((green > 90) & (abs(red / np.maximum(green, 1) * 255 - _level(joint)) < 7))
+        size = self.config.heatmap_size
+        if not len(rows):
+            return np.zeros((size, size), np.float32)
+        return gaussian_targets(input_to_heatmap(np.array([columns.mean(), rows.mean()]), 4), size)
