@@ -50,9 +50,7 @@ class ClipPipeline(Protocol):
         """End it."""
         ...
 
-    async def estimate_decoded(
-        self, session_id: str, seq: int, frame: Frame, region: Region | None
-    ) -> FrameResult:
+    async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
         """One frame of it."""
         ...
 

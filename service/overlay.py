@@ -48,9 +48,7 @@ def draw_pose(rgb: Array, pose: Pose, skeleton: Skeleton) -> Array:
     points = np.clip(pose.xy_px, -LONGEST_COORDINATE, LONGEST_COORDINATE)
     # Contiguous, and ours: OpenCV draws in place.
     guesses = np.array(rgb, order="C")
-    _draw_bones(
-        guesses, points, [bone for bone in skeleton.bones if not seen[list(bone)].all()], skeleton, width
-    )
+    _draw_bones(guesses, points, [bone for bone in skeleton.bones if not seen[list(bone)].all()], skeleton, width)
     picture = cv2.addWeighted(guesses, FAINT, rgb, 1 - FAINT, 0)
     _draw_bones(picture, points, [bone for bone in skeleton.bones if seen[list(bone)].all()], skeleton, width)
     for joint, name in enumerate(skeleton.joints):
@@ -73,14 +71,10 @@ def _draw_bones(
         cv2.line(picture, *line, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
-def _draw_joint(
-    picture: Array, point: Array, colour: tuple[int, int, int], width: int, *, filled: bool
-) -> None:
+def _draw_joint(picture: Array, point: Array, colour: tuple[int, int, int], width: int, *, filled: bool) -> None:
     radius = round(1.6 * width + 1) << SUBPIXEL_BITS
     if filled:
-        cv2.circle(
-            picture, _fixed(point), radius + (1 << SUBPIXEL_BITS), OUTLINE, -1, cv2.LINE_AA, SUBPIXEL_BITS
-        )
+        cv2.circle(picture, _fixed(point), radius + (1 << SUBPIXEL_BITS), OUTLINE, -1, cv2.LINE_AA, SUBPIXEL_BITS)
     cv2.circle(picture, _fixed(point), radius, colour, -1 if filled else 1, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
@@ -112,9 +106,7 @@ class OverlayWriter:
         if result is not None and result.pose is not None:
             rgb = draw_pose(rgb, result.pose, SKELETONS[result.skeleton])
         picture = VideoFrame.from_ndarray(_padded_to_even(rgb), "rgb24")
-        picture = picture.reformat(
-            format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG
-        )
+        picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
         picture.pts, picture.time_base = frame.pts_us, Fraction(1, MICROSECONDS)
         self._container.mux(self._stream.encode(picture))
 

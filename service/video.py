@@ -46,9 +46,7 @@ class Video:
         rate: declared frames a second, or None.
     """
 
-    def __init__(
-        self, container: InputContainer, stream: VideoStream, max_seconds: float, max_pixels: int
-    ) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, max_seconds: float, max_pixels: int) -> None:
         self._container = container
         self._stream = stream
         self._max_us = max_seconds * MICROSECONDS
@@ -133,15 +131,12 @@ class Video:
         first = self._first
         if (picture.width, picture.height) != (first.width, first.height):
             raise FrameSizeChanged(
-                f"the clip's picture changes from {first.width} x {first.height}"
-                f" to {picture.width} x {picture.height}"
+                f"the clip's picture changes from {first.width} x {first.height} to {picture.width} x {picture.height}"
             )
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self._max_pixels:
-            raise ImageTooLarge(
-                f"the clip's picture is {width} x {height} pixels, more than {self._max_pixels} in all"
-            )
+            raise ImageTooLarge(f"the clip's picture is {width} x {height} pixels, more than {self._max_pixels} in all")
 
     def _too_long(self, length_us: int) -> ClipTooLong:
         seconds, limit = length_us / MICROSECONDS, self._max_us / MICROSECONDS
@@ -246,11 +241,7 @@ def _end(picture: VideoFrame) -> Fraction | None:
 
 
 def _bad_clip(error: av.FFmpegError | BadClip) -> BadClip:
-    return (
-        error
-        if isinstance(error, BadClip)
-        else BadClip(f"the clip is damaged or no clip at all: {_words(error)}")
-    )
+    return error if isinstance(error, BadClip) else BadClip(f"the clip is damaged or no clip at all: {_words(error)}")
 
 
 def _words(error: av.FFmpegError) -> str:

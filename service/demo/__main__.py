@@ -36,8 +36,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code."""
     parsed = _parser().parse_args(arguments)
     console = Console()
-    # A terminated demo must take its server along, as an interrupted one does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         frames = _frames_declared(parsed.clip)
     except (KineposeError, OSError) as error:
@@ -126,4 +124,6 @@ def _fail(message: str, exit_code: int) -> int:
 
 
 if __name__ == "__main__":
+    # A terminated demo must take its server along, as an interrupted one does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main())

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from model.values import Region
 from service import errors
@@ -36,7 +37,7 @@ def transport(request: pytest.FixtureRequest) -> str:
     return name
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def client(server: RunningServer, transport: str) -> AsyncIterator[AsyncClient]:
     """An asynchronous client."""
     async with AsyncClient(*address(server, transport)) as made:
@@ -63,6 +64,12 @@ def pictures(count: int, seed: int = 0) -> list[Picture]:
         Picture(image, pts_us=40_000 * index, region=None if index else region)
         for index, image in enumerate(jpegs(count, seed))
     ]
+
+
+async def asked_until_it_fails(client: AsyncClient, session_id: str) -> None:
+    """Look at a session again and again."""
+    while (await client.session(session_id)).expires_in_s > 0:
+        pass
 
 
 async def one_by_one(items: list[Picture]) -> AsyncIterator[Picture]:
@@ -282,9 +289,7 @@ async def test_a_missing_file_is_told_here(client: AsyncClient, blocking: Client
         await asyncio.to_thread(list, blocking.estimate_clip(tmp_path / "missing.mp4"))
 
 
-async def test_stopping_a_clip_early_stops_the_server_too(
-    server: RunningServer, client: AsyncClient, tmp_path: Path
-) -> None:
+async def test_stopping_a_clip_early_stops_the_server_too(client: AsyncClient, tmp_path: Path) -> None:
     """Its session is closed: nothing computes for nobody."""
     long = make_clip(tmp_path / "long.mp4", pictures=[smooth_picture(*SIZE, seed=seed) for seed in range(40)])
     answers = client.estimate_clip(long)
@@ -294,11 +299,8 @@ async def test_stopping_a_clip_early_stops_the_server_too(
     await answers.aclose()
 
     async with asyncio.timeout(30):
-        while True:
-            try:
-                await server.services.pipeline.session(first.session_id)
-            except errors.SessionExpired:
-                break
+        with pytest.raises(errors.SessionExpired):
+            await asked_until_it_fails(client, first.session_id)
 
 
 async def test_a_server_that_is_not_there_is_unreachable(transport: str) -> None:

@@ -37,9 +37,7 @@ class RecordingPipeline:
         self.closed.append(session_id)
         return SessionInfo(session_id, 0, 0.0, MODEL)
 
-    async def estimate_decoded(
-        self, session_id: str, seq: int, frame: Frame, region: Region | None
-    ) -> FrameResult:
+    async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
         self.regions.append(region)
         if self.refuse is not None:
             raise self.refuse
@@ -185,9 +183,7 @@ async def test_a_cancelled_clip_closes_its_session(tmp_path: Path) -> None:
     reached = asyncio.Event()
 
     class Stuck(RecordingPipeline):
-        async def estimate_decoded(
-            self, session_id: str, seq: int, frame: Frame, region: Region | None
-        ) -> FrameResult:
+        async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
             reached.set()
             return await asyncio.Future[FrameResult]()
 

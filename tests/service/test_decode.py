@@ -145,9 +145,7 @@ def test_a_truncated_picture_is_a_bad_image(picture: Array, extension: str, shar
         read(image[: int(len(image) * share)])
 
 
-@pytest.mark.parametrize(
-    "image", [b"", b"\xff", b"BM", b"hello, I am a JPEG", b"\xff\xd8\xff", b"GIF89a" + bytes(99)]
-)
+@pytest.mark.parametrize("image", [b"", b"\xff", b"BM", b"hello, I am a JPEG", b"\xff\xd8\xff", b"GIF89a" + bytes(99)])
 def test_what_is_no_picture_is_a_bad_image(image: bytes) -> None:
     """Empty, text, a bare marker, a format that is not taken."""
     with pytest.raises(BadImage):

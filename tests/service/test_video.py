@@ -220,9 +220,7 @@ def test_an_mp4_without_its_index_cannot_be_opened(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\0" * 5000, np.random.default_rng(1).bytes(5000), b"<html>" * 900]
-)
+@pytest.mark.parametrize("content", [b"", b"\0" * 5000, np.random.default_rng(1).bytes(5000), b"<html>" * 900])
 def test_what_is_no_clip_cannot_be_opened(tmp_path: Path, content: bytes) -> None:
     """Nothing, zeros, noise, text."""
     path = tmp_path / "upload"
