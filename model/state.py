@@ -11,8 +11,8 @@ from model.values import Array, FrameTransform
 class TrackState:
     """The state of one tracked person after frame `seq`.
 
-    q and m are float16, here as on the wire, so that a session that was stored and read back continues exactly as one that
-    stayed in memory.
+    q and m are float16, here as on the wire, so that a session that was stored and read back continues exactly as
+    one that stayed in memory.
 
     Attributes:
         model: digest of the weights that made it (first 16 hexadecimal digits of their sha256).

@@ -19,7 +19,8 @@ _POSE = np.array([*_ARMS, *_LEGS], np.float64)
 
 def person(x: float, y: float, height: float) -> Array:
     """Joints [K, 2], frame pixels, of a person whose joints' box has its top left near (x, y)."""
-    return _POSE * (height / 100) + np.array([x, y])
+    joints: Array = _POSE * (height / 100) + np.array([x, y])
+    return joints
 
 
 def picture(joints: Array | None, width: int = 320, height: int = 240, radius: float = 3.5) -> Frame:

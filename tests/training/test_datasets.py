@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.io
 
 from tests.training import made_up
 from training.datasets import jhmdb, lspet
@@ -32,7 +33,7 @@ def test_jhmdb_frame_without_a_mask_takes_the_nearest_box(tmp_path: Path) -> Non
     """A hole in the masks does not lose the frame."""
     mask = np.zeros((20, 20, 3), np.uint8)
     mask[2:5, 2:5, 0] = mask[10:15, 10:15, 2] = 1
-    made_up.scipy.io.savemat(tmp_path / "m.mat", {"part_mask": mask})
+    scipy.io.savemat(tmp_path / "m.mat", {"part_mask": mask})
     boxes = jhmdb.read_boxes(tmp_path / "m.mat")
     np.testing.assert_allclose(boxes[1], boxes[0])
 

@@ -74,7 +74,7 @@ def test_unrolling_with_still_crops_is_the_networks_own_unrolling() -> None:
     network = KIMNet(KIMNET_LITE).eval()
     clip = torch.rand(1, 3, 3, 64, 64) * 255
     with torch.inference_mode():
-        encoded = Encoded(*(x.unflatten(0, (1, 3)) for x in network.encode(clip.flatten(0, 1))))
+        encoded = Encoded(*(x.reshape(1, 3, *x.shape[1:]) for x in network.encode(clip.flatten(0, 1))))
         still = torch.eye(2, 3).expand(1, 3, 2, 3)
         torch.testing.assert_close(unroll_moving(network, encoded, still), network.unroll(clip), atol=1e-4, rtol=1e-3)
 
@@ -107,13 +107,13 @@ def test_single_stage_runs_saves_and_ends(tmp_path: Path, monkeypatch: pytest.Mo
 def test_clip_stage_leaves_the_backbone_alone(tmp_path: Path) -> None:
     """Weights and running statistics of the backbone stay; the fusion learns."""
     network = KIMNet(KIMNET_LITE)
-    backbone = {k: v.clone() for k, v in network.encoder.backbone.state_dict().items()}  # type: ignore[union-attr, operator]
+    backbone = {k: v.clone() for k, v in network.encoder.backbone.state_dict().items()}  # type: ignore[union-attr]
     before = network.fusion.fine.weight.detach().clone()
     detail = ClipsConfig(batch=2, sequence=SequenceConfig(frames=3, size=64))
     config = StageConfig(minutes=1 / 60, rate=1e-3, warmup=1)
     train_clips(network, [made_up.still()], [made_up.moving(6)], config, tmp_path, detail)
     assert not torch.equal(before, network.fusion.fine.weight)
-    for key, value in network.encoder.backbone.state_dict().items():  # type: ignore[union-attr, operator]
+    for key, value in network.encoder.backbone.state_dict().items():  # type: ignore[union-attr]
         assert torch.equal(value, backbone[key]), key
 
 
@@ -135,11 +135,12 @@ def test_a_stage_resumes_where_it_was_cut_off(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_the_stage(tmp_path: Path) -> None:
     """Training does not go on with broken weights, and the weights are as before the step."""
-    stage = Stage(torch.nn.Linear(2, 1), StageConfig(minutes=1, rate=1e-2), tmp_path)
-    before = stage.network.weight.detach().clone()
+    layer = torch.nn.Linear(2, 1)
+    stage = Stage(layer, StageConfig(minutes=1, rate=1e-2), tmp_path)
+    before = layer.weight.detach().clone()
     with pytest.raises(FloatingPointError, match="step 0"):
-        stage.step({"loss": stage.network(torch.full((1, 2), torch.inf)).sum()}, 1, began=0.0)
-    assert torch.equal(before, stage.network.weight)
+        stage.step({"loss": layer(torch.full((1, 2), torch.inf)).sum()}, 1, began=0.0)
+    assert torch.equal(before, layer.weight)
 
 
 def test_the_log_has_a_row_every_twenty_steps(tmp_path: Path) -> None:
