@@ -76,7 +76,7 @@ class Stage:
         """
         total = torch.stack(list(losses.values())).sum()
         if not torch.isfinite(total):
-            raise FloatingPointError(f"step {self.progress.steps}: loss is {float(total)}")
+            raise FloatingPointError(f"step {self.progress.steps}: loss is {float(total.detach())}")
         self._set_rate()
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
