@@ -17,7 +17,7 @@ from model.heatmaps import decode
 from model.region import box_from_joints, next_box
 from model.search import coarse_windows, fine_windows
 from model.state import TrackState
-from model.values import Array, Frame, FrameTransform, Pose, Region
+from model.values import Array, Frame, FrameTransform, Pose, Region, RegionSource
 
 LOST_PATIENCE = 4
 """Frames in a row without the person after which the whole frame is searched again."""
@@ -53,11 +53,12 @@ class TrackRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
-    """One frame's joints, the person's box that they were read with, and the state for the next frame."""
+    """One frame's joints, the person's box that they were read with and its source, and the next frame's state."""
 
     pose: Pose
     region: Region
     state: TrackState
+    source: RegionSource
 
 
 Plan = Generator[list[ModelInput], list[ModelOutput], Tracked]
@@ -93,17 +94,19 @@ class Tracker:
     def _plan(self, request: TrackRequest) -> Plan:
         state = self._usable_state(request)
         _check(request, state)
-        region = request.region
+        region, source = request.region, RegionSource.GIVEN
         if region is None and (state is None or state.lost_frames > LOST_PATIENCE):
+            source = RegionSource.SEARCHED
             region, found = yield from self._search(request.frame, state)
             # A person found anew has no past here.
             state = None if found else state
         elif region is None and state is not None:
-            region = Region(*state.box)
+            region, source = Region(*state.box), RegionSource.TRACKED
         assert region is not None  # each branch above sets it
         transform = region_to_transform(region, self.input_size)
         [output] = yield [prepare(request.frame, transform, state)]
-        return self._finish(request, region, transform, output, state)
+        new_state, pose = self._finish(request, region, transform, output, state)
+        return Tracked(pose, region, new_state, source)
 
     def _usable_state(self, request: TrackRequest) -> TrackState | None:
         state = request.state
@@ -136,7 +139,7 @@ class Tracker:
         transform: FrameTransform,
         output: ModelOutput,
         state: TrackState | None,
-    ) -> Tracked:
+    ) -> tuple[TrackState, Pose]:
         pose = read_pose(output.m, transform)
         following = next_box(region, pose.xy_px, pose.score, request.frame.size)
         box = following.region
@@ -154,7 +157,7 @@ class Tracker:
             pts_us=request.frame.pts_us,
             image_size=request.frame.size,
         )
-        return Tracked(pose, region, new_state)
+        return new_state, pose
 
 
 class _Running:

@@ -5,6 +5,7 @@ leftmost pixel, so a picture W pixels wide spans [-0.5, W - 0.5].
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,17 @@ class Region:
     def overlaps(self, width: int, height: int) -> bool:
         """True where some part of the box lies inside a picture of this size."""
         return self.x < width - 0.5 and self.y < height - 0.5 and self.x + self.w > -0.5 and self.y + self.h > -0.5
+
+
+class RegionSource(StrEnum):
+    """Where the region that a frame was read with comes from."""
+
+    GIVEN = "given"
+    """By the client."""
+    TRACKED = "tracked"
+    """From the joints of the frame before."""
+    SEARCHED = "searched"
+    """Looked for in the whole frame. After frame 0 the person may be another one than before."""
 
 
 @dataclass(frozen=True, slots=True)

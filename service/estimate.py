@@ -72,6 +72,7 @@ class LocalRun:
             joint_names=self._served.skeleton.joints,
             image_size=frame.size,
             region=tracked.region,
+            region_source=tracked.source,
             rotation_applied=frame.rotation_applied,
             pose=tracked.pose,
         )

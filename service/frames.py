@@ -92,6 +92,7 @@ def computed(job: Job, frame: Frame, tracked: Tracked, model: ModelInfo, skeleto
         joint_names=skeleton.joints,
         image_size=frame.size,
         region=tracked.region,
+        region_source=tracked.source,
         rotation_applied=frame.rotation_applied,
         pose=tracked.pose,
     )
@@ -109,6 +110,7 @@ def failed(job: Job, error: KineposeError, model: ModelInfo, skeleton: Skeleton)
         joint_names=skeleton.joints,
         error_code=error.code,
         error_detail=error.detail,
+        expected_seq=error.expected_seq,
     )
 
 

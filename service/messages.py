@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from model.values import Pose, Region
+from model.values import Pose, Region, RegionSource
 
 
 class DropPolicy(StrEnum):
@@ -68,11 +68,12 @@ class FrameResult:
     """The answer for one frame, in original-image pixels.
 
     Attributes:
-        region: the person's box that this frame was read with.
+        region: the person's box that this frame was read with; region_source: where that comes from.
         image_size: width, height of the upright picture.
         rotation_applied: degrees clockwise by which the stored picture was turned.
         skeleton, joint_names: order of `pose`.
         error_code, error_detail: set when outcome is not ok (then pose and region are None).
+        expected_seq: the seq that would have been right, where the seq was wrong.
     """
 
     session_id: str
@@ -84,10 +85,12 @@ class FrameResult:
     joint_names: tuple[str, ...]
     image_size: tuple[int, int] | None = None
     region: Region | None = None
+    region_source: RegionSource | None = None
     rotation_applied: int = 0
     pose: Pose | None = None
     error_code: str | None = None
     error_detail: str | None = None
+    expected_seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ FRAME: dict[str, Any] = {
     "outcome": "ok",
     "image_size": [640, 360],
     "region": [210.0, 40.0, 120.0, 290.0],
+    "region_source": "tracked",
     "rotation_applied": 0,
     "skeleton": "kinepose13",
     "score_kind": "heatmap_peak",

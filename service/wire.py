@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from model.cards import ModelCard
-from model.values import Array, Pose, Region
+from model.values import Array, Pose, Region, RegionSource
 from service.errors import BadRegion, BadRequest
 from service.messages import (
     ClipInfo,
@@ -48,6 +48,7 @@ def result_to_json(result: FrameResult) -> Json:
     seen: Json = {
         "image_size": list(result.image_size) if result.image_size else None,
         "region": region_to_json(result.region),
+        "region_source": result.region_source,
         "rotation_applied": result.rotation_applied,
         "skeleton": result.skeleton,
         "score_kind": SCORE_KIND,
@@ -57,7 +58,8 @@ def result_to_json(result: FrameResult) -> Json:
 
 
 def _error_to_json(result: FrameResult) -> Json:
-    return {"code": result.error_code, "detail": result.error_detail}
+    error = {"code": result.error_code, "detail": result.error_detail}
+    return error if result.expected_seq is None else {**error, "expected_seq": result.expected_seq}
 
 
 def _joints_to_json(names: Sequence[str], pose: Pose) -> list[Json]:
@@ -87,10 +89,12 @@ def result_from_json(data: Mapping[str, Any]) -> FrameResult:
         joint_names=tuple(joint["name"] for joint in joints or ()),
         image_size=(size[0], size[1]) if size else None,
         region=Region(*data["region"]) if data.get("region") else None,
+        region_source=RegionSource(data["region_source"]) if data.get("region_source") else None,
         rotation_applied=data.get("rotation_applied", 0),
         pose=_pose([(j["x"], j["y"], j["score"]) for j in joints]) if joints else None,
         error_code=error.get("code"),
         error_detail=error.get("detail"),
+        expected_seq=error.get("expected_seq"),
     )
 
 
@@ -119,11 +123,15 @@ def result_to_pb(result: FrameResult) -> pb.PoseResult:
         model=model_to_pb(result.model),
         rotation_applied=result.rotation_applied,
         region=region_to_pb(result.region),
+        region_source=result.region_source or "",
     )
     if result.image_size:
         message.image_size.width, message.image_size.height = result.image_size
     if result.pose is None:
-        message.error.CopyFrom(pb.FrameError(code=result.error_code or "", detail=result.error_detail or ""))
+        error = pb.FrameError(code=result.error_code or "", detail=result.error_detail or "")
+        if result.expected_seq is not None:
+            error.expected_seq = result.expected_seq
+        message.error.CopyFrom(error)
         return message
     message.score_kind = SCORE_KIND
     for name, (x, y), score in zip(result.joint_names, result.pose.xy_px, result.pose.score, strict=True):
@@ -145,10 +153,12 @@ def result_from_pb(message: pb.PoseResult) -> FrameResult:
         joint_names=tuple(joint.name for joint in message.joints),
         image_size=(size.width, size.height) if message.HasField("image_size") else None,
         region=region_from_pb(message.region) if message.HasField("region") else None,
+        region_source=RegionSource(message.region_source) if message.region_source else None,
         rotation_applied=message.rotation_applied,
         pose=_pose([(j.x, j.y, j.score) for j in message.joints]) if message.joints else None,
         error_code=message.error.code if failed else None,
         error_detail=message.error.detail if failed else None,
+        expected_seq=message.error.expected_seq if message.error.HasField("expected_seq") else None,
     )
 
 

@@ -496,6 +496,7 @@ class PoseResult(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     CLIP_FIELD_NUMBER: _builtins.int
+    REGION_SOURCE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     seq: _builtins.int
     pts_us: _builtins.int
@@ -507,6 +508,10 @@ class PoseResult(_message.Message):
     """"heatmap_peak": height of the joint's heatmap peak, clipped to [0, 1]"""
     skeleton: _builtins.str
     """name of the joint set"""
+    region_source: _builtins.str
+    """Outcome ok only. "given": by the client; "tracked": from the joints of the frame before; "searched": looked for in
+    the whole frame, which after frame 0 may have found another person than before.
+    """
     @_builtins.property
     def image_size(self) -> Global___ImageSize:
         """outcome ok only, as the next ones"""
@@ -545,10 +550,11 @@ class PoseResult(_message.Message):
         model: Global___Model | None = ...,
         error: Global___FrameError | None = ...,
         clip: Global___ClipInfo | None = ...,
+        region_source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "model", b"model", "pts_us", b"pts_us", "region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "joints", b"joints", "model", b"model", "outcome", b"outcome", "pts_us", b"pts_us", "region", b"region", "rotation_applied", b"rotation_applied", "score_kind", b"score_kind", "seq", b"seq", "session_id", b"session_id", "skeleton", b"skeleton"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "joints", b"joints", "model", b"model", "outcome", b"outcome", "pts_us", b"pts_us", "region", b"region", "region_source", b"region_source", "rotation_applied", b"rotation_applied", "score_kind", b"score_kind", "seq", b"seq", "session_id", b"session_id", "skeleton", b"skeleton"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__pts_us: _TypeAlias = _typing.Literal["pts_us"]  # noqa: Y015
     _WhichOneofArgType__pts_us: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us"]  # noqa: Y015

@@ -95,6 +95,7 @@ async def test_a_gap_in_a_stream_is_told_and_the_stream_lives(stub: AsyncStub) -
 
     results = [r async for r in stub.StreamPose(each(frames))]
     assert [(r.seq, r.error.code) for r in results] == [(0, ""), (7, "seq_out_of_order"), (1, "")]
+    assert results[1].error.expected_seq == 1
 
 
 async def test_an_empty_stream_is_no_error(stub: AsyncStub) -> None:

@@ -36,7 +36,8 @@ CHANGING = [switch for switch in ONE_AT_A_TIME if switch != {"detach_prev": True
 
 def _possible(switches: dict[str, Any]) -> bool:
     literal_eq9_without_s = switches["kmm_norm"] == "linear" and switches["kmm_act"] == "none"
-    heatmaps_without_head = switches["heatmap_relation"] and switches["initialiser"] != "head"
+    maps_are_no_keys = switches["initialiser"] != "head" or switches["kmm_norm"] == "linear"
+    heatmaps_without_head = switches["heatmap_relation"] and maps_are_no_keys
     return not literal_eq9_without_s and not heatmaps_without_head
 
 

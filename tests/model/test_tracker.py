@@ -103,6 +103,16 @@ def test_a_person_who_comes_back_elsewhere_is_found_again() -> None:
     assert engine.seen[-1].fresh
 
 
+def test_an_answer_says_where_its_region_comes_from() -> None:
+    """Given, then tracked; searched where nothing is known, so that no change of person is silent."""
+    tracker, _ = _tracker()
+    joints = person(60, 60, 100)
+    first = _one(tracker, TrackRequest(picture(joints), 0, region=_region(60, 60, 100)))
+    second = _one(tracker, TrackRequest(picture(joints), 1, first.state))
+    found = _one(tracker, TrackRequest(picture(joints), 0))
+    assert [answer.source for answer in (first, second, found)] == ["given", "tracked", "searched"]
+
+
 def test_an_empty_picture_gives_a_guess_with_a_low_score() -> None:
     """Nobody there: finite joints, scores of zero, no exception."""
     tracked = _one(_tracker()[0], TrackRequest(picture(None), 0))

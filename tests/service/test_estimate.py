@@ -10,7 +10,7 @@ from model.engines.base import EngineError
 from model.skeletons import KINEPOSE_13
 from model.state import TrackState
 from model.tracker import RegionOutside, Tracked, TrackRequest
-from model.values import FrameTransform, Pose, Region
+from model.values import FrameTransform, Pose, Region, RegionSource
 from service.errors import BadClip, BadRegion, KineposeError
 from service.estimate import LocalRun, estimate_clip
 from service.messages import FrameResult, Outcome
@@ -37,7 +37,7 @@ class RecordingStepper:
         before = request.state.seq if request.state else None
         self.seen.append((request.seq, before, request.region))
         pose = Pose(np.full((13, 2), request.seq, np.float32), np.ones(13, np.float32))
-        return self._refuse(request.seq) or Tracked(pose, BOX, _state(request))
+        return self._refuse(request.seq) or Tracked(pose, BOX, _state(request), RegionSource.TRACKED)
 
 
 def _state(request: TrackRequest) -> TrackState:

@@ -181,7 +181,7 @@ def test_other_containers_tell_a_cut_too(tmp_path: Path, name: str, encoder: str
 def test_a_cut_between_two_pictures_is_noticed(tmp_path: Path) -> None:
     """No packet is damaged then: the MP4's own index tells what is missing."""
     noise = np.random.default_rng(0).integers(0, 255, (6, 48, 64, 3), np.uint8)
-    path = make_clip(tmp_path / "clip.mp4", "mjpeg", pixels="yuvj420p", pictures=list(noise))
+    path = make_clip(tmp_path / "clip.mp4", "mjpeg", pixels="yuvj420p", pictures=list(noise), quality={"threads": "2"})
     moved = make_clip(
         tmp_path / "fast.mp4",
         "mjpeg",
@@ -201,7 +201,7 @@ def test_a_cut_between_two_pictures_is_noticed(tmp_path: Path) -> None:
 def test_damage_in_the_middle_ends_the_clip_there(tmp_path: Path) -> None:
     """Bytes gone bad, not missing: no frame after them is passed off as good."""
     noise = np.random.default_rng(0).integers(0, 255, (9, 48, 64, 3), np.uint8)
-    path = make_clip(tmp_path / "clip.avi", "mjpeg", pixels="yuvj420p", pictures=list(noise))
+    path = make_clip(tmp_path / "clip.avi", "mjpeg", pixels="yuvj420p", pictures=list(noise), quality={"threads": "2"})
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 3000] = bytes(3000)

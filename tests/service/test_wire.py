@@ -47,6 +47,7 @@ def results(draw: st.DrawFn) -> FrameResult:
     outcome = draw(st.sampled_from(Outcome))
     if outcome is not Outcome.OK:
         head |= {"error_code": draw(st.text(min_size=1)), "error_detail": draw(st.text(min_size=1))}
+        head["expected_seq"] = draw(st.none() | SEQS)
         return FrameResult(**head, outcome=outcome, joint_names=())
     joints = np.asarray(draw(JOINTS), np.float32)  # [K, 3]
     return FrameResult(

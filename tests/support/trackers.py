@@ -11,7 +11,7 @@ from model.coords import region_to_transform
 from model.skeletons import KINEPOSE_13
 from model.state import TrackState
 from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
-from model.values import Array, Frame, Pose, Region
+from model.values import Array, Frame, Pose, Region, RegionSource
 
 BROKEN = 250
 """A picture of this shade gets an error of its own, returned in its place."""
@@ -121,4 +121,4 @@ def _tracked(request: TrackRequest, value: int) -> Tracked:
         pts_us=request.frame.pts_us,
         image_size=request.frame.size,
     )
-    return Tracked(pose, region, state)
+    return Tracked(pose, region, state, RegionSource.TRACKED)
