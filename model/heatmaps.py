@@ -8,8 +8,6 @@ from model.values import Array
 SIGMA = 2.0
 """Standard deviation of a target blob, cells of a 64x64 map (SimpleBaseline)."""
 
-_BLUR = 7
-
 
 def gaussian_targets(xy: Array, size: int, sigma: float = SIGMA) -> Array:
     """Targets float32 [..., size, size] with peak 1 at sub-cell centres xy [..., 2]; no rounding to cells."""
@@ -23,8 +21,10 @@ def gaussian_targets(xy: Array, size: int, sigma: float = SIGMA) -> Array:
 def decode(maps: Array) -> tuple[Array, Array]:
     """Peaks of maps [K, h, w]: cells float64 [K, 2] and scores float32 [K] in [0, 1].
 
-    The peak is refined by DARK (Zhang et al. 2020, eq. 7-8): smooth, take the logarithm, one Newton step from
-    the largest cell. The score is the raw peak height, cut to [0, 1].
+    As DARK (Zhang et al. 2020, eqs. 7-8): smooth, take the logarithm, one Newton step from the largest cell. The
+    smoothing is as wide as a target blob, the matched filter of a blob in noise: it also settles which of two
+    peaks has more under it. What that gains over other decoders is in docs/training.md. The score is the height
+    of the raw map there, cut to [0, 1].
     """
     finite = np.nan_to_num(np.asarray(maps, np.float32), nan=0.0, posinf=1.0, neginf=0.0)
     peaks = [_peak(m) for m in finite]
@@ -32,7 +32,7 @@ def decode(maps: Array) -> tuple[Array, Array]:
 
 
 def _peak(heatmap: Array) -> tuple[float, float, float]:
-    smooth = cv2.GaussianBlur(heatmap, (_BLUR, _BLUR), 0, borderType=cv2.BORDER_CONSTANT)
+    smooth = cv2.GaussianBlur(heatmap, (0, 0), SIGMA)
     y, x = np.unravel_index(int(smooth.argmax()), smooth.shape)
     dx, dy = _newton_step(smooth, int(x), int(y))
     return float(x) + dx, float(y) + dy, float(np.clip(heatmap[y, x], 0.0, 1.0))

@@ -7,17 +7,21 @@ import numpy as np
 from model.values import Array, Region
 
 JOINT_SEEN = 0.25
-"""Score from which a joint helps to place the box."""
+"""Score from which a joint counts as seen."""
 
 MIN_SEEN = 4
 """Joints that must be seen for the person to count as seen."""
+
+JOINT_PLACED = 0.1
+"""Score from which a joint helps to place the box: an uncertain foot is still a better guess than no foot."""
 
 BODY_PADDING = 0.1
 """A body sticks out of the box of its joints by about this share of the box's longer side, on each side
 (JHMDB train: 0.06 left and right, 0.10 above and below)."""
 
-SMOOTHING = 0.6
-"""Weight of the new joints' box against the running one."""
+MOVE, GROW, SHRINK = 0.8, 0.8, 0.05
+"""Share of the way that the box's middle and its sides go towards the joints' box in one frame. It grows at once and
+shrinks slowly: a limb that falls out of the crop can never be seen again, one that is hidden comes back."""
 
 _LOST_GROWTH = 1.15
 _MIN_SIDE = 12.0
@@ -32,10 +36,10 @@ class NextBox:
 
 
 def box_from_joints(xy: Array, score: Array) -> Region | None:
-    """The person's box from the joints that are seen, xy [K, 2] in frame pixels; None where too few are."""
-    points = xy[score >= JOINT_SEEN]
-    if len(points) < MIN_SEEN:
+    """The person's box from joints xy [K, 2] in frame pixels; None where the person is not seen."""
+    if (score >= JOINT_SEEN).sum() < MIN_SEEN:
         return None
+    points = xy[score >= JOINT_PLACED]
     low, high = points.min(axis=0), points.max(axis=0)
     padding = BODY_PADDING * max(float((high - low).max()), _MIN_SIDE)
     x, y = (float(v) for v in low - padding)
@@ -52,14 +56,18 @@ def next_box(current: Region, xy: Array, score: Array, image_size: tuple[int, in
     found = box_from_joints(xy, score)
     if found is None or not found.overlaps(*image_size):
         return NextBox(_grown(current, image_size), seen=False)
-    return NextBox(_blend(current, found, SMOOTHING), seen=True)
+    return NextBox(_towards(current, found), seen=True)
 
 
-def _blend(old: Region, new: Region, weight: float) -> Region:
+def _towards(old: Region, new: Region) -> Region:
     (ox, oy), (nx, ny) = old.center, new.center
-    cx, cy = ox + weight * (nx - ox), oy + weight * (ny - oy)
-    w, h = old.w + weight * (new.w - old.w), old.h + weight * (new.h - old.h)
+    cx, cy = ox + MOVE * (nx - ox), oy + MOVE * (ny - oy)
+    w, h = _length_towards(old.w, new.w), _length_towards(old.h, new.h)
     return Region(cx - w / 2, cy - h / 2, w, h)
+
+
+def _length_towards(old: float, new: float) -> float:
+    return old + (GROW if new > old else SHRINK) * (new - old)
 
 
 def _grown(region: Region, image_size: tuple[int, int]) -> Region:

@@ -11,8 +11,9 @@ from model.values import Array
 SIZE = 64
 BORDER = 5
 
-# OpenCV's fixed binomial-like kernel for 7 taps.
-TAPS = np.array([0.03125, 0.109375, 0.21875, 0.28125, 0.21875, 0.109375, 0.03125])
+REACH = 8
+TAPS = np.exp(-(np.arange(-REACH, REACH + 1) ** 2) / (2 * SIGMA**2))
+"""A Gaussian as wide as a target, out to four standard deviations."""
 
 inner_cells = st.tuples(*[st.floats(BORDER, SIZE - 1 - BORDER)] * 2).map(np.array)
 maps = st.integers(0, 2**32 - 1).map(lambda seed: _random_maps(seed))
@@ -88,9 +89,10 @@ def test_two_blobs_give_the_higher_one() -> None:
 
 def _golden(heatmap: Array) -> Array:
     """DARK's eqs. 7-8 in float64: blur, logarithm, m - H^-1 grad with central differences."""
-    padded = np.pad(heatmap.astype(np.float64), 3)
-    rows = sum(t * padded[i : i + SIZE] for i, t in enumerate(TAPS))
-    smooth = sum(t * rows[:, i : i + SIZE] for i, t in enumerate(TAPS))
+    padded = np.pad(heatmap.astype(np.float64), REACH, mode="reflect")
+    taps = TAPS / TAPS.sum()
+    rows = sum(t * padded[i : i + SIZE] for i, t in enumerate(taps))
+    smooth = sum(t * rows[:, i : i + SIZE] for i, t in enumerate(taps))
     y, x = np.unravel_index(np.argmax(smooth), smooth.shape)
     log = np.log(np.maximum(smooth, 1e-10))
     gradient = np.array([log[y, x + 1] - log[y, x - 1], log[y + 1, x] - log[y - 1, x]]) / 2
