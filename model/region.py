@@ -6,20 +6,17 @@ import numpy as np
 
 from model.values import Array, Region
 
-JOINT_SEEN = 0.25
-"""Score from which a joint counts as seen."""
+JOINT_SEEN = 0.1
+"""Score from which a joint counts as seen. Low: an uncertain foot is still a better guess of the box than no foot."""
 
-MIN_SEEN = 4
+MIN_SEEN = 5
 """Joints that must be seen for the person to count as seen."""
 
-JOINT_PLACED = 0.1
-"""Score from which a joint helps to place the box: an uncertain foot is still a better guess than no foot."""
+BODY_PADDING = 0.13
+"""A body sticks out of the box of its joints by about this share of the box's longer side, on each side (JHMDB train:
+0.06 left and right, 0.10 above and below; a little more tracks better, as the joints are guesses themselves)."""
 
-BODY_PADDING = 0.1
-"""A body sticks out of the box of its joints by about this share of the box's longer side, on each side
-(JHMDB train: 0.06 left and right, 0.10 above and below)."""
-
-MOVE, GROW, SHRINK = 0.8, 0.8, 0.05
+MOVE, GROW, SHRINK = 0.8, 0.8, 0.08
 """Share of the way that the box's middle and its sides go towards the joints' box in one frame. It grows at once and
 shrinks slowly: a limb that falls out of the crop can never be seen again, one that is hidden comes back."""
 
@@ -37,9 +34,9 @@ class NextBox:
 
 def box_from_joints(xy: Array, score: Array) -> Region | None:
     """The person's box from joints xy [K, 2] in frame pixels; None where the person is not seen."""
-    if (score >= JOINT_SEEN).sum() < MIN_SEEN:
+    points = xy[score >= JOINT_SEEN]
+    if len(points) < MIN_SEEN:
         return None
-    points = xy[score >= JOINT_PLACED]
     low, high = points.min(axis=0), points.max(axis=0)
     padding = BODY_PADDING * max(float((high - low).max()), _MIN_SIDE)
     x, y = (float(v) for v in low - padding)

@@ -105,6 +105,7 @@ class ClipJobs:
 
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self._pipeline = pipeline
+        self._settings = settings
         self._most = settings.max_clip_jobs
         self._ttl_s = settings.clip_result_ttl_s
         self._jobs: dict[str, ClipJob] = {}
@@ -227,15 +228,16 @@ class ClipJobs:
         """The clip with its skeleton drawn; made when first asked for."""
         async with job.overlay_lock:
             if not job.overlay_path.exists():
-                await asyncio.to_thread(_draw, job)
+                await asyncio.to_thread(_draw, job, self._settings)
         return job.overlay_path
 
 
-def _draw(job: ClipJob) -> None:
+def _draw(job: ClipJob, settings: Settings) -> None:
     # Drawn beside its place and then moved there: a broken attempt never looks like a result.
     part = job.folder / "part.mp4"
     with job.results_path.open("rb") as lines:
-        render_overlay(job.clip_path, (wire.result_from_json(json.loads(text)) for text in lines), part)
+        results = (wire.result_from_json(json.loads(text)) for text in lines)
+        render_overlay(job.clip_path, results, part, settings.max_clip_s, settings.max_image_pixels)
     part.rename(job.overlay_path)
 
 

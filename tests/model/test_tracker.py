@@ -187,10 +187,10 @@ def test_maps_beyond_half_precision_are_cut() -> None:
     assert np.isfinite(to_half(np.array([1e6, -1e6, 1.0], np.float32))).all()
 
 
-def test_box_needs_four_joints() -> None:
-    """Three joints do not place a person."""
+def test_box_needs_five_joints() -> None:
+    """Four joints do not place a person."""
     joints, score = person(60, 60, 100), np.zeros(13, np.float32)
-    score[:3] = 0.9
+    score[:4] = 0.9
     assert box_from_joints(joints, score) is None
-    score[3] = 0.9
+    score[4] = 0.9
     assert box_from_joints(joints, score) is not None
