@@ -2,7 +2,7 @@
 
 single    stage 1: single pictures         -> RUN/last.pt
 clips     stage 2: clips of five frames    -> RUN/last.pt
-export    a run's averaged weights         -> model/weights/NAME.safetensors and its model card
+export    averaged weights of runs         -> model/weights/NAME.safetensors and its model card
 evaluate  exported weights on JHMDB        -> PCK tables, optionally into the model card
 """
 
@@ -54,7 +54,9 @@ def _clips(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", dest="checkpoint", type=Path, required=True, help="last.pt of a stage")
+    parser.add_argument(
+        "--run", dest="checkpoints", type=Path, action="append", required=True, help="last.pt; several are averaged"
+    )
     parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
     parser.add_argument("--to", type=Path, required=True, help="folder, model/weights for the served model")
     parser.add_argument("--version", required=True)

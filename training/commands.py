@@ -41,9 +41,13 @@ def clips(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    """Averaged weights to the zoo's form, with a card that has no figures yet."""
+    """Averaged weights to the zoo's form, with a card that has no figures yet.
+
+    Of several runs the mean is taken: stages that start from one another lie in one valley, and their mean tracks
+    better than the last alone.
+    """
     network = KIMNet(CONFIGS[args.model]).eval()
-    network.load_state_dict(_averaged(args.checkpoint))
+    network.load_state_dict(_mean([_averaged(path) for path in args.checkpoints]))
     card = zoo.save(network, args.to / f"{args.model}.safetensors", provenance.served(args.version))
     (args.to / f"{args.model}.md").write_text(card_to_markdown(card))
     print(f"{args.model} {card.version}: {card.parameters} parameters, sha256 {card.sha256}")
@@ -80,6 +84,14 @@ def _training_data(data: Path) -> tuple[list[Clip], list[Clip]]:
 def _averaged(checkpoint: Path) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = torch.load(checkpoint, weights_only=True)["average"]
     return state
+
+
+def _mean(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    """Mean of the numbers; counters are those of the last."""
+    return {
+        key: torch.stack([state[key] for state in states]).mean(dim=0) if value.is_floating_point() else value
+        for key, value in states[-1].items()
+    }
 
 
 def _imagenet() -> dict[str, torch.Tensor]:

@@ -19,9 +19,9 @@ _SPLIT = (
     "measured on test (58 clips, 2,054 frames). No source video is in two parts."
 )
 _COMMAND = (
-    "kinepose-train single --data DATA --out runs/single --minutes 82\n"
-    "kinepose-train clips --data DATA --start runs/single/last.pt --out runs/clips --minutes 20\n"
-    "kinepose-train export --run runs/clips/last.pt --to model/weights --version VERSION\n"
+    "kinepose-train single --data DATA --out runs/single --minutes 80\n"
+    "kinepose-train clips --data DATA --start runs/single/last.pt --out runs/clips --minutes 14\n"
+    "kinepose-train export --run runs/single/last.pt --run runs/clips/last.pt --to model/weights --version VERSION\n"
     "kinepose-train evaluate --data DATA --write-card"
 )
 _NOTES = (
