@@ -9,7 +9,6 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 from model.heatmaps import SIGMA
 from model.kimnet import Encoded, KIMNet
@@ -17,7 +16,7 @@ from training.datasets.person import Clip
 from training.losses import heatmap_loss
 from training.prior import gaussians
 from training.sequences import Sequence, SequenceConfig, Sequences
-from training.stage import Stage, StageConfig, ticks
+from training.stage import Stage, StageConfig, batches_of, ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ def train_clips(
     backbone.requires_grad_(False)
     stage = Stage(network, config, out)
     sequences = Sequences(stills, clips, detail.sequence, seed + stage.progress.steps)
-    batches = iter(DataLoader(sequences, batch_size=detail.batch, num_workers=1, prefetch_factor=3))
+    batches = batches_of(sequences, detail.batch, config)
     network.train()
     backbone.eval()  # its running statistics stay
     for began in ticks(stage):

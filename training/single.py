@@ -13,14 +13,14 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+from torch.utils.data import IterableDataset, get_worker_info
 
 from model.kimnet import KIMNet
 from training.augment import AugmentConfig, augment_frame
 from training.datasets.person import Clip
 from training.losses import heatmap_loss
 from training.prior import gaussians, made_up_prior
-from training.stage import Stage, StageConfig, ticks
+from training.stage import Stage, StageConfig, batches_of, ticks
 
 Batch = tuple[Tensor, Tensor, Tensor]
 
@@ -70,7 +70,8 @@ def train_single(
     for phase in PHASES:
         if stage.fraction >= phase.until:
             continue
-        batches = _batches(stills, clips, phase, seed + stage.progress.steps)
+        pictures = Pictures(stills, clips, phase.size, AugmentConfig(), seed + stage.progress.steps)
+        batches = batches_of(pictures, phase.batch, config)
         for began in ticks(stage):
             if stage.fraction >= phase.until:
                 break
@@ -93,9 +94,3 @@ def _step(network: KIMNet, stage: Stage, batch: Batch, phase: Phase, began: floa
         "later": heatmap_loss(later, targets, labelled),
     }
     stage.step(losses, len(images), began)
-
-
-def _batches(stills: list[Clip], clips: list[Clip], phase: Phase, seed: int) -> Iterator[Batch]:
-    pictures = Pictures(stills, clips, phase.size, AugmentConfig(), seed)
-    loader = DataLoader(pictures, batch_size=phase.batch, num_workers=1, prefetch_factor=3)
-    return iter(loader)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, IterableDataset
 
 from training.ema import EMA
 
@@ -34,6 +35,7 @@ class StageConfig:
         warmup: steps of linear warm-up.
         decay: weight decay; clip: largest gradient norm.
         save_every: seconds between checkpoints.
+        workers: processes that prepare batches; 0 prepares them in the training process itself.
     """
 
     minutes: float
@@ -43,6 +45,7 @@ class StageConfig:
     decay: float = 0.02
     clip: float = 5.0
     save_every: float = 240.0
+    workers: int = 1
 
 
 @dataclass
@@ -142,6 +145,12 @@ def _groups(network: nn.Module, config: StageConfig) -> list[dict[str, Any]]:
         }
         for (backbone, decays), parameters in groups.items()
     ]
+
+
+def batches_of(samples: IterableDataset[Any], size: int, config: StageConfig) -> Iterator[Any]:
+    """Endless batches of `size` samples, prepared ahead by the workers."""
+    ahead = 3 if config.workers else None
+    return iter(DataLoader(samples, batch_size=size, num_workers=config.workers, prefetch_factor=ahead))
 
 
 def ticks(stage: Stage) -> Iterator[float]:

@@ -97,7 +97,7 @@ def test_single_stage_runs_saves_and_ends(tmp_path: Path, monkeypatch: pytest.Mo
     _small_phases(monkeypatch)
     network = KIMNet(KIMNET_LITE)
     before = network.fusion.fine.weight.detach().clone()
-    config = StageConfig(minutes=1 / 60, rate=1e-3, warmup=1)
+    config = StageConfig(minutes=1 / 60, rate=1e-3, warmup=1, workers=0)
     stage = single.train_single(network, [made_up.still(i) for i in range(4)], [made_up.moving(6)], config, tmp_path)
     assert stage.progress.steps >= 1
     assert (tmp_path / "last.pt").exists()
@@ -110,7 +110,7 @@ def test_clip_stage_leaves_the_backbone_alone(tmp_path: Path) -> None:
     backbone = {k: v.clone() for k, v in network.encoder.backbone.state_dict().items()}  # type: ignore[union-attr]
     before = network.fusion.fine.weight.detach().clone()
     detail = ClipsConfig(batch=2, sequence=SequenceConfig(frames=3, size=64))
-    config = StageConfig(minutes=1 / 60, rate=1e-3, warmup=1)
+    config = StageConfig(minutes=1 / 60, rate=1e-3, warmup=1, workers=0)
     train_clips(network, [made_up.still()], [made_up.moving(6)], config, tmp_path, detail)
     assert not torch.equal(before, network.fusion.fine.weight)
     for key, value in network.encoder.backbone.state_dict().items():  # type: ignore[union-attr]
