@@ -18,6 +18,7 @@ REPLY = {
     "outcome",
     "image_size",
     "region",
+    "region_source",
     "rotation_applied",
     "skeleton",
     "score_kind",
