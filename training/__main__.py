@@ -67,7 +67,7 @@ def _evaluate(parser: argparse.ArgumentParser) -> None:
     _data(parser)
     parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
     parser.add_argument("--weights", type=Path, help="folder of the weights (default: those of the package)")
-    parser.add_argument("--part", choices=("val", "test"), default="test", help="part of splits/kinepose.json")
+    parser.add_argument("--part", choices=("val", "test"), default="test", help="part of the project's split")
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
     parser.add_argument("--write-card", action="store_true", help="write the figures into the model card")
     parser.set_defaults(run=commands.evaluate)

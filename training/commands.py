@@ -58,7 +58,7 @@ def evaluate(args: argparse.Namespace) -> None:
     network, card = zoo.load(args.model, args.weights)
     tracker = Tracker(open_engine(network, precision=args.precision), card.sha256[:16])
     root = args.data / "JHMDB"
-    part = list(jhmdb.read_clips(root, jhmdb.split_names(root, args.part)))
+    part = list(jhmdb.read_clips(root, jhmdb.split_names(args.part)))
     scores = {protocol: evaluate_clips(tracker, part, protocol) for protocol in PROTOCOLS}
     print(report.table(scores, args.part))
     if args.write_card:
@@ -76,7 +76,7 @@ def _training_data(data: Path) -> tuple[list[Clip], list[Clip]]:
     """Stills of LSPET train and clips of JHMDB train (the project's split)."""
     stills = list(lspet.read_clips(data / "LSPET", lspet.part_names(data / "LSPET", "train")))
     root = data / "JHMDB"
-    moving = list(jhmdb.read_clips(root, jhmdb.split_names(root, "train")))
+    moving = list(jhmdb.read_clips(root, jhmdb.split_names("train")))
     print(f"{len(stills)} pictures, {len(moving)} clips of {sum(map(len, moving))} frames", flush=True)
     return stills, moving
 

@@ -15,8 +15,8 @@ _LICENCES = {
     "ImageNet weights of EfficientNet-Lite0": "Apache-2.0",
 }
 _SPLIT = (
-    "trained on the train part of splits/kinepose.json (488 clips) and LSPET train; tuned on val (29 clips); "
-    "measured on test (58 clips, 2,054 frames). No source video is in two parts."
+    "trained on the train part of training/datasets/jhmdb_split.json (488 clips) and on LSPET train; "
+    "tuned on val (29 clips); measured on test (58 clips, 2,054 frames). No source video is in two parts."
 )
 _COMMAND = (
     "kinepose-train single --data DATA --out runs/single --minutes 80\n"

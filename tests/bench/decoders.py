@@ -33,7 +33,7 @@ def main() -> None:
     reads: list[Read] = []
     truth: list[Array] = []
     boxes: list[Array] = []
-    for clip in jhmdb.read_clips(root, jhmdb.split_names(root, "val")):
+    for clip in jhmdb.read_clips(root, jhmdb.split_names("val")):
         reads += read_maps(engine, clip)[::2]
         truth += list(clip.joints[::2])
         boxes += list(clip.boxes[::2])

@@ -1,6 +1,5 @@
 """Tiny made-up data sets in the official layouts, with joints where the picture shows them."""
 
-import json
 from pathlib import Path
 
 import av
@@ -28,9 +27,6 @@ def jhmdb_tree(root: Path, names: list[str], frames: int = 6) -> dict[str, Array
         _save(root / "puppet_mask" / name / "puppet_mask.mat", {"part_mask": mask})
         _video(root / "ReCompress_Videos" / f"{name}.avi", frames)
         written[name] = joints
-    split = root / "splits" / "kinepose.json"
-    split.parent.mkdir(parents=True)
-    split.write_text(json.dumps({"train": names, "val": [], "test": names, "note": "made up"}))
     return written
 
 

@@ -38,15 +38,13 @@ JOINTS_15 = (
 _PICK = [JOINTS_15.index(name) for name in SKELETON.joints]
 
 
-def split_names(root: Path, part: str) -> list[str]:
-    """Clip names `<action>/<clip>` of a part (train, val, test) of the project's own split.
+SPLIT = Path(__file__).with_name("jhmdb_split.json")
+"""The project's own split: no source video is in two of its parts."""
 
-    Raises:
-        FileNotFoundError: the split file is missing.
-        KeyError: no such part.
-    """
-    split = json.loads((root / "splits" / "kinepose.json").read_text())
-    return list(split[part])
+
+def split_names(part: str, split: Path = SPLIT) -> list[str]:
+    """Clip names `<action>/<clip>` of a part: train, val or test. KeyError where there is no such part."""
+    return list(json.loads(split.read_text())[part])
 
 
 def read_clips(root: Path, names: list[str]) -> Iterator[Clip]:
