@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from model.skeletons import KINEPOSE_13
 from training.render.body import Body
 from training.render.motion import DURATION, Arm, Foot, Stance, stance_at
 from training.render.skeleton import (
@@ -19,21 +20,7 @@ from training.render.skeleton import (
 
 Array = NDArray[np.float64]
 
-JOINTS = (
-    "head",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
+JOINTS = KINEPOSE_13.joints
 _BONES = {"shoulder": "upperarm01", "elbow": "lowerarm01", "wrist": "wrist"}
 _BONES |= {"hip": "upperleg01", "knee": "lowerleg01", "ankle": "foot"}
 SIDES = ("L", "R")
