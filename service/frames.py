@@ -21,6 +21,7 @@ FRAME_FAULTS = (errors.BadImage, errors.ImageTooLarge, errors.FrameSizeChanged, 
 
 STREAM_FAULTS = (
     *FRAME_FAULTS,
+    errors.BadRequest,
     errors.TooLarge,
     errors.PtsNotIncreasing,
     errors.DeadlinePassed,
@@ -77,6 +78,7 @@ def job_of(frame: EncodedFrame, transport: Transport, *, streamed: bool = False)
         deadline=frame.deadline,
         streamed=streamed,
         patient=streamed,
+        verdict=frame.fault,
     )
 
 

@@ -16,8 +16,8 @@ from service.clip_jobs import ClipJob
 from service.clips import ClipOptions
 from service.context import Services
 from service.errors import BadRequest, Draining, KineposeError
-from service.incoming import Incoming, Numbering, answers, frame_from_pb, refused
-from service.messages import SessionInfo
+from service.incoming import Numbering, frame_from_pb
+from service.messages import EncodedFrame, SessionInfo
 from service.pb import pose_pb2 as pb
 from service.pb import pose_pb2_grpc
 
@@ -116,7 +116,8 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
             session = await self._session_of(first)
             await context.send_initial_metadata(((SESSION_HEADER, session.session_id),))
             incoming = self._frames(first, request_iterator, session, _deadline(context))
-            async with aclosing(answers(self._pipeline, session, incoming, "grpc")) as results:
+            policy = session.options.drop_policy
+            async with aclosing(self._pipeline.stream(session.session_id, incoming, policy)) as results:
                 async for result in results:
                     await context.write(wire.result_to_pb(result))
             if not first.session_id:
@@ -137,20 +138,21 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         others: AsyncIterator[pb.Frame],
         session: SessionInfo,
         deadline: float | None,
-    ) -> AsyncIterator[Incoming]:
+    ) -> AsyncIterator[EncodedFrame]:
         numbering = Numbering(session.next_seq)
         yield self._frame(first, session, numbering, deadline)
         async for message in others:
             yield self._frame(message, session, numbering, deadline)
 
-    def _frame(self, message: pb.Frame, session: SessionInfo, numbering: Numbering, deadline: float | None) -> Incoming:
+    def _frame(
+        self, message: pb.Frame, session: SessionInfo, numbering: Numbering, deadline: float | None
+    ) -> EncodedFrame:
         seq = numbering.seq(message.seq if message.HasField("seq") else None)
-        try:
-            frame = frame_from_pb(message, session.session_id, seq, deadline)
-        except KineposeError as error:
-            return refused(self._pipeline, session, seq, error)
         numbering.taken(seq)
-        return frame
+        try:
+            return frame_from_pb(message, session.session_id, seq, deadline)
+        except KineposeError as error:
+            return EncodedFrame(session.session_id, seq, b"", fault=error)
 
     # -- clips --------------------------------------------------------------------------------------------
 

@@ -1,22 +1,15 @@
-"""Frames as transports hand them in: parsed at the edge, numbered, and streamed through the pipeline."""
+"""Frames as transports hand them in: parsed at the edge and numbered."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from service import wire
-from service.errors import BadRequest, KineposeError
-from service.frames import Transport
-from service.messages import EncodedFrame, FrameResult, Outcome, SessionInfo
+from service.errors import BadRequest
+from service.messages import EncodedFrame
 from service.pb import pose_pb2 as pb
-from service.pipeline import Pipeline
 
 MAX_DEADLINE_MS = 24 * 3600 * 1000
-
-# A frame, or the answer to one that was refused before it could become a frame.
-Incoming = EncodedFrame | FrameResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,56 +66,3 @@ class Numbering:
     def taken(self, seq: int) -> None:
         """A frame of this number went in."""
         self._next = seq + 1
-
-
-def refused(pipeline: Pipeline, session: SessionInfo, seq: int, error: KineposeError) -> FrameResult:
-    """The answer to a frame that did not parse. Its seq is not spent."""
-    return FrameResult(
-        session_id=session.session_id,
-        seq=seq,
-        pts_us=None,
-        outcome=Outcome.ERROR,
-        model=session.model,
-        skeleton=pipeline.skeleton.name,
-        joint_names=pipeline.skeleton.joints,
-        error_code=error.code,
-        error_detail=error.detail,
-    )
-
-
-async def answers(
-    pipeline: Pipeline, session: SessionInfo, incoming: AsyncIterator[Incoming], transport: Transport
-) -> AsyncGenerator[FrameResult, None]:
-    """One answer a frame: the pipeline's in order, and those of refused frames as soon as they are refused.
-
-    Closing it, or cancelling its consumer, ends all work of the stream. What ends the stream is raised.
-    """
-    out: asyncio.Queue[FrameResult | Exception | None] = asyncio.Queue(1)
-
-    async def frames() -> AsyncIterator[EncodedFrame]:
-        async for item in incoming:
-            if isinstance(item, EncodedFrame):
-                yield item
-            else:
-                await out.put(item)
-
-    async def pump() -> None:
-        policy = session.options.drop_policy
-        results = pipeline.stream(session.session_id, frames(), policy, transport=transport)
-        try:
-            async with aclosing(results):
-                async for result in results:
-                    await out.put(result)
-        except Exception as error:
-            await out.put(error)  # raised by the consumer, below
-        await out.put(None)
-
-    task = asyncio.create_task(pump(), name=f"stream-{session.session_id}")
-    try:
-        while (item := await out.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

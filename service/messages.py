@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from model.values import Pose, Region, RegionSource
+from service.errors import KineposeError
 
 
 class DropPolicy(StrEnum):
@@ -44,6 +45,7 @@ class EncodedFrame:
         region: the person's own box in original pixels, or None to track (or, in frame 0, to look for the
             person).
         deadline: event-loop time (`asyncio.get_running_loop().time()`) after which nobody waits, or None.
+        fault: why it cannot be read, where a stream's message does not parse; the frame ends with this error.
     """
 
     session_id: str
@@ -52,6 +54,7 @@ class EncodedFrame:
     pts_us: int | None = None
     region: Region | None = None
     deadline: float | None = None
+    fault: KineposeError | None = None
 
 
 @dataclass(frozen=True, slots=True)

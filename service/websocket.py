@@ -24,8 +24,8 @@ from service import problem, wire
 from service.context import Services, services_of
 from service.errors import BadRequest, Draining, KineposeError
 from service.http import problem_response
-from service.incoming import Incoming, Numbering, Stamp, answers, frame_of, refused
-from service.messages import SessionInfo
+from service.incoming import Numbering, Stamp, frame_of
+from service.messages import EncodedFrame, SessionInfo
 
 # RFC 6455 and the registry of close codes.
 POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012
@@ -55,9 +55,11 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
 async def _answer(websocket: WebSocket, services: Services, session: SessionInfo) -> None:
     me = asyncio.current_task()
     assert me is not None
-    incoming = _frames(websocket, services, session, me.cancel)
+    incoming = _frames(websocket, session, me.cancel)
     try:
-        async with aclosing(answers(services.pipeline, session, incoming, "websocket")) as results:
+        policy = session.options.drop_policy
+        stream = services.pipeline.stream(session.session_id, incoming, policy, transport="websocket")
+        async with aclosing(stream) as results:
             async for result in results:
                 await websocket.send_text(_text(wire.result_to_json(result)))
     except KineposeError as error:
@@ -78,8 +80,8 @@ def _text(data: dict[str, Any]) -> str:
 
 
 async def _frames(
-    websocket: WebSocket, services: Services, session: SessionInfo, on_gone: Callable[[], object]
-) -> AsyncIterator[Incoming]:
+    websocket: WebSocket, session: SessionInfo, on_gone: Callable[[], object]
+) -> AsyncIterator[EncodedFrame]:
     numbering = Numbering(session.next_seq)
     said: Stamp | KineposeError = Stamp()
     while True:
@@ -93,7 +95,7 @@ async def _frames(
             if said is END:
                 return
             continue
-        yield _frame(services, session, numbering, said, image)
+        yield _frame(session, numbering, said, image)
         said = Stamp()
 
 
@@ -113,16 +115,14 @@ def _parsed(text: str) -> Stamp | KineposeError:
     return Stamp(**data)
 
 
-def _frame(
-    services: Services, session: SessionInfo, numbering: Numbering, said: Stamp | KineposeError, image: bytes
-) -> Incoming:
+def _frame(session: SessionInfo, numbering: Numbering, said: Stamp | KineposeError, image: bytes) -> EncodedFrame:
     seq = numbering.seq(None)
     try:
         if isinstance(said, KineposeError):
             raise said
         seq = numbering.seq(wire.integer("seq", said.seq, low=0))
-        frame = frame_of(session.session_id, seq, image, said, asyncio.get_running_loop().time())
+        return frame_of(session.session_id, seq, image, said, asyncio.get_running_loop().time())
     except KineposeError as error:
-        return refused(services.pipeline, session, seq, error)
-    numbering.taken(seq)
-    return frame
+        return EncodedFrame(session.session_id, seq, b"", fault=error)
+    finally:
+        numbering.taken(seq)

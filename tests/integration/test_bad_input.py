@@ -202,7 +202,7 @@ async def test_a_region_that_is_no_box_is_refused(region: str, http: httpx.Async
 
 
 async def test_a_malformed_region_in_a_stream_fails_alone(stub: AsyncStub) -> None:
-    """A frame that does not parse is answered in its place among the results, and its number is still free."""
+    """A frame that does not parse is answered in its place among the results and spends its number."""
     image = jpegs(1)[0]
     frames = [
         pb.Frame(image=image),
@@ -211,11 +211,12 @@ async def test_a_malformed_region_in_a_stream_fails_alone(stub: AsyncStub) -> No
     ]
 
     results = [r async for r in stub.StreamPose(each(frames))]
-    assert sorted((r.outcome, r.seq) for r in results) == [
+    assert [(r.outcome, r.seq) for r in results] == [
         (pb.OUTCOME_OK, 0),
-        (pb.OUTCOME_OK, 1),
         (pb.OUTCOME_ERROR, 1),
+        (pb.OUTCOME_OK, 2),
     ]
+    assert results[1].error.code == "bad_region"
 
 
 async def test_a_passed_deadline_is_told(http: httpx.AsyncClient, stub: AsyncStub) -> None:
