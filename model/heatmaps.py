@@ -34,11 +34,11 @@ def decode(maps: Array) -> tuple[Array, Array]:
 def _peak(heatmap: Array) -> tuple[float, float, float]:
     smooth = cv2.GaussianBlur(heatmap, (0, 0), SIGMA)
     y, x = np.unravel_index(int(smooth.argmax()), smooth.shape)
-    dx, dy = _newton_step(smooth, int(x), int(y))
+    dx, dy = newton_step(smooth, int(x), int(y))
     return float(x) + dx, float(y) + dy, float(np.clip(heatmap[y, x], 0.0, 1.0))
 
 
-def _newton_step(smooth: Array, x: int, y: int) -> tuple[float, float]:
+def newton_step(smooth: Array, x: int, y: int) -> tuple[float, float]:
     """Offset from cell (x, y) to the peak of the log map, at most one cell a side; (0, 0) at the border."""
     h, w = smooth.shape
     if not (1 <= x < w - 1 and 1 <= y < h - 1):

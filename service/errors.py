@@ -5,8 +5,9 @@
       │             │                  │             │            └ StaleCommit
       │             │                  │             └ DeadlinePassed, WorkerFailed
       │             │                  └ BadImage, ImageTooLarge, FrameSizeChanged, BadRegion
-      │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, QueueFull, TooManySessions, Draining
-      └ BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong
+      │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, PtsNotIncreasing, QueueFull, FrameDropped,
+      │               TooManySessions, ModelUnknown, Draining
+      └ BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown
 
 One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
 gRPC's ErrorInfo.

@@ -26,8 +26,9 @@ _COMMAND = (
 )
 _NOTES = (
     "For research use: the data sets it was trained on are published for research. One person a session; trained "
-    "on sports and everyday actions in pictures of moderate size. Weak where a body is cut off by the picture's "
-    "edge, upside down, or seen from above. Left and right limbs are sometimes swapped in back views."
+    "on sports and everyday actions in small pictures. Seen to fail: fast jumps and blurred pictures of low "
+    "contrast, where the box trails or the person is lost; left and right limbs are sometimes swapped in back "
+    "views, and the left arm trails the right one on JHMDB."
 )
 
 WAYS: dict[Protocol, str] = {"box": "box each frame", "region": "region on frame 0", "none": "no region"}

@@ -61,7 +61,7 @@ class Stage:
         self.out.mkdir(parents=True, exist_ok=True)
         self.optimizer = torch.optim.AdamW(_groups(self.network, self.config), weight_decay=self.config.decay)
         self.ema = EMA(self.network)
-        self._saved = self._logged = time.monotonic()
+        self._saved = time.monotonic()
         self._sums: dict[str, float] = {}
         if (self.out / "last.pt").exists():
             self._resume()

@@ -13,7 +13,7 @@ import numpy as np
 from model import zoo
 from model.coords import crop_input, heatmap_to_frame, region_to_transform, resample_maps
 from model.engines import Engine, ModelInput, open_engine
-from model.heatmaps import _newton_step
+from model.heatmaps import newton_step
 from model.pck import pck, person_size, torso_size
 from model.values import Array, FrameTransform
 from training.datasets import jhmdb
@@ -90,7 +90,7 @@ def newton(sigma: float) -> Decoder:
     def decode(plane: Array) -> tuple[float, float]:
         smooth = cv2.GaussianBlur(plane, (0, 0), sigma) if sigma else plane
         x, y = _largest(smooth)
-        dx, dy = _newton_step(smooth, x, y)
+        dx, dy = newton_step(smooth, x, y)
         return x + dx, y + dy
 
     return decode

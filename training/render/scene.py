@@ -40,7 +40,6 @@ class Ball:
 
 WOOD = (0.42, 0.25, 0.12)
 BEECH = (0.50, 0.34, 0.18)
-STEEL = (0.16, 0.17, 0.18)
 
 
 def furniture() -> tuple[tuple[tuple[Block, ...], ...], tuple[Ball, ...]]:
