@@ -11,12 +11,13 @@ from model.config import CONFIGS, KIMNetConfig
 from model.engines import open_engine
 from model.kimnet import KIMNet
 from model.tracker import Tracker
-from training import provenance, report
+from training import provenance
 from training.clips import train_clips
 from training.datasets import jhmdb, lspet
 from training.datasets.person import Clip
 from training.evaluate import PROTOCOLS
 from training.evaluate import evaluate as evaluate_clips
+from training.report import table as report
 from training.single import train_single
 from training.stage import StageConfig
 

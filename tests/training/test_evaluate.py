@@ -15,9 +15,10 @@ from model.tracker import Tracker
 from model.values import Array
 from tests.support.dots import DotEngine, person, picture
 from tests.support.weights import random_network
-from training import provenance, report
+from training import provenance
 from training.datasets.person import SKELETON, Clip
 from training.evaluate import PROTOCOLS, evaluate, track_clip
+from training.report import table as report
 
 
 def _plain_pck(predicted: Array, truth: Array, size: list[float], labelled: Array, alpha: float) -> float:

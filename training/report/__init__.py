@@ -1,0 +1,1 @@
+"""PCK reports: JSON, Markdown and one self-contained HTML page."""
