@@ -73,7 +73,14 @@ class KIMNetConfig:
         return self.input_size // 4
 
 
-KIMNET_LITE = KIMNetConfig(name="kimnet-lite", encoder="efficientnet_lite0", initialiser="head", dim=64, separable=True)
+KIMNET_LITE = KIMNetConfig(
+    name="kimnet-lite",
+    encoder="efficientnet_lite0",
+    initialiser="head",
+    dim=64,
+    separable=True,
+    kmm_norm="linear",
+)
 """Served by default: light enough for a CPU."""
 
 KIMNET_R50 = KIMNetConfig(name="kimnet-r50", encoder="resnet50", initialiser="resnet101")

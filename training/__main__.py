@@ -1,16 +1,27 @@
-"""`kinepose-train`: train, evaluate and export the served weights.
+"""`kinepose-train`: from data sets to served weights and their report.
 
-single    stage 1: single pictures         -> RUN/last.pt
-clips     stage 2: clips of five frames    -> RUN/last.pt
-export    averaged weights of runs         -> model/weights/NAME.safetensors and its model card
-evaluate  exported weights on JHMDB        -> PCK tables, optionally into the model card
+inspect   what a data set on disk holds    -> counts, a contact sheet
+teach     a teacher's pseudo-labels        -> labels.npz
+fit       all stages of a config           -> RUN/last.pt, logs
+export    averaged weights of runs         -> NAME.safetensors and its model card
+evaluate  exported weights on whole clips  -> PCK table, optionally into the model card
+report    everything there is to measure   -> report.json, report.md, report.html
 """
 
 import argparse
-from pathlib import Path
 
-from model.config import CONFIGS
-from training import commands
+from training import inspect
+from training.commands import evaluate, export, fit, report
+from training.teacher import teach
+
+_COMMANDS = {
+    "inspect": (inspect, "count a data set and draw a contact sheet of it"),
+    "teach": (teach, "make pseudo-labels with a published network"),
+    "fit": (fit, "train; again after a kill, go on"),
+    "export": (export, "a run's averaged weights to safetensors and a model card"),
+    "evaluate": (evaluate, "PCK of exported weights on whole clips"),
+    "report": (report, "PCK report as JSON, Markdown and HTML"),
+}
 
 
 def main() -> None:
@@ -24,53 +35,11 @@ def _parser() -> argparse.ArgumentParser:
         prog="kinepose-train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    _single(_training(subparsers.add_parser("single", help="stage 1: single pictures"), 80.0, 1.5e-3))
-    _clips(_training(subparsers.add_parser("clips", help="stage 2: clips of five frames"), 20.0, 5e-4))
-    _export(subparsers.add_parser("export", help="a run's averaged weights to safetensors and a model card"))
-    _evaluate(subparsers.add_parser("evaluate", help="PCK of exported weights on JHMDB"))
+    for name, (command, summary) in _COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=summary)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
     return parser
-
-
-def _training(parser: argparse.ArgumentParser, minutes: float, rate: float) -> argparse.ArgumentParser:
-    _data(parser)
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and log; resumes from it")
-    parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
-    parser.add_argument("--minutes", type=float, default=minutes, help="training time (default %(default)s)")
-    parser.add_argument("--rate", type=float, default=rate, help="peak learning rate (default %(default)s)")
-    return parser
-
-
-def _data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", type=Path, required=True, help="folder that holds JHMDB/ and LSPET/")
-
-
-def _single(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(run=commands.single)
-
-
-def _clips(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--start", type=Path, required=True, help="last.pt of stage 1")
-    parser.set_defaults(run=commands.clips)
-
-
-def _export(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--run", dest="checkpoints", type=Path, action="append", required=True, help="last.pt; several are averaged"
-    )
-    parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
-    parser.add_argument("--to", type=Path, required=True, help="folder, model/weights for the served model")
-    parser.add_argument("--version", required=True)
-    parser.set_defaults(run=commands.export)
-
-
-def _evaluate(parser: argparse.ArgumentParser) -> None:
-    _data(parser)
-    parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
-    parser.add_argument("--weights", type=Path, help="folder of the weights (default: those of the package)")
-    parser.add_argument("--part", choices=("val", "test"), default="test", help="part of the project's split")
-    parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
-    parser.add_argument("--write-card", action="store_true", help="write the figures into the model card")
-    parser.set_defaults(run=commands.evaluate)
 
 
 if __name__ == "__main__":

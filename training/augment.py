@@ -11,33 +11,10 @@ import numpy as np
 
 from model.coords import crop_input, frame_to_heatmap, region_to_transform
 from model.values import Array, FrameTransform
+from training.config import AugmentConfig
 from training.datasets.person import SKELETON, Clip
 
 _MIRROR = list(SKELETON.mirrored())
-
-
-@dataclass(frozen=True, slots=True)
-class AugmentConfig:
-    """Ranges of the augmentation.
-
-    Attributes:
-        scale: crop side over that of the exact crop; drawn log-uniformly.
-        far_scale, far_share: share of samples drawn from a wider range instead, as when a person is looked
-            for.
-        rotation: largest turn, degrees.
-        shift: standard deviation of the crop's offset, share of its side.
-        flip, look, hide: probabilities of a mirror image, of a change of colours and sharpness, of hidden
-            joints.
-    """
-
-    scale: tuple[float, float] = (0.75, 1.35)
-    far_scale: tuple[float, float] = (1.3, 2.3)
-    far_share: float = 0.12
-    rotation: float = 40.0
-    shift: float = 0.05
-    flip: float = 0.5
-    look: float = 0.8
-    hide: float = 0.35
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +39,7 @@ def random_transform(clip: Clip, t: int, size: int, config: AugmentConfig, rng: 
     scale = math.exp(rng.uniform(math.log(low), math.log(high)))
     side = exact.side * scale
     dx, dy = rng.normal(0, config.shift * side, 2)
-    turned = rng.random() < 0.7
+    turned = rng.random() < config.turned
     return replace(
         exact,
         center_x=exact.center_x + dx,

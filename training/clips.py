@@ -1,54 +1,44 @@
-"""Stage 2: clips of T frames through the recurrence, with the backbone as stage 1 left it.
-
-Only what stands on the backbone is trained: the clips are few and alike, and steps cost a third.
-"""
-
-from dataclasses import dataclass, field
-from pathlib import Path
+"""Clips of T frames through the recurrence, under a crop that moves as in serving."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.heatmaps import SIGMA
 from model.kimnet import Encoded, KIMNet
-from training.datasets.person import Clip
 from training.losses import heatmap_loss
 from training.prior import gaussians
-from training.sequences import Sequence, SequenceConfig, Sequences
-from training.stage import Stage, StageConfig, batches_of, ticks
+from training.sequences import Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class ClipsConfig:
-    """Batch size in clips, and what a clip is."""
+class ClipLosses(nn.Module):
+    """Losses of a network over a batch of sequences; the module that training runs.
 
-    batch: int = 8
-    sequence: SequenceConfig = field(default_factory=SequenceConfig)
+    "clip" is eq. 11 over the recurrence. Where the initial maps are a head on every frame's features, "first" trains
+    it on all T frames: the frame-by-frame reader has then seen as much as the recurrent one.
+    """
+
+    def __init__(self, network: KIMNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Sequence, sigma: float) -> dict[str, Tensor]:
+        images, cells, labelled, thetas = batch
+        encoded = encode_sequences(self.network, images)
+        maps = unroll_moving(self.network, encoded, thetas)
+        targets = gaussians(cells, maps.shape[-1], sigma)
+        losses = {"clip": heatmap_loss(maps, targets, labelled)}
+        if self.network.config.initialiser == "head":
+            first = self.network.start(encoded.p.flatten(0, 1)).m
+            losses["first"] = heatmap_loss(first, targets.flatten(0, 1), labelled.flatten(0, 1))
+        return losses
 
 
-def train_clips(
-    network: KIMNet,
-    stills: list[Clip],
-    clips: list[Clip],
-    config: StageConfig,
-    out: Path,
-    detail: ClipsConfig | None = None,
-    seed: int = 1,
-) -> Stage:
-    """Run (or resume) the stage; the result is `stage.ema.network`."""
-    detail = detail or ClipsConfig()
-    backbone = _backbone(network)
-    backbone.requires_grad_(False)
-    stage = Stage(network, config, out)
-    sequences = Sequences(stills, clips, detail.sequence, seed + stage.progress.steps)
-    batches = batches_of(sequences, detail.batch, config)
-    network.train()
-    backbone.eval()  # its running statistics stay
-    for began in ticks(stage):
-        _step(network, stage, next(batches), began)
-    stage.save()
-    return stage
+def encode_sequences(network: KIMNet, images: Tensor) -> Encoded:
+    """Pictures [B, T, 3, S, S] to what each frame contributes, [B, T, ...]; a separate initialiser reads t = 1 only."""
+    batch, frames = images.shape[:2]
+    fresh = torch.arange(batch * frames, device=images.device) % frames == 0
+    flat = images.flatten(0, 1).to(memory_format=torch.channels_last)
+    return Encoded(*(x.reshape(batch, frames, *x.shape[1:]) for x in network.encode(flat, fresh)))
 
 
 def unroll_moving(network: KIMNet, encoded: Encoded, thetas: Tensor) -> Tensor:
@@ -66,22 +56,3 @@ def sample_maps(maps: Tensor, theta: Tensor) -> Tensor:
     """Maps [B, K, h, w] read through affine maps [B, 2, 3]; 0 outside, as `coords.resample_maps` in serving."""
     grid = F.affine_grid(theta, list(maps.shape), align_corners=False)
     return F.grid_sample(maps.float(), grid, align_corners=False)
-
-
-def _step(network: KIMNet, stage: Stage, batch: Sequence, began: float) -> None:
-    images, cells, labelled, thetas = batch
-    shape = images.shape[:2]
-    with torch.autocast("cpu", torch.bfloat16):
-        flat = images.flatten(0, 1).to(memory_format=torch.channels_last)
-        encoded = Encoded(*(x.reshape(*shape, *x.shape[1:]) for x in network.encode(flat)))
-        maps = unroll_moving(network, encoded, thetas)
-    targets = gaussians(cells, maps.shape[-1], SIGMA)
-    losses = {"clip": heatmap_loss(maps, targets, labelled)}
-    stage.step(losses, int(shape.numel()), began)
-
-
-def _backbone(network: KIMNet) -> nn.Module:
-    backbone = network.encoder.backbone
-    if not isinstance(backbone, nn.Module):
-        raise TypeError(f"{network.config.name}: the encoder has no backbone to keep fixed")
-    return backbone

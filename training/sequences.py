@@ -5,66 +5,61 @@ frame before, with noise, so that the recurrence learns maps that have been move
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset, get_worker_info
+from torch.utils.data import Dataset
 
 from model.coords import frame_to_heatmap, heatmap_to_frame, region_to_transform
 from model.values import Array, FrameTransform
-from training.augment import AugmentConfig, Look, Sample, hide_joints, random_transform, render
+from training.augment import Look, Sample, hide_joints, random_transform, render
+from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import Clip
 
 Sequence = tuple[Tensor, Tensor, Tensor, Tensor]
-_DRIFT = 0.02
-_BREATH = 0.04
 
 
-@dataclass(frozen=True, slots=True)
-class SequenceConfig:
-    """Length T, input side, share of sequences made of a still picture, and the augmentation."""
+class Sequences(Dataset[Sequence]):
+    """Augmented sequences.
 
-    frames: int = 5
-    size: int = 256
-    still_share: float = 0.3
-    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(far_share=0.05, hide=0.6))
-
-
-class Sequences(IterableDataset[Sequence]):
-    """Endless augmented sequences.
-
-    Yields images uint8 [T, 3, S, S], joints in cells float32 [T, K, 2], labelled bool [T, K], and thetas float32
-    [T, 2, 3]: thetas[t] samples the maps of frame t-1 into the crop of frame t, in grid_sample's coordinates
-    (thetas[0] is the identity).
+    Sample i is a function of the seed and of i alone. It is: images uint8 [T, 3, S, S], joints in cells float32
+    [T, K, 2], labelled bool [T, K], and thetas float32 [T, 2, 3]: thetas[t] samples the maps of frame t-1 into the crop
+    of frame t, in grid_sample's coordinates (thetas[0] is the identity).
     """
 
-    def __init__(self, stills: list[Clip], clips: list[Clip], config: SequenceConfig, seed: int) -> None:
-        self.stills, self.clips, self.config, self.seed = stills, clips, config, seed
+    def __init__(
+        self,
+        stills: list[Clip],
+        clips: list[Clip],
+        size: int,
+        config: SequenceConfig,
+        augment: AugmentConfig,
+        seed: int,
+    ) -> None:
+        self.stills, self.clips, self.size = stills, clips, size
+        self.config, self.augment, self.seed = config, augment, seed
 
-    def __iter__(self) -> Iterator[Sequence]:
-        cv2.setNumThreads(0)
-        worker = get_worker_info()
-        rng = np.random.default_rng([self.seed, worker.id if worker else 0])
-        while True:
-            still = bool(self.stills) and rng.random() < self.config.still_share
-            pool = self.stills if still else self.clips
-            yield augment_sequence(pool[rng.integers(len(pool))], self.config, rng)
+    def __getitem__(self, index: int) -> Sequence:
+        rng = np.random.default_rng([self.seed, index])
+        still = bool(self.stills) and rng.random() < self.config.still_share
+        pool = self.stills if still else self.clips
+        return augment_sequence(pool[rng.integers(len(pool))], self.size, self.config, self.augment, rng)
 
 
-def augment_sequence(clip: Clip, config: SequenceConfig, rng: np.random.Generator) -> Sequence:
+def augment_sequence(
+    clip: Clip, size: int, config: SequenceConfig, augment: AugmentConfig, rng: np.random.Generator
+) -> Sequence:
     """One sequence from a clip; a clip that is too short stands still at its end."""
     start = int(rng.integers(max(1, len(clip) - config.frames + 1)))
     times = [min(start + i, len(clip) - 1) for i in range(config.frames)]
-    transforms = moving_crops(clip, times, config, rng)
+    transforms = moving_crops(clip, times, size, config, augment, rng)
     samples = [render(clip, t, transform) for t, transform in zip(times, transforms, strict=True)]
-    if rng.random() < config.augment.look:
+    if rng.random() < augment.look:
         look = Look(rng)
         samples = [replace(s, image=look(s.image)) for s in samples]
-    samples = _hide(samples, config, rng)
+    samples = _hide(samples, augment.hide, rng)
     pairs = zip([transforms[0], *transforms], transforms, strict=False)
     return (
         torch.from_numpy(np.stack([s.image.transpose(2, 0, 1) for s in samples])),
@@ -75,18 +70,23 @@ def augment_sequence(clip: Clip, config: SequenceConfig, rng: np.random.Generato
 
 
 def moving_crops(
-    clip: Clip, times: list[int], config: SequenceConfig, rng: np.random.Generator
+    clip: Clip,
+    times: list[int],
+    size: int,
+    config: SequenceConfig,
+    augment: AugmentConfig,
+    rng: np.random.Generator,
 ) -> list[FrameTransform]:
     """The crops of the frames `times`: the first jittered freely, each later one led by the frame before it."""
-    first = random_transform(clip, times[0], config.size, config.augment, rng)
-    exact = region_to_transform(clip.region(times[0]), config.size)
+    first = random_transform(clip, times[0], size, augment, rng)
+    exact = region_to_transform(clip.region(times[0]), size)
     scale = first.side / exact.side
     crops, drift = [first], np.array([first.center_x - exact.center_x, first.center_y - exact.center_y])
     for before in times[:-1]:
-        led = region_to_transform(clip.region(before), config.size)
+        led = region_to_transform(clip.region(before), size)
         # The offset dies away, as the tracker finds its person, and new noise comes in.
-        drift = 0.5 * drift + rng.normal(0, _DRIFT * led.side, 2)
-        side = led.side * scale * math.exp(rng.normal(0, _BREATH))
+        drift = 0.5 * drift + rng.normal(0, config.drift * led.side, 2)
+        side = led.side * scale * math.exp(rng.normal(0, config.breath))
         x, y = led.center_x + drift[0], led.center_y + drift[1]
         crops.append(replace(first, center_x=float(x), center_y=float(y), side=side))
     return crops
@@ -102,12 +102,12 @@ def sampling_theta(old: FrameTransform, new: FrameTransform) -> Array:
     return np.stack([right - origin, down - origin, origin], axis=1)
 
 
-def _hide(samples: list[Sample], config: SequenceConfig, rng: np.random.Generator) -> list[Sample]:
+def _hide(samples: list[Sample], share: float, rng: np.random.Generator) -> list[Sample]:
     """Hide joints in one frame, or anew in each of frames 2..T (the paper's two kinds of occlusion)."""
     draw = rng.random()
-    if draw >= config.augment.hide:
+    if draw >= share:
         return samples
     in_one = {int(rng.integers(len(samples)))}
-    hidden = in_one if draw < config.augment.hide / 2 else set(range(1, len(samples)))
+    hidden = in_one if draw < share / 2 else set(range(1, len(samples)))
     stride = 4
     return [hide_joints(s, stride, rng) if t in hidden and s.labelled.any() else s for t, s in enumerate(samples)]

@@ -1,16 +1,18 @@
 """Augmentation keeps pictures and labels together."""
 
-import dataclasses
-
 import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
 
 from model.coords import heatmap_to_input
 from model.values import Array
 from tests.training import made_up
-from training.augment import AugmentConfig, Look, augment_frame, hide_joints, random_transform, render
+from training.augment import Look, augment_frame, hide_joints, random_transform, render
+from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import SKELETON, Clip
-from training.sequences import SequenceConfig, augment_sequence, moving_crops
+from training.pictures import Pictures
+from training.sequences import Sequences, augment_sequence, moving_crops
 
 
 def _dotted() -> Clip:
@@ -74,8 +76,8 @@ def test_augmentation_repeats_with_its_seed() -> None:
 
 def test_a_sequence_has_frames_labels_and_crop_moves() -> None:
     """Shapes of what the clip stage reads; the first crop has no past, so its move is the identity."""
-    config = SequenceConfig(frames=5, size=64)
-    images, cells, labelled, thetas = augment_sequence(made_up.moving(9), config, np.random.default_rng(0))
+    config, rng = SequenceConfig(frames=5), np.random.default_rng(0)
+    images, cells, labelled, thetas = augment_sequence(made_up.moving(9), 64, config, AugmentConfig(), rng)
     assert (tuple(images.shape), tuple(cells.shape)) == ((5, 3, 64, 64), (5, 13, 2))
     assert (tuple(labelled.shape), tuple(thetas.shape)) == ((5, 13), (5, 2, 3))
     np.testing.assert_allclose(thetas[0].numpy(), [[1, 0, 0], [0, 1, 0]], atol=1e-6)
@@ -83,8 +85,8 @@ def test_a_sequence_has_frames_labels_and_crop_moves() -> None:
 
 def test_crops_of_a_sequence_share_turn_and_mirror() -> None:
     """One geometric transform a clip; only middle and size follow the person."""
-    config = SequenceConfig(frames=5, size=64, augment=AugmentConfig(flip=1.0))
-    crops = moving_crops(made_up.moving(9), [0, 1, 2, 3, 4], config, np.random.default_rng(2))
+    flipped, rng = AugmentConfig(flip=1.0), np.random.default_rng(2)
+    crops = moving_crops(made_up.moving(9), [0, 1, 2, 3, 4], 64, SequenceConfig(), flipped, rng)
     assert {crop.flip for crop in crops} == {True}
     assert len({crop.rotation for crop in crops}) == 1
     assert len({crop.center_x for crop in crops}) == 5
@@ -92,11 +94,24 @@ def test_crops_of_a_sequence_share_turn_and_mirror() -> None:
 
 def test_a_clip_shorter_than_the_sequence_stands_still_at_its_end() -> None:
     """Three frames give a sequence of five."""
-    images, *_ = augment_sequence(made_up.moving(3), SequenceConfig(frames=5, size=64), np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    images, *_ = augment_sequence(made_up.moving(3), 64, SequenceConfig(frames=5), AugmentConfig(), rng)
     assert len(images) == 5
+
+
+def test_a_sample_depends_on_its_number_alone() -> None:
+    """Sample 7 is the same whether 6 was drawn before it or not: that is what a resumed run stands on."""
+    pool, augment = [made_up.moving(9)], AugmentConfig()
+    sequences = Sequences([], pool, 64, SequenceConfig(frames=3), augment, seed=1)
+    pictures = Pictures([pool], 64, augment, seed=1)
+    for samples in (sequences, pictures):
+        alone = samples[7]
+        assert not torch.equal(samples[6][0], alone[0])
+        for one, other in zip(samples[7], alone, strict=True):
+            assert torch.equal(one, other)
 
 
 def test_configs_are_immutable() -> None:
     """A config that a run was started with cannot change under it."""
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValidationError, match="frozen"):
         AugmentConfig().flip = 0.0  # type: ignore[misc]

@@ -1,7 +1,6 @@
-"""PCK against an independent float64 computation, and the three ways to run."""
+"""The three ways to run and the two readers, with an engine that sees dots; the figures they leave behind."""
 
 import json
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,43 +9,26 @@ import pytest
 
 from model import zoo
 from model.config import KIMNET_LITE
-from model.pck import pck, person_size, torso_size
-from model.tracker import Tracker
-from model.values import Array
+from model.engines.torch_engine import TorchEngine
+from model.pck import pck, torso_size
+from model.tracker import RegionOutside, Tracker
 from tests.support.dots import DotEngine, person, picture
 from tests.support.weights import random_network
 from training import provenance
 from training.datasets.person import SKELETON, Clip
-from training.evaluate import PROTOCOLS, evaluate, track_clip
+from training.evaluate import (
+    PROTOCOLS,
+    READERS,
+    Protocol,
+    Reader,
+    Scores,
+    evaluate,
+    evaluate_stills,
+    run_clip,
+    score,
+)
+from training.metrics import MetricOptions
 from training.report import table as report
-
-
-def _plain_pck(predicted: Array, truth: Array, size: list[float], labelled: Array, alpha: float) -> float:
-    """By loops and math.hypot, from the definition."""
-    hits = count = 0
-    for n in range(len(truth)):
-        for k in range(truth.shape[1]):
-            if labelled[n, k]:
-                dx, dy = predicted[n, k] - truth[n, k]
-                count += 1
-                hits += math.hypot(dx, dy) <= alpha * size[n]
-    return 100 * hits / count
-
-
-def test_pck_equals_its_definition() -> None:
-    """Both normalisers, with unlabelled joints, on random joints."""
-    rng = np.random.default_rng(0)
-    truth = rng.random((20, 13, 2)) * 100
-    predicted = truth + rng.normal(0, 8, truth.shape)
-    labelled = rng.random((20, 13)) < 0.8
-    boxes = np.concatenate([rng.random((20, 2)), 30 + 50 * rng.random((20, 2))], axis=1)
-    sizes = [max(w, h) for _, _, w, h in boxes]
-    mine = pck(predicted, truth, person_size(boxes), SKELETON, labelled=labelled).mean
-    assert mine == pytest.approx(_plain_pck(predicted, truth, sizes, labelled, 0.2))
-    shoulder, hip = SKELETON.index("left_shoulder"), SKELETON.index("right_hip")
-    torsos = [math.dist(row[shoulder], row[hip]) for row in truth]
-    mine = pck(predicted, truth, torso_size(truth, predicted, SKELETON), SKELETON, labelled=labelled).mean
-    assert mine == pytest.approx(_plain_pck(predicted, truth, torsos, labelled, 0.2))
 
 
 def test_a_hit_on_the_limit_counts() -> None:
@@ -69,31 +51,96 @@ def _walk(frames: int = 6) -> Clip:
     joints = np.stack([person(60 + 4 * t, 50, 110) for t in range(frames)])
     pictures = np.stack([picture(row).rgb for row in joints])
     boxes = np.array([[65.0 + 4 * t, 48, 90, 114] for t in range(frames)], np.float32)
-    return Clip("walk", pictures, joints.astype(np.float32), np.ones(joints.shape[:2], bool), boxes)
+    return Clip("walk", pictures, joints.astype(np.float32), np.ones(joints.shape[:2], bool), boxes, action="walk")
+
+
+def _tracker() -> Tracker:
+    return Tracker(DotEngine(), "digest")
+
+
+def _boxes_seen(tracker: Tracker) -> list[bytes]:
+    """The crops that the network was shown, in order."""
+    return [item.image.tobytes() for item in tracker.engine.seen]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_way_to_run_follows_an_easy_person(protocol: Protocol, reader: Reader) -> None:
+    """With dots for joints each way is exact, and the result has the clip's truth beside it."""
+    clip = _walk()
+    result = run_clip(_tracker(), clip, protocol, reader)
+    np.testing.assert_allclose(result.joints, clip.joints, atol=1.5)
+    assert (result.name, result.action, len(result)) == ("walk", "walk", 6)
+    assert result.truth is clip.joints
+    assert result.boxes is clip.boxes
+    assert result.labelled is clip.labelled
+    assert result.scores.shape == (6, 13)
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_way_to_run_follows_an_easy_person(protocol: str) -> None:
-    """With dots for joints each way is exact."""
-    clip = _walk()
-    joints = track_clip(Tracker(DotEngine(), "digest"), clip, protocol)  # type: ignore[arg-type]
-    np.testing.assert_allclose(joints, clip.joints, atol=1.5)
+def test_frame_by_frame_reads_first_frames_in_the_same_crops(protocol: Protocol) -> None:
+    """Nothing recurrent reaches the network; the dots do not need it, so the box takes the same way."""
+    recurrent, alone = _tracker(), _tracker()
+    run_clip(recurrent, _walk(), protocol, "recurrent")
+    run_clip(Tracker(alone.engine, "digest"), _walk(), protocol, "frame by frame")
+    fresh = [item.fresh for item in alone.engine.seen]  # type: ignore[attr-defined]
+    assert all(fresh)
+    assert not recurrent.engine.seen[-1].fresh  # type: ignore[attr-defined]
+    assert _boxes_seen(alone) == _boxes_seen(recurrent)
+
+
+def test_frame_by_frame_in_true_boxes_does_not_depend_on_the_frame_before() -> None:
+    """A real network: each frame alone gives bit for bit what it gives in its clip; with memory it does not."""
+    tracker = Tracker(TorchEngine(random_network(KIMNET_LITE, seed=0)), "digest")
+    clip = _walk(3)
+    last = replace(clip, **{name: getattr(clip, name)[2:] for name in ("frames", "joints", "labelled", "boxes")})
+    alone = run_clip(tracker, last, "box").joints[0]
+    np.testing.assert_array_equal(run_clip(tracker, clip, "box", "frame by frame").joints[2], alone)
+    assert not np.array_equal(run_clip(tracker, clip, "box").joints[2], alone)
+
+
+def test_the_failure_of_a_frame_is_raised() -> None:
+    """A true box with no pixel of the frame in it is no clip to measure."""
+    clip = _walk(2)
+    with pytest.raises(RegionOutside):
+        run_clip(_tracker(), replace(clip, boxes=clip.boxes + np.float32(999)), "box")
 
 
 def test_scores_pool_all_frames_of_all_clips() -> None:
     """Joints are counted over clips of different length."""
-    scores = evaluate(Tracker(DotEngine(), "digest"), [_walk(3), _walk(6)], "box")
+    scores = evaluate(_tracker(), [_walk(3), _walk(6)], "box")
     assert (scores.clips, scores.frames, scores.person.joints) == (2, 9, 9 * 13)
     assert scores.person.mean == 100.0
+
+
+def test_options_reach_the_figures() -> None:
+    """A tolerance of next to nothing finds hardly a joint."""
+    results = [run_clip(_tracker(), _walk(3), "box")]
+    assert score(results, MetricOptions(alpha=1e-6)).person.mean < 50.0
+    assert score(results).person.mean == 100.0
+
+
+def test_stills_are_read_in_their_true_boxes_as_first_frames() -> None:
+    """One pass a picture, nothing searched or followed."""
+    tracker = _tracker()
+    scores = evaluate_stills(tracker, [_walk(1), _walk(1)])
+    assert (scores.clips, scores.frames, scores.person.mean) == (2, 2, 100.0)
+    assert [item.fresh for item in tracker.engine.seen] == [True, True]  # type: ignore[attr-defined]
+
+
+def test_a_clip_is_no_still() -> None:
+    """Its later frames would be measured in a way that nobody serves."""
+    with pytest.raises(ValueError, match="got a clip of 3 frames"):
+        evaluate_stills(_tracker(), [_walk(3)])
 
 
 def test_figures_reach_the_card_and_the_weights_stay_the_same(tmp_path: Path) -> None:
     """Writing measured PCK into the card does not touch the weights' digest."""
     path = tmp_path / "kimnet-lite.safetensors"
     card = zoo.save(random_network(KIMNET_LITE, seed=0), path, provenance.served("0.0.0"))
-    scores = {"box": evaluate(Tracker(DotEngine(), "digest"), [_walk(3)], "box")}
+    scores: dict[Protocol, Scores] = {"box": evaluate(_tracker(), [_walk(3)], "box")}
     network, _ = zoo.load("kimnet-lite", tmp_path)
-    updated = zoo.save(network, path, provenance.with_figures(card, scores, "test"))  # type: ignore[arg-type]
+    updated = zoo.save(network, path, provenance.with_figures(card, scores, "test"))
     assert updated.sha256 == card.sha256
     assert updated.pck["JHMDB test, box each frame, person@0.2"] == 100.0
     assert json.loads(path.with_suffix(".json").read_text())["pck"] == updated.pck
@@ -102,7 +149,7 @@ def test_figures_reach_the_card_and_the_weights_stay_the_same(tmp_path: Path) ->
 
 def test_the_table_has_a_row_for_each_way_and_normaliser() -> None:
     """Two rows a way, all joints in columns."""
-    scores = {"region": evaluate(Tracker(DotEngine(), "digest"), [_walk(3)], "region")}
-    text = report.table(scores, "test")  # type: ignore[arg-type]
+    scores: dict[Protocol, Scores] = {"region": evaluate(_tracker(), [_walk(3)], "region")}
+    text = report.table(scores, "test")
     assert "1 clips, 3 frames, 39 joints" in text
     assert text.count("region on frame 0") == 2

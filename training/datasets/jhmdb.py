@@ -3,18 +3,22 @@
 ReCompress_Videos/<action>/<clip>.avi, joint_positions/<action>/<clip>/joint_positions.mat (`pos_img` [2, 15,
 T], 1-based), puppet_mask/<action>/<clip>/puppet_mask.mat (`part_mask` [H, W, T]). Traps: the video header's
 frame count is too high in many files, so frames are counted by decoding; joints are MATLAB's 1-based pixels.
+Which clips belong together is read in `jhmdb_splits`.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
-import scipy.io
 
 from model.values import Array
+from training.datasets.errors import DatasetError
+from training.datasets.files import read_mat
+from training.datasets.jhmdb_splits import fold_names, split_names, sub_fold_names
 from training.datasets.person import SKELETON, Clip
+
+__all__ = ["JOINTS_15", "fold_names", "read_clip", "read_clips", "split_names", "sub_fold_names"]
 
 JOINTS_15 = (
     "neck",
@@ -38,34 +42,47 @@ JOINTS_15 = (
 _PICK = [JOINTS_15.index(name) for name in SKELETON.joints]
 
 
-SPLIT = Path(__file__).with_name("jhmdb_split.json")
-"""The project's own split: no source video is in two of its parts."""
-
-
-def split_names(part: str, split: Path = SPLIT) -> list[str]:
-    """Clip names `<action>/<clip>` of a part: train, val or test. KeyError where there is no such part."""
-    return list(json.loads(split.read_text())[part])
-
-
 def read_clips(root: Path, names: list[str]) -> Iterator[Clip]:
-    """The clips of that name, one after the other."""
+    """The clips of that name, one after the other.
+
+    Raises:
+        DatasetError: before the first clip, where a file of any of them is missing; or as `read_clip`.
+    """
+    missing = [name for name in names if not all(path.is_file() for path in _paths(root, name))]
+    if missing:
+        wanted = ", ".join(str(path) for path in _paths(root, missing[0]))
+        raise DatasetError(
+            f"JHMDB: {len(missing)} of {len(names)} listed clips are missing or incomplete, the first is "
+            f"{missing[0]}; expected {wanted}"
+        )
     for name in names:
         yield read_clip(root, name)
 
 
 def read_clip(root: Path, name: str) -> Clip:
-    """One clip; ValueError where video, joints and masks disagree in length."""
-    joints = read_joints(root / "joint_positions" / name / "joint_positions.mat")
-    boxes = read_boxes(root / "puppet_mask" / name / "puppet_mask.mat")
-    frames = decode_video(root / "ReCompress_Videos" / f"{name}.avi")
+    """One clip; DatasetError where a file is missing or broken, or video, joints and masks disagree in length."""
+    video, positions, masks = _paths(root, name)
+    joints, boxes, frames = read_joints(positions), read_boxes(masks), decode_video(video)
     if not len(frames) == len(joints) == len(boxes):
-        raise ValueError(f"{name}: {len(frames)} frames, {len(joints)} joint rows, {len(boxes)} masks")
-    return Clip(name, frames, joints, np.ones(joints.shape[:2], bool), boxes)
+        raise DatasetError(f"{name}: {len(frames)} frames, {len(joints)} joint rows, {len(boxes)} masks")
+    return Clip(name, frames, joints, np.ones(joints.shape[:2], bool), boxes, action=name.partition("/")[0])
+
+
+def _paths(root: Path, name: str) -> tuple[Path, Path, Path]:
+    return (
+        root / "ReCompress_Videos" / f"{name}.avi",
+        root / "joint_positions" / name / "joint_positions.mat",
+        root / "puppet_mask" / name / "puppet_mask.mat",
+    )
 
 
 def read_joints(path: Path) -> Array:
     """Joints of the served skeleton float32 [T, K, 2], 0-based."""
-    pos = scipy.io.loadmat(path)["pos_img"]  # [2, 15, T]
+    [pos] = read_mat(path, "pos_img")
+    if pos.ndim == 2:
+        pos = pos[:, :, None]  # MATLAB drops the last axis of a clip of one frame
+    if pos.shape[:2] != (2, len(JOINTS_15)):
+        raise DatasetError(f"{path}: expected pos_img [2, 15, T], got {list(pos.shape)}")
     return np.asarray(pos.transpose(2, 1, 0)[:, _PICK] - 1.0, np.float32)
 
 
@@ -74,11 +91,11 @@ def read_boxes(path: Path) -> Array:
 
     A frame without a mask takes the box of the nearest frame that has one.
     """
-    mask = scipy.io.loadmat(path)["part_mask"]  # [H, W, T]
+    mask = np.atleast_3d(read_mat(path, "part_mask")[0])  # [H, W, T]
     boxes = [_extent(mask[:, :, t]) for t in range(mask.shape[2])]
     seen = [t for t, box in enumerate(boxes) if box is not None]
     if not seen:
-        raise ValueError(f"{path}: no frame has a mask")
+        raise DatasetError(f"{path}: no frame has a mask")
     return np.array([boxes[min(seen, key=lambda s: abs(s - t))] for t in range(len(boxes))], np.float32)
 
 
@@ -91,6 +108,12 @@ def _extent(mask: Array) -> tuple[float, float, float, float] | None:
 
 
 def decode_video(path: Path) -> Array:
-    """All frames uint8 [T, H, W, 3], RGB."""
-    with av.open(str(path)) as container:
-        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    """All frames uint8 [T, H, W, 3], RGB; DatasetError where the file is missing or cannot be decoded."""
+    try:
+        with av.open(str(path)) as container:
+            frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    except (av.FFmpegError, IndexError) as error:  # IndexError: a file without a video stream
+        raise DatasetError(f"{path}: not a video that can be decoded ({error})") from error
+    if not frames:
+        raise DatasetError(f"{path}: the video has no frame")
+    return np.stack(frames)

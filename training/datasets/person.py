@@ -1,6 +1,8 @@
 """What every dataset reader gives: people with labelled joints of the served skeleton."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -10,23 +12,35 @@ from model.values import Array, Region
 SKELETON = KINEPOSE_13
 
 
+class Frames(Protocol):
+    """Pictures uint8 [H, W, 3], RGB: an array [T, H, W, 3], or files that are read when they are asked for."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, t: int, /) -> Array: ...
+
+    def __iter__(self) -> Iterator[Array]: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
     """One person over T >= 1 contiguous frames (a still picture is a clip of one).
 
     Attributes:
         name: unique within its dataset.
-        frames: uint8 [T, H, W, 3], RGB.
+        frames: T pictures uint8 [H, W, 3], RGB, in memory or read from disk at each use.
         joints: float32 [T, K, 2], frame pixels, 0-based pixel centres.
         labelled: bool [T, K]; False joints have no meaning and are masked.
         boxes: float32 [T, 4], the person's own box x, y, w, h.
+        action: what the person does, in the dataset's words; empty where the dataset does not say.
     """
 
     name: str
-    frames: Array
+    frames: Frames
     joints: Array
     labelled: Array
     boxes: Array
+    action: str = ""
 
     def __post_init__(self) -> None:
         t, k = len(self.frames), len(SKELETON)

@@ -10,7 +10,7 @@ def table(scores: dict[Protocol, Scores], part: str) -> str:
     first = next(iter(scores.values()))
     head = ["way", "by", "mean", *SKELETON.joints]
     lines = [
-        f"PCK@0.2 in % on JHMDB {part}: {first.clips} clips, {first.frames} frames, {first.person.joints} joints",
+        f"PCK@0.2 in % on {part}: {first.clips} clips, {first.frames} frames, {first.person.joints} joints",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),

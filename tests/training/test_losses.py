@@ -1,0 +1,82 @@
+"""Losses, made-up priors and the recurrence under a moving crop."""
+
+import numpy as np
+import pytest
+import torch
+
+from model.config import KIMNET_LITE
+from model.coords import frame_to_heatmap, resample_maps
+from model.heatmaps import gaussian_targets
+from model.kimnet import KIMNet
+from model.values import FrameTransform
+from training.clips import encode_sequences, sample_maps, unroll_moving
+from training.ema import EMA
+from training.losses import heatmap_loss
+from training.prior import gaussians, made_up_prior
+from training.sequences import sampling_theta
+
+
+def test_loss_is_the_squared_error_over_labelled_joints() -> None:
+    """Against numpy in float64; an unlabelled joint's error does not count."""
+    rng = np.random.default_rng(0)
+    maps, targets = rng.random((2, 3, 4, 5, 5))
+    labelled = np.array([[1, 1, 0, 1], [0, 0, 0, 1], [1, 1, 1, 1]], bool)
+    expected = ((maps - targets) ** 2).sum(axis=(2, 3))[labelled].mean()
+    loss = heatmap_loss(torch.tensor(maps), torch.tensor(targets), torch.tensor(labelled))
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
+
+
+def test_loss_without_any_label_is_zero() -> None:
+    """A batch in which nothing is labelled does not divide by zero."""
+    assert (
+        float(heatmap_loss(torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3), torch.zeros(1, 2, dtype=torch.bool))) == 0
+    )
+
+
+def test_gaussians_are_the_targets_of_the_model() -> None:
+    """Training's torch blobs equal the numpy ones."""
+    cells = np.random.default_rng(0).random((3, 2)) * 16
+    np.testing.assert_allclose(
+        gaussians(torch.tensor(cells), 16, 2.0).numpy(), gaussian_targets(cells, 16, 2.0), atol=1e-6
+    )
+
+
+def test_unlabelled_joints_take_the_networks_own_prior() -> None:
+    """A made-up blob for a joint without a label would be a lie."""
+    own = torch.rand(4, 13, 16, 16)
+    prior = made_up_prior(torch.full((4, 13, 2), 8.0), torch.zeros(4, 13, dtype=torch.bool), own, 2.0)
+    torch.testing.assert_close(prior, own)
+
+
+def test_training_moves_maps_between_crops_as_serving_does() -> None:
+    """grid_sample through a theta equals coords.resample_maps, and both follow the coordinates."""
+    old, new = FrameTransform(50, 40, 80, 128), FrameTransform(56, 37, 92, 128)
+    maps = np.random.default_rng(0).random((2, 32, 32)).astype(np.float32)
+    theta = torch.tensor(sampling_theta(old, new), dtype=torch.float32)[None]
+    moved = sample_maps(torch.from_numpy(maps)[None], theta)[0].numpy()
+    np.testing.assert_allclose(moved, resample_maps(maps, old, new), atol=0.02)
+    point = np.array([[48.0, 41.0]])
+    blob = gaussian_targets(frame_to_heatmap(point, old), 32, 2.0)
+    expected = frame_to_heatmap(point, new)[0]
+    y, x = divmod(int(sample_maps(torch.from_numpy(blob)[None], theta)[0, 0].argmax()), 32)
+    assert np.abs(np.array([x, y]) - expected).max() <= 1.0
+
+
+def test_unrolling_with_still_crops_is_the_networks_own_unrolling() -> None:
+    """The identity move changes nothing."""
+    torch.manual_seed(0)
+    network = KIMNet(KIMNET_LITE).eval()
+    clip = torch.rand(1, 3, 3, 64, 64) * 255
+    with torch.inference_mode():
+        encoded = encode_sequences(network, clip)
+        still = torch.eye(2, 3).expand(1, 3, 2, 3)
+        torch.testing.assert_close(unroll_moving(network, encoded, still), network.unroll(clip), atol=1e-4, rtol=1e-3)
+
+
+def test_average_of_constant_weights_is_those_weights() -> None:
+    """The young average is not pulled towards zero."""
+    layer = torch.nn.Linear(3, 3)
+    average = EMA(layer)
+    for _ in range(5):
+        average.update(layer)
+    torch.testing.assert_close(average.network.weight, layer.weight)

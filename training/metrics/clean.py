@@ -1,0 +1,40 @@
+"""The clean protocol: whole videos, original pixels, hits pooled over all counted joints (KIMNet eqs. 12-13)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from model.pck import PCK, SMALLEST_TORSO_PX, pck, person_size, torso_size
+from model.values import Array
+from training.datasets.person import SKELETON
+from training.metrics.options import MetricOptions, Normaliser
+from training.metrics.result import ClipResult
+
+_SHOULDER, _HIP = SKELETON.index("left_shoulder"), SKELETON.index("right_hip")
+
+
+def pck_of(results: Sequence[ClipResult], normaliser: Normaliser, options: MetricOptions) -> PCK:
+    """PCK over the joints of all clips."""
+    joints, truth, labelled, boxes = (
+        np.concatenate([getattr(result, name) for result in results])
+        for name in ("joints", "truth", "labelled", "boxes")
+    )
+    counted = labelled if options.visibility == "visible" else np.ones_like(labelled)
+    size = person_size(boxes)
+    if normaliser == "torso":
+        size, usable = _torso(joints, truth, labelled, size, options)
+        counted = counted & usable[:, None]
+    return pck(joints, truth, size, SKELETON, options.alpha, counted)
+
+
+def _torso(joints: Array, truth: Array, labelled: Array, person: Array, options: MetricOptions) -> tuple[Array, Array]:
+    """The size [T] that the torso rule gives each frame, and bool [T]: the frame counts."""
+    size = torso_size(truth, joints, SKELETON)
+    visible = labelled[:, _SHOULDER] & labelled[:, _HIP]
+    if options.torso_invalid == "skip":
+        return size, visible
+    everywhere = np.ones_like(visible)
+    if options.torso_invalid == "legacy":
+        return size, everywhere
+    true = np.linalg.norm(truth[:, _SHOULDER].astype(np.float64) - truth[:, _HIP], axis=-1)
+    return np.where(visible & (true >= SMALLEST_TORSO_PX) & (true <= person), true, person), everywhere

@@ -1,0 +1,74 @@
+"""Optimiser, learning rate by step, and what stays frozen."""
+
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from model.encoders.efficientnet_lite import EfficientNetLite0
+from model.kimnet import KIMNet
+from training.config import Optimizer
+
+_EARLY_BLOCKS = 3
+"""EfficientNet-Lite0's blocks up to stride 4."""
+
+
+def build_optimizer(network: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
+    """Over the trainable weights; norms and biases have no weight decay. A group's `share` scales its rate."""
+    groups = _groups(network, config)
+    if config.name == "adam":
+        return torch.optim.Adam(groups, lr=config.rate)
+    return torch.optim.AdamW(groups, lr=config.rate)
+
+
+def rate_at(step: int, steps: int, config: Optimizer) -> float:
+    """Learning rate of a step of a stage that has `steps` of them."""
+    warm = min(1.0, (step + 1) / config.warmup) if config.warmup else 1.0
+    if config.schedule == "constant":
+        return config.rate * warm
+    return config.rate * warm * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its share of the rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["share"]
+
+
+def set_training_mode(network: KIMNet, frozen: str) -> None:
+    """Train mode, but the frozen parts neither learn nor update their running statistics.
+
+    Raises:
+        ValueError: the network's encoder has no such part.
+    """
+    network.train().requires_grad_(True)
+    for part in _frozen_parts(network, frozen):
+        part.eval().requires_grad_(False)
+
+
+def _frozen_parts(network: KIMNet, frozen: str) -> list[nn.Module]:
+    if frozen == "nothing":
+        return []
+    backbone = getattr(network.encoder, "backbone", None)
+    if not isinstance(backbone, EfficientNetLite0):
+        raise ValueError(f"frozen: {network.config.name} has no part named {frozen}")
+    if frozen == "backbone":
+        return [backbone]
+    return [backbone._conv_stem, backbone._bn0, *list(backbone._blocks)[:_EARLY_BLOCKS]]
+
+
+def _groups(network: nn.Module, config: Optimizer) -> list[dict[str, Any]]:
+    """Backbone and the rest, each once with weight decay and once (norms and biases) without."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault((".backbone." in name, parameter.ndim > 1), []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "share": config.backbone_share if backbone else 1.0,
+            "weight_decay": config.decay if decays else 0.0,
+        }
+        for (backbone, decays), parameters in groups.items()
+    ]

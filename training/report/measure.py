@@ -1,0 +1,268 @@
+"""Fills a report: every number in it is measured here, on the clips that are handed in.
+
+The cost is that of the frames read: six passes over the clips (three ways, two readers), and for the occlusion curve
+and the relation map a part of them that `Effort` chooses.
+"""
+
+import datetime
+import math
+import os
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from model.cards import ModelCard
+from model.engines.base import Engine
+from model.kimnet import KIMNet
+from model.pck import PCK
+from model.tracker import Tracker
+from model.values import Array
+from training.datasets.person import SKELETON, Clip
+from training.evaluate import PROTOCOLS, Protocol, Reader, evaluate_stills, run_clip
+from training.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
+from training.occlusion import KINDS, WINDOW, Curves, OcclusionOptions, occlusion_curves
+from training.report.content import Content, Head, Table, WorstClip
+from training.report.relation import relation_map
+
+ALPHAS = tuple(round(0.01 * step, 2) for step in range(1, 51))
+WORST_CLIPS, WORST_FRAMES = 10, 4
+WORST_WAY: Protocol = "region"
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being measured, how many clips of it are done, and how many there are."""
+
+Results = dict[Protocol, list[ClipResult]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Subject:
+    """The weights under measurement: the network, its card, and the engine that runs it in this precision."""
+
+    network: KIMNet
+    card: ModelCard
+    engine: Engine
+    precision: str = "f32"
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What only the caller knows of a measurement; see `Head`."""
+
+    dataset: str
+    part: str
+    split: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is read for the costly parts: of the occlusion curve and of the relation map every stride-th place.
+
+    With 3 the occlusion curve of the 58 clips of 2,054 frames needs some 18,000 passes; 0 leaves a part out.
+    """
+
+    occlusion_stride: int = 3
+    relation_stride: int = 5
+
+
+def measure(
+    subject: Subject,
+    clips: Sequence[Clip],
+    stills: Mapping[str, Sequence[Clip]],
+    conditions: Conditions,
+    options: MetricOptions | None = None,
+    effort: Effort | None = None,
+    progress: Progress = lambda what, done, total: None,
+) -> Content:
+    """A whole report of these clips and of named sets of still pictures.
+
+    Raises:
+        ValueError: there is no clip.
+        EngineError: the device failed.
+    """
+    if not clips:
+        raise ValueError("measure: expected at least one clip, got none")
+    chosen, work = options or MetricOptions(), effort or Effort()
+    tracker = Tracker(subject.engine, subject.card.sha256[:16])
+    ways = _run(tracker, clips, "recurrent", progress)
+    alone = _run(tracker, clips, "frame by frame", progress)
+    return Content(
+        head=_head(subject, clips, ways["box"], conditions, chosen),
+        joints=list(SKELETON.joints),
+        bones=list(SKELETON.bones),
+        ways={way: _table(results, chosen) for way, results in ways.items()},
+        frame_by_frame={way: _table(results, chosen) for way, results in alone.items()},
+        alphas=list(ALPHAS),
+        curves={way: _curves(results, chosen) for way, results in ways.items()},
+        actions=_actions(ways, chosen),
+        occlusion=_occlusion(tracker, clips, work, chosen, progress),
+        relation=_relation(subject, clips, work, progress),
+        worst=_worst(ways[WORST_WAY], clips, chosen),
+        stills=_stills(tracker, stills, chosen, progress),
+        notes=_notes(chosen, work),
+    )
+
+
+def _run(tracker: Tracker, clips: Sequence[Clip], reader: Reader, progress: Progress) -> Results:
+    results: Results = {}
+    for way in PROTOCOLS:
+        results[way] = []
+        for clip in clips:
+            results[way].append(run_clip(tracker, clip, way, reader))
+            progress(f"{reader}, {way}", len(results[way]), len(clips))
+    return results
+
+
+def _head(
+    subject: Subject, clips: Sequence[Clip], results: list[ClipResult], conditions: Conditions, options: MetricOptions
+) -> Head:
+    return Head(
+        model=subject.card.name,
+        version=subject.card.version,
+        sha256=subject.card.sha256,
+        dataset=conditions.dataset,
+        part=conditions.part,
+        split=conditions.split,
+        clips=len(clips),
+        frames=sum(map(len, clips)),
+        joints=pck_of(results, "person", options).joints,
+        alpha=options.alpha,
+        normalisers=in_words(options),
+        visibility=options.visibility,
+        impl=options.impl,
+        torso_invalid=options.torso_invalid,
+        engine=f"{type(subject.engine).__name__} on {subject.engine.device}, {subject.precision}",
+        command=conditions.command,
+        machine=_machine(),
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+    )
+
+
+def _machine() -> str:
+    """Name of the CPU and how many of its cores this process may use."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return f"{named[0] if named else platform.processor() or platform.machine()}, {cores} cores"
+
+
+def _table(results: Sequence[ClipResult], options: MetricOptions) -> Table:
+    return _as_table({normaliser: pck_of(results, normaliser, options) for normaliser in NORMALISERS})
+
+
+def _as_table(measured: Mapping[Normaliser, PCK]) -> Table:
+    known: dict[str, PCK] = {normaliser: pck for normaliser, pck in measured.items() if not math.isnan(pck.mean)}
+    return Table({n: pck.mean for n, pck in known.items()}, {n: pck.per_joint for n, pck in known.items()})
+
+
+def _curves(results: Sequence[ClipResult], options: MetricOptions) -> dict[str, list[float]]:
+    counted = _table(results, options).mean
+    return {
+        normaliser: [pck_of(results, normaliser, replace(options, alpha=alpha)).mean for alpha in ALPHAS]
+        for normaliser in NORMALISERS
+        if normaliser in counted
+    }
+
+
+def _actions(ways: Results, options: MetricOptions) -> dict[str, dict[str, dict[str, float]]]:
+    names = sorted({result.action for result in ways["box"]} - {""})
+    return {
+        action: {
+            way: _table([result for result in results if result.action == action], options).mean
+            for way, results in ways.items()
+        }
+        for action in names
+    }
+
+
+def _occlusion(
+    tracker: Tracker, clips: Sequence[Clip], effort: Effort, options: MetricOptions, progress: Progress
+) -> Curves:
+    if not effort.occlusion_stride:
+        return {}
+    done: list[str] = []
+
+    def one_more(clip: str) -> None:
+        done.append(clip)
+        progress("hidden joints", len(done), len(clips))
+
+    chosen = OcclusionOptions(stride=effort.occlusion_stride, alpha=options.alpha)
+    return occlusion_curves(tracker, clips, chosen, one_more)
+
+
+def _relation(subject: Subject, clips: Sequence[Clip], effort: Effort, progress: Progress) -> list[list[float]]:
+    if not effort.relation_stride:
+        return []
+
+    def clips_done(done: int) -> None:
+        progress("relation map", done, len(clips))
+
+    found = relation_map(subject.network, clips, effort.relation_stride, clips_done)
+    return [] if found is None else [[float(weight) for weight in row] for row in found]
+
+
+def _stills(
+    tracker: Tracker, stills: Mapping[str, Sequence[Clip]], options: MetricOptions, progress: Progress
+) -> dict[str, Table]:
+    tables = {}
+    for done, (name, pictures) in enumerate(stills.items(), start=1):
+        scores = evaluate_stills(tracker, pictures, options)
+        tables[name] = _as_table({"person": scores.person, "torso": scores.torso})
+        progress("still pictures", done, len(stills))
+    return tables
+
+
+def _worst(results: Sequence[ClipResult], clips: Sequence[Clip], options: MetricOptions) -> list[WorstClip]:
+    """The clips of the lowest PCK by person size, worst first; those without a counted joint are left out."""
+    rows = [(_table([result], options).mean, result, clip) for result, clip in zip(results, clips, strict=True)]
+    ranked = sorted((row for row in rows if "person" in row[0]), key=lambda row: row[0]["person"])
+    return [_worst_clip(pck, result, clip) for pck, result, clip in ranked[:WORST_CLIPS]]
+
+
+def _worst_clip(pck: dict[str, float], result: ClipResult, clip: Clip) -> WorstClip:
+    picked = np.unique(np.linspace(0, len(result) - 1, WORST_FRAMES).round().astype(int))
+    height, width = clip.frames[0].shape[:2]
+    return WorstClip(
+        name=result.name,
+        action=result.action,
+        way=WORST_WAY,
+        pck=pck,
+        frames=[int(t) for t in picked],
+        size=(int(width), int(height)),
+        truth=_points(result.truth[picked]),
+        predicted=_points(result.joints[picked]),
+    )
+
+
+def _points(joints: Array) -> list[list[list[float]]]:
+    """Joints [n, K, 2] to a tenth of a pixel."""
+    return [[[round(float(x), 1), round(float(y), 1)] for x, y in pose] for pose in joints]
+
+
+def _notes(options: MetricOptions, effort: Effort) -> list[str]:
+    patch = OcclusionOptions().patch
+    notes = [
+        "Frame by frame means the same weights with every frame read as a first frame; the box is followed as served.",
+    ]
+    if effort.occlusion_stride:
+        notes.append(
+            f"Hidden joints: grey squares of {patch:g} of the person's size on random labelled joints, true boxes; "
+            f'"{KINDS[0]}" hides every {WINDOW}th frame after clear ones, "{KINDS[1]}" hides joints anew in the '
+            f"last {WINDOW - 1} of {WINDOW} frames; every {_ordinal(effort.occlusion_stride)} such place is taken."
+        )
+    if effort.relation_stride:
+        notes.append(
+            f"W_r is the mean over every {_ordinal(effort.relation_stride)} pair of consecutive frames, true boxes."
+        )
+    if options.impl == "rpstn":
+        notes.append("PCK is taken in the way of RPSTN's published code and compares with nothing else.")
+    return notes
+
+
+def _ordinal(stride: int) -> str:
+    return {1: "single", 2: "second", 3: "third"}.get(stride, f"{stride}th")

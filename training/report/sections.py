@@ -1,0 +1,153 @@
+"""What a report says, in which order: sections of tables, for Markdown and HTML alike."""
+
+import math
+from collections.abc import Mapping
+
+from training.report.comparison import beside_peers, beside_published
+from training.report.content import Content, Table
+from training.report.grids import Column, Grid, Row, Section
+from training.report.words import NOTHING, joint_name, normaliser_name, percent, way_name
+
+CURVE_ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.5)
+
+
+def sections(content: Content) -> list[Section]:
+    """All parts that there are numbers for."""
+    parts = [
+        summary(content),
+        by_joint(content),
+        beside_published(content),
+        beside_peers(content),
+        over_alpha(content),
+        by_action(content),
+        hidden_joints(content),
+        relation(content),
+        worst(content),
+        stills(content),
+    ]
+    return [part for part in parts if part and any(grid.rows for grid in part.grids)]
+
+
+def summary(content: Content) -> Section:
+    """The three ways, recurrent beside frame by frame."""
+    names = ("recurrent", "frame by frame", "gain")
+    columns = [Column(name, normaliser_name(n)) for n in content.head.normalisers for name in names]
+    rows = []
+    for way, table in content.ways.items():
+        single = content.frame_by_frame.get(way, Table({}, {}))
+        cells = [c for n in content.head.normalisers for c in _pair(table.mean.get(n), single.mean.get(n))]
+        rows.append(Row(way_name(way), cells))
+    caption = f"PCK@{content.head.alpha:g} in %, mean over all labelled joints."
+    text = (
+        "Recurrent is what is served. Frame by frame reads every frame as a first one, with the same weights; "
+        "the gain is what the memory of the frame before adds, in points."
+    )
+    return Section("summary", "Summary", text, [Grid(caption, "Given to the tracker", columns, rows)])
+
+
+def by_joint(content: Content) -> Section:
+    """A row for each joint, a column for each way."""
+    tables = {way_name(way): table for way, table in content.ways.items()}
+    return Section("joints", "Joint by joint", "", [_joint_grid(content, tables)])
+
+
+def stills(content: Content) -> Section:
+    """Pictures rather than clips, joint by joint."""
+    text = "Every picture is read as a first frame in its true box: what the encoder sees without any memory."
+    return Section("stills", "Still pictures", text, [_joint_grid(content, content.stills)])
+
+
+def over_alpha(content: Content) -> Section:
+    """The PCK curve at a few tolerances."""
+    near = [
+        (a, i) for a in CURVE_ALPHAS for i, have in enumerate(content.alphas) if math.isclose(a, have, abs_tol=1e-6)
+    ]
+    columns = [Column(f"{a:g}", "alpha") for a, _ in near]
+    rows = [
+        Row(f"{way_name(way)}, {normaliser_name(n)}", [percent(curve[i]) for _, i in near])
+        for n in content.head.normalisers
+        for way, curves in content.curves.items()
+        if (curve := curves.get(n))
+    ]
+    text = "The share of joints within alpha times the person's size, or the torso's."
+    return Section(
+        "alpha", "PCK over alpha", text, [Grid("PCK in % at some alphas.", "Way", columns, rows)], drawn=True
+    )
+
+
+def by_action(content: Content) -> Section:
+    """A row for each action."""
+    normalisers = list(content.head.normalisers)
+    columns = [Column(way_name(way), normaliser_name(n)) for n in normalisers for way in content.ways]
+    rows = [
+        Row(action, [percent(ways.get(way, {}).get(n)) for n in normalisers for way in content.ways])
+        for action, ways in content.actions.items()
+    ]
+    caption = f"PCK@{content.head.alpha:g} in %, mean over all labelled joints of the action's clips."
+    return Section("actions", "By action", "", [Grid(caption, "Action", columns, rows)])
+
+
+def hidden_joints(content: Content) -> Section:
+    """The occlusion curve as a table for each kind of hiding."""
+    grids = []
+    for kind, readers in content.occlusion.items():
+        columns = [Column(reader, which) for which in ("all joints", "hidden joints") for reader in readers]
+        found = {reader: {p.hidden: p for p in curve} for reader, curve in readers.items()}
+        rows = []
+        for n in sorted({n for points in found.values() for n in points}):
+            points = [curve.get(n) for curve in found.values()]
+            cells = [percent(p.all_joints if p else None) for p in points]
+            rows.append(Row(str(n), cells + [percent(p.hidden_joints if p and n else None) for p in points]))
+        grids.append(Grid(f"PCK in % by person size, joints hidden in {kind}.", "Hidden joints", columns, rows))
+    text = "Joints are covered in the picture; the recurrent reader may still know them from the frames before."
+    return Section("occlusion", "Hidden joints", text, grids, drawn=True)
+
+
+def relation(content: Content) -> Section:
+    """The mean map W_r in percent."""
+    names = [joint_name(joint) for joint in content.joints]
+    rows = [
+        Row(name, [f"{100 * w:.0f}" for w in weights]) for name, weights in zip(names, content.relation, strict=False)
+    ]
+    columns = [Column(name, "previous frame") for name in names]
+    text = (
+        "The temporal-correlation map W_r, mean over all frames: how much of each joint of the previous frame goes "
+        "into a joint of the current one. Rows are current joints and sum to 100; columns are previous joints."
+    )
+    return Section("relation", "Temporal correlation", text, [Grid("W_r in %.", "Current", columns, rows)], drawn=True)
+
+
+def worst(content: Content) -> Section:
+    """The clips to look at first."""
+    normalisers = list(content.head.normalisers)
+    columns = [
+        Column("action", text=True),
+        Column("way", text=True),
+        *(Column(normaliser_name(n)) for n in normalisers),
+    ]
+    rows = [
+        Row(clip.name, [clip.action, way_name(clip.way), *(percent(clip.pck.get(n)) for n in normalisers)])
+        for clip in content.worst
+    ]
+    text = f"The {len(rows)} clips with the lowest PCK by person size."
+    grid = Grid(f"PCK@{content.head.alpha:g} in %.", "Clip", columns, rows)
+    return Section("worst", "Worst clips", text, [grid])
+
+
+def _pair(recurrent: float | None, single: float | None) -> list[str]:
+    gain = NOTHING
+    if recurrent is not None and single is not None:
+        gain = f"{recurrent - single:+.1f}".replace("-", "−")
+    return [percent(recurrent), percent(single), gain]
+
+
+def _joint_grid(content: Content, tables: Mapping[str, Table]) -> Grid:
+    cases = [(n, table) for n in content.head.normalisers for table in tables.values()]
+    columns = [Column(name, normaliser_name(n)) for n in content.head.normalisers for name in tables]
+    mean = Row("mean", [percent(table.mean.get(n)) for n, table in cases], ours=True)
+    rows = [
+        Row(joint_name(joint), [percent(table.per_joint.get(n, {}).get(joint)) for n, table in cases])
+        for joint in content.joints
+    ]
+    caption = f"PCK@{content.head.alpha:g} in %; left and right are the person's own."
+    return Grid(caption, "Joint", columns, [mean, *rows] if tables else [])

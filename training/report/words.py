@@ -1,0 +1,67 @@
+"""The report's words: names of ways, joints and data sets, and numbers as people read them."""
+
+import math
+from collections.abc import Mapping
+
+from training.provenance import WAYS
+from training.report.content import Head
+
+NOTHING = "–"
+
+_WAYS: Mapping[str, str] = {str(way): name for way, name in WAYS.items()}
+_NORMALISERS = {"person": "by person size", "torso": "by torso"}
+_DATASETS = {
+    "jhmdb": "JHMDB",
+    "sub-jhmdb": "sub-JHMDB (reconstructed)",
+    "penn-action": "Penn Action",
+    "lsp": "LSP",
+    "lspet": "LSPET",
+}
+
+
+def way_name(way: str) -> str:
+    """A way to run, in words."""
+    return _WAYS.get(way, way)
+
+
+def normaliser_name(normaliser: str) -> str:
+    """A normaliser, as it stands over its columns."""
+    return _NORMALISERS.get(normaliser, f"by {normaliser}")
+
+
+def dataset_name(dataset: str) -> str:
+    """A data set, as it is written in prose."""
+    return _DATASETS.get(dataset, dataset)
+
+
+def joint_name(joint: str) -> str:
+    """A joint for people: "left_hip" is "L hip"."""
+    return joint.replace("left_", "L ").replace("right_", "R ").replace("_", " ")
+
+
+def percent(value: float | None) -> str:
+    """One decimal, or a dash for what was not measured."""
+    return NOTHING if value is None or math.isnan(value) else f"{value:.1f}"
+
+
+def title(head: Head) -> str:
+    """The report's name."""
+    return f"{head.model} {head.version} on {dataset_name(head.dataset)} {head.part}"
+
+
+def conditions(head: Head) -> list[tuple[str, str]]:
+    """What a reader needs to get the same numbers, but for the command."""
+    return [
+        ("Weights", f"{head.model} {head.version}"),
+        ("SHA-256", head.sha256),
+        ("Data", f"{dataset_name(head.dataset)} ({head.dataset}), part {head.part}"),
+        ("Split", head.split),
+        ("Counted", f"{head.clips:,} clips, {head.frames:,} frames, {head.joints:,} joints"),
+        ("Alpha", f"{head.alpha:g}"),
+        *((f"Normaliser {name}", text) for name, text in head.normalisers.items()),
+        ("Visibility", head.visibility),
+        ("Metric", f"impl={head.impl}, torso_invalid={head.torso_invalid}"),
+        ("Engine", head.engine),
+        ("Machine", head.machine),
+        ("Date", head.date),
+    ]

@@ -1,0 +1,117 @@
+"""Labels and a teacher's pseudo-labels, made into one.
+
+LSPET was labelled by hired annotators: one limb in ten lies elsewhere than a good network sees it. Where both agree
+their mean is taken (two noisy measurements of one thing); where they do not, a confident teacher wins and an unsure
+one leaves the joint without a label. A teacher is not trusted against a label on people who are upside down. At the
+end the joints move to where JHMDB, the set that we measure on, would have them (`training.teacher.style`).
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from model.values import Array
+from training.datasets.person import SKELETON, Clip
+from training.teacher import style
+
+COCO_17 = (
+    "nose",
+    "left_eye",
+    "right_eye",
+    "left_ear",
+    "right_ear",
+    "left_shoulder",
+    "right_shoulder",
+    "left_elbow",
+    "right_elbow",
+    "left_wrist",
+    "right_wrist",
+    "left_hip",
+    "right_hip",
+    "left_knee",
+    "right_knee",
+    "left_ankle",
+    "right_ankle",
+)
+
+_AGREE = 0.15
+"""Distance, as a share of the longer side of the person's box, up to which two labels mean the same point."""
+
+_SURE, _UNSURE = 0.5, 0.3
+"""Scores: from `_SURE` on the teacher overrules a label; below `_UNSURE` it is not heard."""
+
+_SHARED = [SKELETON.index(name) for name in style.LIMB_JOINTS]
+_IN_COCO = [COCO_17.index(name) for name in style.LIMB_JOINTS]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PseudoLabels:
+    """A teacher's joints.
+
+    Attributes:
+        row: picture's name -> its row.
+        joints: float32 [N, 17, 2] in COCO's order, picture pixels, 0-based pixel centres.
+        scores: float32 [N, 17], 0..1; 0 where the picture and its mirror disagree.
+        style: coefficients of `training.teacher.style`, [6, 7].
+    """
+
+    row: dict[str, int]
+    joints: Array
+    scores: Array
+    style: Array
+
+
+def read_pseudo_labels(path: Path) -> PseudoLabels:
+    """An .npz with `names`, `joints`, `scores` and `style`, as `training.teacher.label` writes it."""
+    with np.load(path, allow_pickle=False) as archive:
+        row = {str(name): i for i, name in enumerate(archive["names"])}
+        return PseudoLabels(row, archive["joints"], archive["scores"], archive["style"])
+
+
+def blend(clips: list[Clip], path: Path) -> list[Clip]:
+    """The still pictures with blended labels; a picture that the teacher has not seen keeps its own."""
+    pseudo = read_pseudo_labels(path)
+    offsets = _offsets(clips, pseudo)
+    return [_blend_one(clip, pseudo, offsets) if clip.name in pseudo.row else clip for clip in clips]
+
+
+def _offsets(clips: list[Clip], pseudo: PseudoLabels) -> Array:
+    """How the teacher's joints lie from the labels in the median, [shared, 2], as a share of the person's size.
+
+    A teacher has its own idea of where a hip is; without its offset it speaks of the data set's joints.
+    """
+    deltas: list[list[Array]] = [[] for _ in _SHARED]
+    for clip in clips:
+        if clip.name not in pseudo.row:
+            continue
+        taught, scores = _said(clip, pseudo)
+        delta = (taught - clip.joints[0, _SHARED]) / _size(clip)
+        for j in np.flatnonzero(clip.labelled[0, _SHARED] & (scores >= _SURE)):
+            deltas[j].append(delta[j])
+    return np.array([np.median(found, axis=0) if found else (0.0, 0.0) for found in deltas])
+
+
+def _blend_one(clip: Clip, pseudo: PseudoLabels, offsets: Array) -> Clip:
+    taught, scores = _said(clip, pseudo)
+    own, labelled = clip.joints[0, _SHARED] + offsets * _size(clip), clip.labelled[0, _SHARED]
+    agree = labelled & (np.linalg.norm(taught - own, axis=1) <= _AGREE * _size(clip))
+    heard = scores >= _UNSURE
+    trusted = ~labelled | style.upright(np.where(labelled[:, None], own, taught))
+    taken = (scores >= _SURE) & ~agree & trusted
+    doubtful = labelled & ~agree & heard & ~taken
+    mean = (agree & heard)[:, None]
+    best = np.where(mean, (own + taught) / 2, np.where((taken | ~labelled)[:, None], taught, own))
+    joints, known = clip.joints.copy(), clip.labelled.copy()
+    joints[0, _SHARED] = style.restyle(best, pseudo.style)
+    known[0, _SHARED] = (labelled | taken) & ~doubtful
+    return replace(clip, joints=joints, labelled=known)
+
+
+def _said(clip: Clip, pseudo: PseudoLabels) -> tuple[Array, Array]:
+    row = pseudo.row[clip.name]
+    return pseudo.joints[row, _IN_COCO].astype(np.float64), pseudo.scores[row, _IN_COCO]
+
+
+def _size(clip: Clip) -> float:
+    return float(clip.boxes[0, 2:].max())
