@@ -80,6 +80,7 @@ KIMNET_LITE = KIMNetConfig(
     dim=64,
     separable=True,
     kmm_norm="linear",
+    residual=True,
 )
 """Served by default: light enough for a CPU."""
 

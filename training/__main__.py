@@ -6,12 +6,12 @@ fit       all stages of a config           -> RUN/last.pt, logs
 export    averaged weights of runs         -> NAME.safetensors and its model card
 evaluate  exported weights on whole clips  -> PCK table, optionally into the model card
 report    everything there is to measure   -> report.json, report.md, report.html
+folds     three folds of sub-JHMDB          -> the paper's table with our rows
 """
 
 import argparse
 
-from training import inspect
-from training.commands import evaluate, export, fit, report
+from training.commands import evaluate, export, fit, folds, inspect, report
 from training.teacher import teach
 
 _COMMANDS = {
@@ -21,6 +21,7 @@ _COMMANDS = {
     "export": (export, "a run's averaged weights to safetensors and a model card"),
     "evaluate": (evaluate, "PCK of exported weights on whole clips"),
     "report": (report, "PCK report as JSON, Markdown and HTML"),
+    "folds": (folds, "the mean over the folds of sub-JHMDB beside the paper's rows"),
 }
 
 

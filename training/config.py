@@ -86,7 +86,8 @@ class Optimizer(Settings):
     """AdamW, or Adam as in the paper.
 
     Attributes:
-        rate: peak learning rate; backbone_share: the share of it that the backbone gets.
+        rate: peak learning rate; backbone_share, relation_share: the shares of it that the backbone and the
+            projections to queries and keys get (0 keeps those as they are).
         schedule: after a linear warm-up of `warmup` steps "cosine" falls to zero at the stage's end, "constant" stays
             (the paper names no schedule).
         decay: weight decay of weights that are not norms or biases; clip: largest gradient norm.
@@ -94,7 +95,8 @@ class Optimizer(Settings):
 
     name: Literal["adamw", "adam"] = "adamw"
     rate: float = Field(gt=0)
-    backbone_share: float = Field(default=1.0, gt=0)
+    backbone_share: float = Field(default=1.0, ge=0)
+    relation_share: float = Field(default=1.0, ge=0)
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = Field(default=200, ge=0)
     decay: float = Field(default=0.02, ge=0)

@@ -59,16 +59,18 @@ def _frozen_parts(network: KIMNet, frozen: str) -> list[nn.Module]:
 
 
 def _groups(network: nn.Module, config: Optimizer) -> list[dict[str, Any]]:
-    """Backbone and the rest, each once with weight decay and once (norms and biases) without."""
-    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    """Backbone, relation and the rest, each once with weight decay and once (norms and biases) without."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, parameter in network.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault((".backbone." in name, parameter.ndim > 1), []).append(parameter)
+            decay = config.decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((_share(name, config), decay), []).append(parameter)
     return [
-        {
-            "params": parameters,
-            "share": config.backbone_share if backbone else 1.0,
-            "weight_decay": config.decay if decays else 0.0,
-        }
-        for (backbone, decays), parameters in groups.items()
+        {"params": parameters, "share": share, "weight_decay": decay} for (share, decay), parameters in groups.items()
     ]
+
+
+def _share(name: str, config: Optimizer) -> float:
+    if ".backbone." in name:
+        return config.backbone_share
+    return config.relation_share if name.startswith(("to_query.", "to_key.")) else 1.0

@@ -14,6 +14,7 @@ from torch import Tensor
 from model.config import KIMNET_LITE
 from model.kimnet import KIMNet
 from tests.training import made_up
+from training import checkpoint
 from training.config import RunConfig
 from training.engine import Engine, Pools
 
@@ -55,6 +56,18 @@ def network() -> KIMNet:
 def pools() -> Pools:
     """Four stills and a clip of six frames."""
     return Pools([made_up.still(i) for i in range(4)], [made_up.moving(6)])
+
+
+def train(out: Path, run: RunConfig, start: KIMNet | None = None) -> dict[str, Tensor]:
+    """Run it on the CPU in this process; gives the averaged weights."""
+    out.mkdir(exist_ok=True)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=run.precision)
+    return Engine(fabric, run, out, workers=0).run(start or network(), pools())
+
+
+def averaged(out: Path) -> dict[str, Tensor]:
+    """The averaged weights in a run's folder."""
+    return checkpoint.averaged(out / "last.pt")
 
 
 def digest(weights: dict[str, Tensor]) -> str:

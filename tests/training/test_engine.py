@@ -11,23 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
 
-from model.kimnet import KIMNet
 from tests.training import small_run
 from training import checkpoint
-from training.config import Optimizer, RunConfig
-from training.engine import Engine, Pools
+from training.config import Optimizer
 from training.loading import StepSampler
 from training.optimizer import build_optimizer, rate_at, set_training_mode
 
 ROOT = Path(__file__).parents[2]
-
-
-def _train(out: Path, config: RunConfig, network: KIMNet | None = None, pools: Pools | None = None) -> Any:
-    out.mkdir(exist_ok=True)
-    fabric = Fabric(accelerator="cpu", devices=1, precision=config.precision)
-    return Engine(fabric, config, out, workers=0).run(network or small_run.network(), pools or small_run.pools())
 
 
 def _rows(out: Path) -> list[dict[str, Any]]:
@@ -36,7 +27,7 @@ def _rows(out: Path) -> list[dict[str, Any]]:
 
 def test_a_run_goes_through_all_phases_of_all_stages(tmp_path: Path) -> None:
     """Every step has its row, with the losses of its kind of stage."""
-    _train(tmp_path, small_run.config(steps=4, clips=2))
+    small_run.train(tmp_path, small_run.config(steps=4, clips=2))
     places = [(row["stage"], row["step"]) for row in _rows(tmp_path)]
     assert places == [("pictures", 1), ("pictures", 2), ("pictures", 3), ("pictures", 4), ("clips", 1), ("clips", 2)]
     assert {"first", "later"} <= _rows(tmp_path)[0].keys()
@@ -46,8 +37,8 @@ def test_a_run_goes_through_all_phases_of_all_stages(tmp_path: Path) -> None:
 
 def test_the_result_is_the_average_in_the_last_checkpoint(tmp_path: Path) -> None:
     """What `run` gives is what `export` reads."""
-    weights = _train(tmp_path, small_run.config(steps=2, clips=0))
-    for key, value in checkpoint.averaged(tmp_path / "last.pt").items():
+    weights = small_run.train(tmp_path, small_run.config(steps=2, clips=0))
+    for key, value in small_run.averaged(tmp_path).items():
         torch.testing.assert_close(weights[key], value, rtol=0, atol=0)
 
 
@@ -57,7 +48,7 @@ def test_frozen_parts_stay_to_the_last_bit(tmp_path: Path, stage: int, still: st
     network = small_run.network()
     before = {k: v.clone() for k, v in network.state_dict().items()}
     config = small_run.config(steps=2, frozen="early")
-    after = _train(tmp_path, config.model_copy(update={"stages": [config.stages[stage]]}), network)
+    after = small_run.train(tmp_path, config.model_copy(update={"stages": [config.stages[stage]]}), network)
     for key, value in after.items():
         if key.startswith(still):
             assert torch.equal(value, before[key]), key
@@ -113,7 +104,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     torch.nn.init.constant_(network.fusion.fine.weight, torch.nan)
     before = network.to_key.conv.weight.detach().clone()
     with pytest.raises(FloatingPointError, match="pictures, step 0"):
-        _train(tmp_path, small_run.config(), network)
+        small_run.train(tmp_path, small_run.config(), network)
     assert torch.equal(network.to_key.conv.weight, before)
     assert not (tmp_path / "last.pt").exists()
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.training import made_up
 from tests.training.real_data import DATA, needs_data
-from training import inspect
+from training.commands import inspect
 from training.datasets.person import SKELETON, Clip
 from training.datasets.summary import Summary
 from training.drawing import LEFT, RIGHT, draw_pose

@@ -7,6 +7,7 @@ become an OpenVINO graph; what the heads say of one person is read in numpy, as 
 import base64
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
@@ -19,7 +20,7 @@ from model.values import Array
 cast(dict[str, ModuleType | None], sys.modules).setdefault("openvino_telemetry", None)
 
 import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
-from openvino import opset13 as ops  # type: ignore[import-untyped]  # noqa: E402
+from openvino import opset13 as ops  # noqa: E402
 
 SIZE = 256
 """Side of the picture that the network reads, pixels."""
@@ -50,7 +51,7 @@ class GraphError(ValueError):
 
 
 class MoveNet:
-    """The network, on one CPU thread and in float32 on every CPU.
+    """The network; its answers are functions of the picture alone.
 
     Args:
         path: the JSON file; the weights lie beside it.
@@ -65,9 +66,7 @@ class MoveNet:
         missing = [name for name in (_CENTER_PRIOR, _SOFTENING) if name not in weights]
         if missing:
             raise GraphError(f"{path}: not MoveNet's weights, {missing[0]} is missing")
-        model = build(topology["modelTopology"]["node"], weights, _HEADS, SIZE)
-        settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-        self._request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+        self._graph = build(topology["modelTopology"]["node"], weights, _HEADS, SIZE)
         self._prior = weights[_CENTER_PRIOR][..., 0]  # [h, w]
         self._softening = float(weights[_SOFTENING])
 
@@ -77,8 +76,7 @@ class MoveNet:
         Returns:
             float64 [17, 3]: x and y as shares of the picture's side (0 and 1 are its edges), score 0..1.
         """
-        maps = self._request.infer([rgb[None].astype(np.float32)]).values()  # each [1, C, h, w]
-        heat, center, regress, offset = (np.moveaxis(result[0], 0, -1) for result in maps)
+        heat, center, regress, offset = self._graph(rgb)
         return decode(_sigmoid(heat), _sigmoid(center[..., 0]) * self._prior, regress, offset, self._softening)
 
 
@@ -146,18 +144,30 @@ def _stored_type(entry: dict[str, Any]) -> np.dtype[Any]:
     stored = entry.get("quantization", entry)
     if "scale" in stored:
         raise GraphError(f"{entry['name']}: stored as scaled {stored['dtype']}; only plain and float16 are read")
-    return np.dtype(stored["dtype"]).newbyteorder("<")
+    return np.dtype(str(stored["dtype"])).newbyteorder("<")
 
 
-def build(nodes: list[Node], weights: dict[str, Array], outputs: tuple[str, ...], size: int) -> Any:
-    """An OpenVINO model of the nodes that `outputs` need: float32 [1, size, size, 3] in, [1, C, h, w] out.
+def build(
+    nodes: list[Node], weights: dict[str, Array], outputs: tuple[str, ...], size: int
+) -> Callable[[Array], list[Array]]:
+    """The nodes that `outputs` need as a function: picture [size, size, 3] to outputs float32 [h, w, C], in order.
+
+    It runs on one CPU thread, in float32 on every CPU.
 
     Raises:
         GraphError: an output is missing, or a node is of a kind that MoveNet does not have.
     """
     picture = ops.parameter([1, size, size, 3], np.float32, name="picture")
     graph = _Graph(nodes, weights, ops.transpose(picture, [0, 3, 1, 2]))
-    return ov.Model([ops.result(graph.value(name)) for name in outputs], [picture], "tfjs")
+    model = ov.Model([ops.result(graph.value(name)) for name in outputs], [picture], "tfjs")
+    settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def call(rgb: Array) -> list[Array]:
+        maps = request.infer([rgb[None].astype(np.float32)]).values()  # each [1, C, h, w]
+        return [result[0].transpose(1, 2, 0) for result in maps]
+
+    return call
 
 
 class _Graph:

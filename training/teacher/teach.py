@@ -164,11 +164,15 @@ def unmirror(joints: Array) -> Array:
 
 
 def crop(rgb: Array, square: Square) -> Array:
-    """The square as uint8 [256, 256, 3], black where it leaves the picture; a larger one is averaged down."""
-    drawn = SIZE if square.side <= SIZE else 2 * SIZE
-    scale = square.side / drawn
-    first = (scale - square.side) / 2  # from the centre to where the first pixel's centre lies
-    matrix = np.array([[scale, 0.0, square.x + first], [0.0, scale, square.y + first]])
+    """The square as uint8 [256, 256, 3], black where it leaves the picture; a larger one is averaged down.
+
+    In single precision, as the labels are: rounding that turns one grey level has moved a teacher's joint by a pixel.
+    """
+    x, y, side = np.array([square.x, square.y, square.side], np.float32)
+    drawn = SIZE if side <= SIZE else 2 * SIZE
+    scale = side / drawn
+    first = (scale - side) / 2  # from the centre to where the first pixel's centre lies
+    matrix = np.array([[scale, 0.0, x + first], [0.0, scale, y + first]])
     result = cv2.warpAffine(rgb, matrix, (drawn, drawn), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
     return result if drawn == SIZE else cv2.resize(result, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
 
@@ -180,7 +184,8 @@ def square_of_labels(labels: Array, width: int, height: int) -> Square:
         return Square((width - 1) / 2, (height - 1) / 2, max(width, height))
     low, high = points.min(axis=0), points.max(axis=0)
     x, y = (low + high) / 2
-    return Square(float(x), float(y), _STILL_GROWTH * max(*(high - low).tolist(), 8.0))
+    side = np.float32(_STILL_GROWTH * max(*(high - low).tolist(), 8.0))
+    return Square(float(x), float(y), float(side))
 
 
 def _square_of_box(clip: Clip, t: int) -> Square:
