@@ -11,8 +11,7 @@ folds     three folds of sub-JHMDB          -> the paper's table with our rows
 
 import argparse
 
-from training.commands import evaluate, export, fit, folds, inspect, report
-from training.teacher import teach
+from training.commands import evaluate, export, fit, folds, inspect, report, teach
 
 _COMMANDS = {
     "inspect": (inspect, "count a data set and draw a contact sheet of it"),

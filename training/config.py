@@ -24,12 +24,13 @@ class Source(Settings):
     """A part of a dataset of `training.datasets.catalog`.
 
     Attributes:
-        teacher: an .npz of `training.teacher` whose pseudo-labels are blended into the labels.
+        taught: whether pseudo-labels are blended into the labels (`training.teacher`; the command line names their
+            file with --teacher).
     """
 
     dataset: str
     part: str
-    teacher: Path | None = None
+    taught: bool = False
 
 
 class AugmentConfig(Settings):

@@ -131,3 +131,9 @@ def test_sources_are_read_through_the_catalog(data: Path) -> None:
     """A fold's test part is one clip of three frames here."""
     [clip] = read_sources(data, [Source(dataset="sub-jhmdb", part="test2")])
     assert len(clip) == 3
+
+
+def test_a_taught_source_needs_its_teacher(data: Path) -> None:
+    """The error says how to make the file."""
+    with pytest.raises(ValueError, match="kinepose-train teach"):
+        read_sources(data, [Source(dataset="sub-jhmdb", part="test2", taught=True)])

@@ -11,12 +11,13 @@ from rich.progress import Progress
 from model.values import Array
 from tests.training import made_up
 from tests.training import made_up_tfjs as tfjs
+from training.commands import teach
+from training.commands.teach import Square
 from training.datasets import jhmdb
 from training.datasets.errors import DatasetError
 from training.datasets.lspet import part_names
-from training.teacher import teach
 from training.teacher.blend import COCO_17, read_pseudo_labels
-from training.teacher.teach import Square
+from training.teacher.movenet import MoveNet
 
 NAMES = ["walk/one", "golf/two"]
 LEFT, RIGHT = COCO_17.index("left_wrist"), COCO_17.index("right_wrist")
@@ -196,7 +197,7 @@ def test_a_teacher_that_labels_as_jhmdb_does_is_not_moved(data: Path, tmp_path: 
 
 def test_a_teacher_that_is_sure_of_nothing_teaches_no_style(data: Path, tmp_path: Path) -> None:
     """Scores below 0.4 leave nothing to fit, which is said and not computed with."""
-    teacher = fixed(np.full((17, 3), 0.3))
+    teacher = MoveNet(tfjs.movenet(tmp_path / "movenet.json", logit=-0.45))  # a score of 0.39
     with pytest.raises(DatasetError, match="sure of no shoulder"):
         teach.learn_style(teacher, data / "JHMDB", Progress(disable=True))
 

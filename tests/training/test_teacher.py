@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.values import Array
@@ -119,6 +119,7 @@ def test_a_fit_does_not_hear_joints_that_are_not_usable() -> None:
     )
 
 
+@settings(max_examples=15)
 @given(st.floats(-np.pi, np.pi), st.floats(0.1, 10.0), st.tuples(st.floats(-500, 500), st.floats(-500, 500)))
 def test_a_fit_turns_and_scales_with_the_people(angle: float, scale: float, shift: tuple[float, float]) -> None:
     """Style is said in the body's own vectors: a turned, larger crowd elsewhere has the same."""
@@ -128,6 +129,7 @@ def test_a_fit_turns_and_scales_with_the_people(angle: float, scale: float, shif
     np.testing.assert_allclose(found, style.fit(people, labels, everyone(), sizes()), atol=1e-7)
 
 
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_a_fit_is_the_same_in_the_mirror(seed: int) -> None:
     """A mirrored crowd, left and right renamed, has the same style; also where the labels have noise."""

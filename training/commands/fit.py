@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and logs; a run there goes on")
     parser.add_argument("--start", type=Path, help="weights to start from, where the config says `start: file`")
     parser.add_argument("--start-initialiser", type=Path, help="SimpleBaseline checkpoint for a separate first frame")
+    parser.add_argument("--teacher", type=Path, help="pseudo-labels of `kinepose-train teach`, for taught sources")
     parser.add_argument("--fold", type=int, choices=(1, 2, 3), default=1, help="of sub-JHMDB (default %(default)s)")
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--devices", type=int, default=1, help="processes or GPUs (under torchrun: its processes)")
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace) -> None:
     fabric.launch()
     args.out.mkdir(parents=True, exist_ok=True)
     network = start(config, args.start, args.start_initialiser)
-    pools = Pools(read_sources(args.data, config.stills), read_sources(args.data, config.clips))
+    stills = read_sources(args.data, config.stills, args.teacher)
+    pools = Pools(stills, read_sources(args.data, config.clips, args.teacher))
     frames = sum(map(len, pools.clips))
     fabric.print(f"{len(pools.stills)} pictures, {len(pools.clips)} clips of {frames} frames", flush=True)
     Engine(fabric, config, args.out, args.workers).run(network, pools)
@@ -63,13 +65,23 @@ def start(config: RunConfig, weights: Path | None, initialiser: Path | None = No
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def read_sources(data: Path, sources: list[Source]) -> list[Clip]:
-    """The clips of all sources, in memory, with their teachers' word blended in."""
+def read_sources(data: Path, sources: list[Source], teacher: Path | None = None) -> list[Clip]:
+    """The clips of all sources, in memory, with the teacher's word blended in where the source asks for it.
+
+    Raises:
+        ValueError: a source is to be taught and no teacher was given; DatasetError: the data are not as they should be.
+    """
     clips: list[Clip] = []
     for source in sources:
         read = list(catalog.read(data, source.dataset, source.part))
-        clips += blend(read, source.teacher) if source.teacher else read
+        clips += _taught(read, teacher) if source.taught else read
     return clips
+
+
+def _taught(clips: list[Clip], teacher: Path | None) -> list[Clip]:
+    if teacher is None:
+        raise ValueError("this config learns from pseudo-labels: make them with `kinepose-train teach`, give --teacher")
+    return blend(clips, teacher)
 
 
 def _load(network: KIMNet, weights: Path, initialiser: Path | None) -> None:

@@ -63,7 +63,7 @@ class PseudoLabels:
 
 
 def read_pseudo_labels(path: Path) -> PseudoLabels:
-    """An .npz with `names`, `joints`, `scores` and `style`, as `training.teacher.label` writes it."""
+    """An .npz with `names`, `joints`, `scores` and `style`, as `training.commands.teach` writes it."""
     with np.load(path, allow_pickle=False) as archive:
         row = {str(name): i for i, name in enumerate(archive["names"])}
         return PseudoLabels(row, archive["joints"], archive["scores"], archive["style"])
