@@ -108,11 +108,11 @@ class StageConfig(Settings):
     """One stage: its kind of sample, its optimiser, its phases. It starts from the stage before it.
 
     Attributes:
-        kind: "pictures" trains single pictures through both paths of the network (`training.pictures`), "clips" T
-            frames through the recurrence (`training.clips`).
+        kind: "pictures" trains single pictures through both paths of the network (`training.losses.pictures`), "clips"
+            T frames through the recurrence (`training.losses.clips`).
         frozen: what stays as it is, running statistics included: "nothing", "early" (up to stride 4, the dearest part
             of a step on a CPU) or "backbone".
-        relate_by_head: begin by making queries and keys out of the head (`training.relation`).
+        relate_by_head: begin by making queries and keys out of the head (`training.loop.relation`).
     """
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")

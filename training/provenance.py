@@ -3,7 +3,7 @@
 from dataclasses import asdict, fields, replace
 
 from model.cards import ModelCard, Provenance
-from training.evaluate import Protocol, Scores
+from training.evaluation.run import Protocol, Scores
 
 _DATA = (
     "7,687 pictures of Leeds Sports Pose Extended and 16,496 frames of 488 JHMDB clips, from the ImageNet weights of "

@@ -17,7 +17,7 @@ from service.config import Settings
 from service.demo.__main__ import BUNDLED_CLIP
 from service.video import open_video
 from training.datasets.person import SKELETON, Clip
-from training.evaluate import Protocol, run_clip
+from training.evaluation.run import Protocol, run_clip
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 

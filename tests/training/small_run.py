@@ -14,9 +14,9 @@ from torch import Tensor
 from model.config import KIMNET_LITE
 from model.kimnet import KIMNet
 from tests.training import made_up
-from training import checkpoint
 from training.config import RunConfig
-from training.engine import Engine, Pools
+from training.loop import checkpoint
+from training.loop.engine import Engine, Pools
 
 SOURCES = {"stills": [{"dataset": "lspet", "part": "train"}], "clips": [{"dataset": "jhmdb", "part": "train"}]}
 

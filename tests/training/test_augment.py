@@ -8,11 +8,11 @@ from pydantic import ValidationError
 from model.coords import heatmap_to_input
 from model.values import Array
 from tests.training import made_up
-from training.augment import Look, augment_frame, hide_joints, random_transform, render
 from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import SKELETON, Clip
-from training.pictures import Pictures
-from training.sequences import Sequences, augment_sequence, moving_crops
+from training.samples.augment import Look, augment_frame, hide_joints, random_transform, render
+from training.samples.pictures import Pictures
+from training.samples.sequences import Sequences, augment_sequence, moving_crops
 
 
 def _dotted() -> Clip:

@@ -13,8 +13,8 @@ from training import __main__ as program
 from training.commands import evaluate, export, folds, report
 from training.commands.fit import read_sources, start
 from training.config import Source
-from training.evaluate import Scores, score
-from training.metrics import ClipResult
+from training.evaluation.metrics import ClipResult
+from training.evaluation.run import Scores, score
 
 
 def _result(shift: float) -> ClipResult:

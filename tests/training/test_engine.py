@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from tests.training import small_run
-from training import checkpoint
 from training.config import Optimizer
-from training.loading import StepSampler
-from training.optimizer import build_optimizer, rate_at, set_training_mode
+from training.loop import checkpoint
+from training.loop.loading import StepSampler
+from training.loop.optimizer import build_optimizer, rate_at, set_training_mode
 
 ROOT = Path(__file__).parents[2]
 

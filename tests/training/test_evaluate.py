@@ -16,7 +16,8 @@ from tests.support.dots import DotEngine, person, picture
 from tests.support.weights import random_network
 from training import provenance
 from training.datasets.person import SKELETON, Clip
-from training.evaluate import (
+from training.evaluation.metrics import MetricOptions
+from training.evaluation.run import (
     PROTOCOLS,
     READERS,
     Protocol,
@@ -27,7 +28,6 @@ from training.evaluate import (
     run_clip,
     score,
 )
-from training.metrics import MetricOptions
 from training.report import table as report
 
 

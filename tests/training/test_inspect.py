@@ -12,8 +12,8 @@ from tests.training.real_data import DATA, needs_data
 from training.commands import inspect
 from training.datasets.person import SKELETON, Clip
 from training.datasets.summary import Summary
-from training.drawing import LEFT, RIGHT, draw_pose
-from training.sheet import COLUMNS, TILE, contact_sheet, person_tile
+from training.sheet.contact import COLUMNS, TILE, contact_sheet, person_tile
+from training.sheet.drawing import LEFT, RIGHT, draw_pose
 
 
 def run(*words: str | Path) -> None:

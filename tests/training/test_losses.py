@@ -9,11 +9,11 @@ from model.coords import frame_to_heatmap, resample_maps
 from model.heatmaps import gaussian_targets
 from model.kimnet import KIMNet
 from model.values import FrameTransform
-from training.clips import encode_sequences, sample_maps, unroll_moving
-from training.ema import EMA
-from training.losses import heatmap_loss
-from training.prior import gaussians, made_up_prior
-from training.sequences import sampling_theta
+from training.loop.ema import EMA
+from training.losses.clips import encode_sequences, sample_maps, unroll_moving
+from training.losses.heatmap import heatmap_loss
+from training.losses.prior import gaussians, made_up_prior
+from training.samples.sequences import sampling_theta
 
 
 def test_loss_is_the_squared_error_over_labelled_joints() -> None:

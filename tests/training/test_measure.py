@@ -18,7 +18,7 @@ from tests.support.pipelines import CARD
 from tests.support.weights import random_network
 from tests.training import made_up
 from training.datasets.person import SKELETON, Clip
-from training.metrics import MetricOptions
+from training.evaluation.metrics import MetricOptions
 from training.report.measure import Conditions, Effort, Subject, measure
 from training.report.relation import relation_map
 

@@ -8,8 +8,8 @@ import pytest
 
 from model.values import Array
 from training.datasets.person import SKELETON
-from training.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
-from training.metrics.options import TorsoInvalid, Visibility
+from training.evaluation.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
+from training.evaluation.metrics.options import TorsoInvalid, Visibility
 
 K = len(SKELETON)
 SHOULDER, HIP = SKELETON.index("left_shoulder"), SKELETON.index("right_hip")

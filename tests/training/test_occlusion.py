@@ -9,7 +9,7 @@ from model.engines.base import ModelInput, ModelOutput
 from model.tracker import Tracker
 from tests.support.dots import DotEngine, person, picture
 from training.datasets.person import Clip
-from training.occlusion import GREY, KINDS, OcclusionOptions, cover, hidden_joints, occlusion_curves, trials
+from training.evaluation.occlusion import GREY, KINDS, OcclusionOptions, cover, hidden_joints, occlusion_curves, trials
 
 FEW = OcclusionOptions(hidden=(0, 2, 9))
 

@@ -8,7 +8,7 @@ from model import kmm
 from model.config import KIMNET_LITE, KIMNET_R50
 from model.heatmaps import gaussian_targets
 from model.kimnet import KIMNet
-from training.relation import relate_by_head
+from training.loop.relation import relate_by_head
 
 
 def _with_passing_head() -> KIMNet:

@@ -7,7 +7,7 @@ from model.cards import card_to_markdown
 from training import provenance
 from training.commands import subject
 from training.datasets import catalog
-from training.evaluate import PROTOCOLS, evaluate
+from training.evaluation.run import PROTOCOLS, evaluate
 from training.report.table import table
 
 

@@ -7,7 +7,8 @@ from model import zoo
 from model.cards import card_to_markdown
 from model.config import CONFIGS
 from model.kimnet import KIMNet
-from training import checkpoint, provenance
+from training import provenance
+from training.loop import checkpoint
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

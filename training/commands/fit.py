@@ -11,11 +11,11 @@ from model.checkpoints import load_simple_baseline
 from model.config import CONFIGS
 from model.encoders.simple_baseline import SimpleBaseline
 from model.kimnet import KIMNet
-from training import checkpoint
 from training.config import RunConfig, Source, bundled, read_config
 from training.datasets import catalog
 from training.datasets.person import Clip
-from training.engine import Engine, Pools
+from training.loop import checkpoint
+from training.loop.engine import Engine, Pools
 from training.teacher.blend import blend
 
 

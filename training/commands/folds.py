@@ -11,7 +11,7 @@ from model.pck import PCK
 from model.tracker import Tracker
 from training.datasets import catalog
 from training.datasets.jhmdb_splits import FOLDS
-from training.evaluate import READERS, Reader, Scores, evaluate
+from training.evaluation.run import READERS, Reader, Scores, evaluate
 from training.report import published
 from training.report.words import percent
 

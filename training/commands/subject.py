@@ -8,8 +8,8 @@ from model import zoo
 from model.config import CONFIGS
 from model.engines import open_engine
 from model.tracker import Tracker
-from training.metrics import MetricOptions
-from training.metrics.options import Impl, TorsoInvalid, Visibility
+from training.evaluation.metrics import MetricOptions
+from training.evaluation.metrics.options import Impl, TorsoInvalid, Visibility
 from training.report.measure import Subject
 
 

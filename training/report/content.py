@@ -18,7 +18,7 @@ class Head:
         alpha: the tolerance as a share of the normaliser.
         normalisers: name -> what it is, in words ("person", "torso").
         visibility: which joints count.
-        impl, torso_invalid: the metric's switches (`training.metrics`).
+        impl, torso_invalid: the metric's switches (`training.evaluation.metrics`).
         engine: what ran the network, with precision.
         command: the command that made the report; machine: CPU and core count; date: ISO day.
     """

@@ -21,9 +21,9 @@ from model.pck import PCK
 from model.tracker import Tracker
 from model.values import Array
 from training.datasets.person import SKELETON, Clip
-from training.evaluate import PROTOCOLS, Protocol, Reader, evaluate_stills, run_clip
-from training.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
-from training.occlusion import KINDS, WINDOW, Curves, OcclusionOptions, occlusion_curves
+from training.evaluation.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
+from training.evaluation.occlusion import KINDS, WINDOW, Curves, OcclusionOptions, occlusion_curves
+from training.evaluation.run import PROTOCOLS, Protocol, Reader, evaluate_stills, run_clip
 from training.report.content import Content, Head, Table, WorstClip
 from training.report.relation import relation_map
 

@@ -1,7 +1,7 @@
 """PCK tables for people."""
 
 from training.datasets.person import SKELETON
-from training.evaluate import Protocol, Scores
+from training.evaluation.run import Protocol, Scores
 from training.provenance import WAYS
 
 

@@ -16,7 +16,7 @@ from model.pck import PCK
 from model.tracker import Tracked, Tracker, TrackRequest
 from model.values import Frame
 from training.datasets.person import Clip
-from training.metrics import ClipResult, MetricOptions, pck_of
+from training.evaluation.metrics import ClipResult, MetricOptions, pck_of
 
 Protocol = Literal["box", "region", "none"]
 PROTOCOLS: tuple[Protocol, ...] = ("box", "region", "none")

@@ -24,7 +24,7 @@ from model.state import TrackState
 from model.tracker import Tracked, Tracker, TrackRequest
 from model.values import Array, Frame
 from training.datasets.person import SKELETON, Clip
-from training.evaluate import READERS, Reader, read, with_reader
+from training.evaluation.run import READERS, Reader, read, with_reader
 from training.report.content import Occluded
 
 Kind = Literal["one frame", "frames 2..T"]

@@ -7,8 +7,8 @@ import numpy as np
 from model.pck import PCK, SMALLEST_TORSO_PX, pck, person_size, torso_size
 from model.values import Array
 from training.datasets.person import SKELETON
-from training.metrics.options import MetricOptions, Normaliser
-from training.metrics.result import ClipResult
+from training.evaluation.metrics.options import MetricOptions, Normaliser
+from training.evaluation.metrics.result import ClipResult
 
 _SHOULDER, _HIP = SKELETON.index("left_shoulder"), SKELETON.index("right_hip")
 

@@ -14,9 +14,9 @@ from torch.utils.data import Dataset
 
 from model.coords import frame_to_heatmap, heatmap_to_frame, region_to_transform
 from model.values import Array, FrameTransform
-from training.augment import Look, Sample, hide_joints, random_transform, render
 from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import Clip
+from training.samples.augment import Look, Sample, hide_joints, random_transform, render
 
 Sequence = tuple[Tensor, Tensor, Tensor, Tensor]
 

@@ -9,7 +9,7 @@ import numpy as np
 from model.coords import crop_input, frame_to_input, region_to_transform
 from model.values import Array
 from training.datasets.person import Clip
-from training.drawing import LEFT, MIDDLE, RIGHT, Colour, draw_pose
+from training.sheet.drawing import LEFT, MIDDLE, RIGHT, Colour, draw_pose
 
 TILE = 224
 COLUMNS = 6

@@ -1,15 +1,15 @@
 """PCK of whole clips, with every switch that published numbers differ by.
 
 clean (default)  whole videos, original pixels, every labelled joint weighs the same: `model.pck`
-rpstn            the way of RPSTN's published code, to show what it does to a number (`training.metrics.rpstn`)
+rpstn            the way of RPSTN's published code, to show what it does to a number (`.rpstn`)
 """
 
 from collections.abc import Sequence
 
 from model.pck import PCK
-from training.metrics import clean, rpstn
-from training.metrics.options import NORMALISERS, MetricOptions, Normaliser, in_words
-from training.metrics.result import ClipResult
+from training.evaluation.metrics import clean, rpstn
+from training.evaluation.metrics.options import NORMALISERS, MetricOptions, Normaliser, in_words
+from training.evaluation.metrics.result import ClipResult
 
 __all__ = ["NORMALISERS", "ClipResult", "MetricOptions", "Normaliser", "in_words", "pck_of"]
 

@@ -8,7 +8,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from training.ema import EMA
+from training.loop.ema import EMA
 
 
 @dataclass

@@ -11,18 +11,19 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from model.kimnet import KIMNet
-from training import checkpoint
-from training.checkpoint import Progress, Running
-from training.clips import ClipLosses
 from training.config import Phase, RunConfig, StageConfig
 from training.datasets.person import Clip
-from training.ema import EMA
-from training.journal import Journal
-from training.loading import StepSampler, load
-from training.optimizer import build_optimizer, rate_at, set_rate, set_training_mode
-from training.pictures import PictureLosses, Pictures
-from training.relation import relate_by_head
-from training.sequences import Sequences
+from training.loop import checkpoint
+from training.loop.checkpoint import Progress, Running
+from training.loop.ema import EMA
+from training.loop.journal import Journal
+from training.loop.loading import StepSampler, load
+from training.loop.optimizer import build_optimizer, rate_at, set_rate, set_training_mode
+from training.loop.relation import relate_by_head
+from training.losses.clips import ClipLosses
+from training.losses.pictures import PictureLosses
+from training.samples.pictures import Pictures
+from training.samples.sequences import Sequences
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.kimnet import Encoded, KIMNet
-from training.losses import heatmap_loss
-from training.prior import gaussians
-from training.sequences import Sequence
+from training.losses.heatmap import heatmap_loss
+from training.losses.prior import gaussians
+from training.samples.sequences import Sequence
 
 
 class ClipLosses(nn.Module):

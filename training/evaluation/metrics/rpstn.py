@@ -21,8 +21,8 @@ import numpy as np
 from model.pck import PCK
 from model.values import Array
 from training.datasets.person import SKELETON
-from training.metrics.options import MetricOptions, Normaliser
-from training.metrics.result import ClipResult
+from training.evaluation.metrics.options import MetricOptions, Normaliser
+from training.evaluation.metrics.result import ClipResult
 
 CELLS = 64
 UNIT_CELLS = CELLS / 10

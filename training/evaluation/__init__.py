@@ -1,0 +1,1 @@
+"""Whole videos through the tracker, and how often joints are found."""

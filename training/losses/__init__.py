@@ -1,0 +1,1 @@
+"""What the network is trained to lessen, for pictures and for clips."""

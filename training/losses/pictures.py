@@ -1,0 +1,33 @@
+"""Single pictures through both of the network's paths.
+
+The t = 1 path learns plain pose estimation; the t > 1 path learns on the same features with a made-up prior, so that
+the recurrence, too, learns from the pictures that have no clip.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from model.kimnet import KIMNet
+from training.losses.heatmap import heatmap_loss
+from training.losses.prior import gaussians, made_up_prior
+from training.samples.pictures import Batch
+
+
+class PictureLosses(nn.Module):
+    """Losses of a network over a batch of pictures; the module that training runs."""
+
+    def __init__(self, network: KIMNet) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: Batch, sigma: float) -> dict[str, Tensor]:
+        images, cells, labelled = batch
+        encoded = self.network.encode(images.to(memory_format=torch.channels_last))
+        first = self.network.start(encoded.p).m
+        prior = made_up_prior(cells, labelled, first.detach().float(), sigma)
+        later = self.network.recur(encoded.q, encoded.k, encoded.g, prior).m
+        targets = gaussians(cells, first.shape[-1], sigma)
+        return {
+            "first": heatmap_loss(first, targets, labelled),
+            "later": heatmap_loss(later, targets, labelled),
+        }

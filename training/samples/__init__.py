@@ -1,0 +1,1 @@
+"""Augmented samples: pictures and sequences, drawn by number."""
