@@ -87,4 +87,7 @@ KIMNET_LITE = KIMNetConfig(
 KIMNET_R50 = KIMNetConfig(name="kimnet-r50", encoder="resnet50", initialiser="resnet101")
 """The paper's main network: initialiser ResNet-101, encoder ResNet-50."""
 
-CONFIGS = {config.name: config for config in (KIMNET_LITE, KIMNET_R50)}
+KIMNET_R18 = KIMNetConfig(name="kimnet-r18", encoder="resnet18", initialiser="resnet18")
+"""The paper's network at a size that trains without a large GPU."""
+
+CONFIGS = {config.name: config for config in (KIMNET_LITE, KIMNET_R18, KIMNET_R50)}
