@@ -11,7 +11,7 @@ from typing import Protocol
 
 from model.values import Frame, Region
 from service.config import Settings
-from service.errors import SessionExpired, SessionUnknown
+from service.errors import SessionExpired, SessionUnknown, StoreUnavailable
 from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 from service.video import Video, open_video
 
@@ -109,7 +109,8 @@ class ClipRun:
         try:
             yield session.session_id
         finally:
-            with suppress(SessionExpired, SessionUnknown):  # gone already: that is what was wanted
+            # Gone already, which is what was wanted; or about to expire.
+            with suppress(SessionExpired, SessionUnknown, StoreUnavailable):
                 await self._pipeline.close_session(session.session_id)
 
     async def _estimate(self, session_id: str, frames: AsyncIterator[Frame]) -> AsyncIterator[FrameResult]:

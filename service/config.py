@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from redis.asyncio.connection import parse_url
 
 MIB = 1024 * 1024
 
@@ -16,7 +17,7 @@ class Settings(BaseSettings):
     in `_bytes` or `_pixels`.
     """
 
-    model_config = SettingsConfigDict(env_prefix="KINEPOSE_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="KINEPOSE_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     # Where it listens.
     host: str = "127.0.0.1"
@@ -36,6 +37,18 @@ class Settings(BaseSettings):
     max_sessions: int = Field(default=1024, ge=1)
     remembered_sessions: int = Field(default=10_000, ge=0)
     """Ids of ended sessions kept, so that a late frame is told `session_expired`, not `session_unknown`."""
+
+    # Sessions in Redis, shared by all processes with the same URL and prefix; without a URL, in memory.
+    redis_url: SecretStr | None = None
+    """redis://user:password@host:6379/0, rediss://... (TLS; ?ssl_ca_certs=FILE) or unix://PATH."""
+    redis_prefix: str = Field(default="kinepose", pattern=r"^[A-Za-z0-9_.:-]+$")
+    redis_timeout_s: float = Field(default=5.0, gt=0)
+    hold_lease_s: float = Field(default=60.0, gt=0)
+    """A frame in flight keeps its session alive; that of a process that died does so no longer than this."""
+    remembered_s: float = Field(default=3600.0, gt=0)
+    """As `remembered_sessions`: how long."""
+    hot_states: int = Field(default=256, ge=0)
+    """States (213 KB each) that a process keeps, so that it need not read them back from Redis."""
 
     # Frames in flight and micro-batches.
     max_pending_frames: int = Field(default=256, ge=1)
@@ -62,6 +75,18 @@ class Settings(BaseSettings):
     drain_grace_s: float = Field(default=30.0, ge=0)
     ready_timeout_s: float = Field(default=5.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @field_validator("redis_url")
+    @classmethod
+    def _check_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        try:
+            parse_url(url.get_secret_value())
+        except ValueError:
+            # Its words may quote the password.
+            raise ValueError("expected redis://, rediss:// or unix:// with host and port, or path") from None
+        return url
 
     @model_validator(mode="after")
     def _check_together(self) -> Self:

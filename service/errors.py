@@ -2,11 +2,11 @@
 
     bytes ──► admitted frame ──► decoded frame ──► maps ──► committed result
       │             │                  │             │            │
-      │             │                  │             │            └ StaleCommit
+      │             │                  │             │            └ StaleCommit, StoreUnavailable
       │             │                  │             └ DeadlinePassed, WorkerFailed
       │             │                  └ BadImage, ImageTooLarge, FrameSizeChanged, BadRegion
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, PtsNotIncreasing, QueueFull, FrameDropped,
-      │               TooManySessions, ModelUnknown, Draining
+      │               TooManySessions, ModelUnknown, Draining, StoreUnavailable
       └ BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown
 
 One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
@@ -167,6 +167,12 @@ class WorkerFailed(KineposeError):
     """The device or the worker broke; the frame may be sent again."""
 
     code, http_status, grpc_code = "worker_failed", 503, grpc.StatusCode.UNAVAILABLE
+
+
+class StoreUnavailable(KineposeError):
+    """The sessions' store does not answer. The frame may be sent again; if it came through, its answer is stored."""
+
+    code, http_status, grpc_code = "store_unavailable", 503, grpc.StatusCode.UNAVAILABLE
 
 
 class Draining(KineposeError):

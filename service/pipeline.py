@@ -26,7 +26,9 @@ from service.errors import (
     ModelUnknown,
     SessionExpired,
     SessionUnknown,
+    StoreUnavailable,
     TooLarge,
+    TooManySessions,
 )
 from service.frames import Job, Transport, computed, failed, job_of, ok_or_raise, outcome_of, placed, told
 from service.health import Health
@@ -37,6 +39,7 @@ from service.metrics import Metrics
 from service.queue import InProcessQueue, Priority
 from service.served import Served, load_served
 from service.sessions import Checkout, Clock, InMemorySessions, SessionHead, SessionMeta, SessionStore
+from service.stores import open_store
 from service.streams import StreamRun
 from service.worker import Stepper, Worker
 
@@ -120,7 +123,7 @@ class Pipeline:
                     await lane.empty()
                     head = await self._store.close(session_id)
                     self._lanes.forget(lane)
-                except asyncio.CancelledError:
+                except (asyncio.CancelledError, StoreUnavailable):
                     lane.closing = False
                     raise
         finally:
@@ -168,6 +171,7 @@ class Pipeline:
 
         Raises:
             SessionUnknown, SessionExpired: the session is not there, or not any more.
+            StoreUnavailable, TooManySessions: the store takes no answer now, so the order cannot go on.
             Draining: the server shuts down; all frames taken in have been answered.
             Exception: whatever `frames` raised, after the results of the frames before.
         """
@@ -192,7 +196,7 @@ class Pipeline:
     async def _answer_streamed(self, job: Job) -> FrameResult:
         try:
             return await self._answer(job)
-        except (SessionUnknown, SessionExpired):
+        except (SessionUnknown, SessionExpired, StoreUnavailable, TooManySessions):
             raise
         except KineposeError as error:
             return failed(job, error, self._model, self.skeleton)
@@ -342,8 +346,12 @@ class Pipeline:
         return self._health.live()
 
     async def ready(self) -> bool:
-        """True where a real forward pass came through within the last second; False while draining."""
-        await self._store.sweep()
+        """True where a real forward pass came through within the last second, the store answers, and no drain began."""
+        try:
+            await self._store.sweep()
+        except StoreUnavailable as error:
+            log.warning("not ready: %s", error)
+            return False
         return await self._health.ready()
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -382,13 +390,16 @@ async def open_pipeline(settings: Settings, metrics: Metrics | None = None) -> A
     Raises:
         zoo.UnknownModel, zoo.BadWeights, WarmUpFailed: the start fails.
     """
-    pipeline = Pipeline(settings, await asyncio.to_thread(load_served, settings), metrics=metrics)
-    try:
-        await pipeline.start()
-        yield pipeline
-        await pipeline.drain()
-    finally:
-        await pipeline.aclose()
+    metrics = metrics or Metrics()
+    served = await asyncio.to_thread(load_served, settings)
+    async with open_store(settings, metrics) as store:
+        pipeline = Pipeline(settings, served, store=store, metrics=metrics)
+        try:
+            await pipeline.start()
+            yield pipeline
+            await pipeline.drain()
+        finally:
+            await pipeline.aclose()
 
 
 def _info(session_id: str, head: SessionHead) -> SessionInfo:

@@ -78,7 +78,10 @@ class Checkout:
 
 
 class SessionStore(Protocol):
-    """Keeps sessions. Every method raises SessionUnknown or SessionExpired where the session is not there."""
+    """Keeps sessions. Every method raises SessionUnknown or SessionExpired where the session is not there.
+
+    A store outside the process raises StoreUnavailable where it does not answer; only `release` never does.
+    """
 
     async def create(self, session_id: str, meta: SessionMeta) -> SessionHead:
         """Begin a session. Raises BadRequest where the id is in use, TooManySessions."""
@@ -97,7 +100,7 @@ class SessionStore(Protocol):
         ...
 
     async def commit(self, session_id: str, version: Version, state: TrackState | None, result: FrameResult) -> None:
-        """Set state and answer and expect the next seq, all or nothing. Raises StaleCommit."""
+        """Set state and answer, expect the next seq, start the idle clock anew: all or nothing. Raises StaleCommit."""
         ...
 
     async def spend(self, session_id: str, version: Version, result: FrameResult) -> None:
@@ -242,6 +245,7 @@ class InMemorySessions:
             self.metrics.state_cas_conflicts.inc()
             raise StaleCommit("the session moved on in between", result.session_id, result.seq, session.next_seq)
         session.next_seq += 1
+        session.idle_since = self.clock()
         session.result = result
         session.last_pts_us = later(session.last_pts_us, result.pts_us)
 

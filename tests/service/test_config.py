@@ -58,3 +58,15 @@ def test_settings_cannot_be_changed() -> None:
     """They are read once."""
     with pytest.raises(ValidationError):
         Settings().max_batch = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("url", ["http://:hunter2@host", "redis://:hunter2@host:port", "hunter2"])
+def test_redis_url_is_checked_and_never_told(url: str) -> None:
+    """Neither a wrong one nor a right one shows its password."""
+    with pytest.raises(ValidationError, match=r"redis_url[\s\S]*expected redis://") as raised:
+        Settings(redis_url=url)  # type: ignore[arg-type]
+    assert "hunter2" not in str(raised.value)
+    with pytest.raises(ValidationError) as raised:
+        Settings(redis_url="redis://:hunter2@host", device="cuda", runtime="openvino")  # type: ignore[arg-type]
+    assert "hunter2" not in str(raised.value)
+    assert "hunter2" not in repr(Settings(redis_url="redis://:hunter2@host"))  # type: ignore[arg-type]

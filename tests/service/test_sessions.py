@@ -1,7 +1,7 @@
-"""The in-memory session store, against a model of what a session is."""
+"""What every session store does; and the in-memory one against a model of what a session is."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
 
 import pytest
@@ -18,136 +18,236 @@ from service.errors import (
     StaleCommit,
     TooManySessions,
 )
-from service.messages import FrameResult, ModelInfo, Outcome, SessionOptions
+from service.messages import FrameResult
 from service.metrics import Metrics
-from service.sessions import InMemorySessions, SessionMeta, Version
+from service.sessions import InMemorySessions, SessionStore, Version
 from tests.support.pipelines import ManualClock
+from tests.support.stores import TTL_S, Kept, KeptInMemory, kept_in_redis, meta, result, same, state
 
-MODEL = ModelInfo("fake", "1", "0" * 64)
-TTL_S = 10.0
 MOST = 3
+SLACK_S = TTL_S / 10  # A real Redis's clock goes on by itself.
 T = TypeVar("T")
 
 
-def meta(ttl_s: float = TTL_S) -> SessionMeta:
-    """A session's fixed part."""
-    return SessionMeta(MODEL, SessionOptions(), ttl_s)
-
-
-def result(session_id: str, seq: int, pts_us: int | None = None) -> FrameResult:
-    """Some answer."""
-    return FrameResult(session_id, seq, pts_us, Outcome.OK, MODEL, "kinepose13", ())
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    """Time under the test's control."""
-    return ManualClock()
+@pytest.fixture(params=["memory", "redis"])
+async def kept(request: pytest.FixtureRequest) -> AsyncIterator[Kept]:
+    """Each kind of store, with room for three sessions."""
+    if request.param == "memory":
+        yield KeptInMemory(MOST)
+        return
+    async with kept_in_redis(request.getfixturevalue("redis_url"), MOST) as kept:
+        yield kept
 
 
 @pytest.fixture
-def metrics() -> Metrics:
-    """Counts of this test."""
-    return Metrics()
+def store(kept: Kept) -> SessionStore:
+    """The store itself."""
+    return kept.store
 
 
-@pytest.fixture
-def store(clock: ManualClock, metrics: Metrics) -> InMemorySessions:
-    """Room for three sessions."""
-    return InMemorySessions(MOST, 100, metrics, clock)
-
-
-async def test_idle_session_expires_and_is_told_from_an_unknown_one(
-    store: InMemorySessions, clock: ManualClock
-) -> None:
+async def test_idle_session_expires_and_is_told_from_an_unknown_one(kept: Kept) -> None:
     """After its TTL a session is gone for a stated reason; one that never was is unknown."""
-    await store.create("a", meta())
-    clock.advance(TTL_S)
-    with pytest.raises(SessionExpired, match="expired"):
-        await store.checkout("a", 0)
+    await kept.store.create("a", meta())
+    await kept.elapse(TTL_S)
+    with pytest.raises(SessionExpired, match="has expired"):
+        await kept.store.checkout("a", 0)
     with pytest.raises(SessionUnknown):
-        await store.checkout("b", 0)
+        await kept.store.checkout("b", 0)
 
 
-async def test_held_session_does_not_expire(store: InMemorySessions, clock: ManualClock) -> None:
+async def test_held_session_does_not_expire(kept: Kept) -> None:
     """The idle clock stands still while a frame is queued, and starts anew after it."""
-    await store.create("a", meta())
-    await store.hold("a")
-    clock.advance(100 * TTL_S)
-    assert (await store.info("a")).expires_in_s == TTL_S
-    await store.release("a")
-    clock.advance(TTL_S - 1)
-    assert (await store.info("a")).expires_in_s == pytest.approx(1)
-    clock.advance(1)
+    await kept.store.create("a", meta())
+    await kept.elapse(TTL_S - SLACK_S)
+    assert (await kept.store.hold("a")).expires_in_s == TTL_S
+    await kept.elapse(TTL_S + SLACK_S)
+    assert (await kept.store.info("a")).expires_in_s == TTL_S
+    await kept.store.release("a")
+    await kept.elapse(TTL_S - SLACK_S)
+    assert (await kept.store.info("a")).expires_in_s == pytest.approx(SLACK_S, abs=SLACK_S / 2)
+    await kept.elapse(SLACK_S)
     with pytest.raises(SessionExpired):
-        await store.info("a")
+        await kept.store.info("a")
 
 
-async def test_looking_does_not_keep_a_session_alive(store: InMemorySessions, clock: ManualClock) -> None:
+async def test_session_is_held_until_its_last_hold_is_given_back(kept: Kept) -> None:
+    """Holds are counted; one release too many is no error."""
+    await kept.store.create("a", meta())
+    await kept.store.hold("a")
+    await kept.store.hold("a")
+    await kept.store.release("a")
+    await kept.elapse(TTL_S + SLACK_S)
+    assert (await kept.store.info("a")).expires_in_s == TTL_S
+    await kept.store.release("a")
+    await kept.store.release("a")
+    await kept.elapse(TTL_S)
+    with pytest.raises(SessionExpired):
+        await kept.store.info("a")
+    await kept.store.release("a")
+
+
+async def test_looking_does_not_keep_a_session_alive(kept: Kept) -> None:
     """`info` leaves the idle clock alone."""
-    await store.create("a", meta())
-    clock.advance(TTL_S / 2)
-    await store.info("a")
-    clock.advance(TTL_S / 2)
-    assert await store.sweep() == 0
+    await kept.store.create("a", meta())
+    await kept.elapse(TTL_S / 2)
+    await kept.store.info("a")
+    await kept.elapse(TTL_S / 2)
+    assert await kept.store.sweep() == 0
 
 
-async def test_full_store_refuses_and_evicts_nobody(store: InMemorySessions, clock: ManualClock) -> None:
+async def test_committed_frame_keeps_its_session_alive(kept: Kept) -> None:
+    """Whoever held it: the idle clock starts anew with each answer."""
+    await kept.store.create("a", meta())
+    for seq in range(3):
+        await kept.elapse(TTL_S - SLACK_S)
+        version = (await kept.store.checkout("a", seq)).version
+        await kept.store.commit("a", version, state(seq), result("a", seq))
+    assert (await kept.store.info("a")).expires_in_s == pytest.approx(TTL_S, abs=SLACK_S)
+
+
+async def test_full_store_refuses_and_evicts_nobody(kept: Kept) -> None:
     """At the cap a new session is refused, with the time at which the first may be gone."""
     for name in "abc":
-        await store.create(name, meta())
+        await kept.store.create(name, meta())
     with pytest.raises(TooManySessions) as raised:
-        await store.create("d", meta())
+        await kept.store.create("d", meta())
     assert raised.value.retry_after_ms is not None
-    clock.advance(raised.value.retry_after_ms / 1000)
+    assert raised.value.retry_after_ms / 1000 == pytest.approx(TTL_S, abs=SLACK_S)
+    await kept.elapse(TTL_S)
+    await kept.store.create("d", meta())
+    assert await kept.store.sweep() == 1
+
+
+async def test_closed_session_makes_room(store: SessionStore) -> None:
+    """At once."""
+    for name in "abc":
+        await store.create(name, meta())
+    await store.close("b")
     await store.create("d", meta())
-    assert await store.sweep() == 1
+    assert await store.sweep() == MOST
 
 
-async def test_commit_of_an_earlier_life_is_stale(store: InMemorySessions, metrics: Metrics) -> None:
+async def test_each_frame_starts_from_the_state_before_it(store: SessionStore) -> None:
+    """A commit's state is there for the next frame; a spent frame leaves it, a commit of none takes it away."""
+    await store.create("a", meta())
+    before = state(0)
+    first = await store.checkout("a", 0)
+    assert first.state is None
+    await store.commit("a", first.version, before, result("a", 0))
+    second = await store.checkout("a", 1)
+    assert same(second.state, before)
+    await store.spend("a", second.version, result("a", 1))
+    third = await store.checkout("a", 2)
+    assert same(third.state, before)
+    await store.commit("a", third.version, None, result("a", 2))
+    assert (await store.checkout("a", 3)).state is None
+
+
+async def test_last_frame_again_gets_its_stored_answer(store: SessionStore) -> None:
+    """With everything in it; an earlier one, or one too far ahead, is out of order."""
+    await store.create("a", meta())
+    for seq in range(2):
+        answer = result("a", seq, pts_us=40_000 * seq)
+        await store.commit("a", (await store.checkout("a", seq)).version, state(seq), answer)
+    found = await store.checkout("a", 1)
+    assert same(found.replay, answer)
+    assert found.version.seq == 2
+    for seq in (-1, 0, 3):
+        with pytest.raises(SeqOutOfOrder) as raised:
+            await store.checkout("a", seq)
+        assert raised.value.expected_seq == 2
+
+
+@pytest.mark.parametrize(
+    ("times", "last"),
+    [
+        ([None], None),
+        ([None, 5, None], 5),
+        ([9, 10], 10),
+        ([10, 9], 10),
+        ([-10, -9], -9),
+        ([-1, 1], 1),
+        ([2**62 + 1, 2**62], 2**62 + 1),
+        ([-(2**63), -(2**63) + 1], -(2**63) + 1),
+    ],
+)
+async def test_last_pts_never_goes_back(store: SessionStore, times: list[int | None], last: int | None) -> None:
+    """It is the latest one that was spent, of all whole numbers that a client may send."""
+    await store.create("a", meta())
+    for seq, pts_us in enumerate(times):
+        await store.spend("a", (await store.checkout("a", seq)).version, result("a", seq, pts_us))
+    assert (await store.info("a")).last_pts_us == last
+
+
+async def test_commit_of_an_earlier_life_is_stale(kept: Kept) -> None:
     """A frame checked out before its session was closed and created anew cannot write into the new one."""
+    store = kept.store
     await store.create("a", meta())
     version = (await store.checkout("a", 0)).version
     await store.close("a")
     await store.create("a", meta())
     with pytest.raises(StaleCommit):
         await store.commit("a", version, None, result("a", 0))
-    assert metrics.registry.get_sample_value("kinepose_state_cas_conflicts_total") == 1
+    assert kept.sample("state_cas_conflicts_total") == 1
     assert (await store.info("a")).next_seq == 0
 
 
-async def test_second_commit_of_one_version_is_stale(store: InMemorySessions) -> None:
+async def test_second_commit_of_one_version_is_stale(store: SessionStore) -> None:
     """Of two that raced for a frame, one wins."""
     await store.create("a", meta())
     version = (await store.checkout("a", 0)).version
     await store.commit("a", version, None, result("a", 0))
-    with pytest.raises(StaleCommit):
+    with pytest.raises(StaleCommit) as raised:
         await store.spend("a", version, result("a", 0))
+    assert raised.value.expected_seq == 1
 
 
-async def test_id_in_use_is_refused(store: InMemorySessions) -> None:
-    """A running session is not replaced by another of its name."""
-    await store.create("a", meta())
+async def test_id_in_use_is_refused(store: SessionStore) -> None:
+    """A running session is not replaced by another of its name, also where the store is full."""
+    for name in "abc":
+        await store.create(name, meta())
     with pytest.raises(BadRequest, match="in use"):
         await store.create("a", meta())
+    assert await store.sweep() == MOST
 
 
-async def test_ends_are_counted_by_reason(store: InMemorySessions, clock: ManualClock, metrics: Metrics) -> None:
+async def test_ends_are_counted_by_reason(kept: Kept) -> None:
     """Closed and expired sessions are counted apart."""
+    await kept.store.create("a", meta())
+    await kept.store.create("b", meta())
+    assert (await kept.store.close("a")).next_seq == 0
+    await kept.elapse(TTL_S)
+    await kept.store.sweep()
+    assert kept.sample("sessions_closed_total", reason="closed") == 1
+    assert kept.sample("sessions_closed_total", reason="expired") == 1
+    assert kept.sample("sessions_active") == 0
+
+
+async def test_ended_session_is_gone_for_every_call(store: SessionStore) -> None:
+    """Each is told that it has been closed; created anew, it begins at 0."""
     await store.create("a", meta())
-    await store.create("b", meta())
+    version = (await store.checkout("a", 0)).version
+    await store.commit("a", version, state(0), result("a", 0))
     await store.close("a")
-    clock.advance(TTL_S)
-    await store.sweep()
-    sample = metrics.registry.get_sample_value
-    assert sample("kinepose_sessions_closed_total", {"reason": "closed"}) == 1
-    assert sample("kinepose_sessions_closed_total", {"reason": "expired"}) == 1
-    assert sample("kinepose_sessions_active") == 0
+    calls = (
+        store.hold("a"),
+        store.checkout("a", 1),
+        store.commit("a", version, state(0), result("a", 0)),
+        store.spend("a", version, result("a", 0)),
+        store.info("a"),
+        store.close("a"),
+    )
+    for call in calls:
+        with pytest.raises(SessionExpired, match="has been closed"):
+            await call
+    await store.create("a", meta())
+    fresh = await store.checkout("a", 0)
+    assert (fresh.state, fresh.replay, fresh.version.seq) == (None, None, 0)
 
 
-async def test_memory_of_ended_sessions_is_bounded(clock: ManualClock, metrics: Metrics) -> None:
-    """The oldest ended id is forgotten first, and then is unknown."""
-    store = InMemorySessions(MOST, 1, metrics, clock)
+async def test_memory_of_ended_sessions_is_bounded() -> None:
+    """In memory, the oldest ended id is forgotten first, and then is unknown."""
+    store = InMemorySessions(MOST, 1, Metrics(), ManualClock())
     for name in "ab":
         await store.create(name, meta())
         await store.close(name)
@@ -243,6 +343,7 @@ class SessionMachine(RuleBasedStateMachine):
             written = self.run(self.store.commit(name, version, None, answer))
         assert not isinstance(written, KineposeError)
         session.next_seq, session.last = session.next_seq + 1, answer
+        session.idle_since = self.clock()
 
     @rule(name=NAMES)
     def hold(self, name: str) -> None:

@@ -1,0 +1,92 @@
+"""The connection to Redis: scripts by name, and failures as the errors that clients are told."""
+
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError, RedisError
+
+from service.errors import StoreUnavailable, TooManySessions
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER_AWAY_MS = 1000
+RETRY_AFTER_FULL_MS = 5000
+MOST_CONNECTIONS = 64
+READ_BYTES = 256 * 1024
+"""A state in one or two reads."""
+
+SESSION_SCRIPTS = ("create", "hold", "release", "info", "close", "checkout", "commit")
+INDEX_SCRIPTS = ("admit", "due", "settle")
+
+
+@asynccontextmanager
+async def connected(url: str, timeout_s: float) -> AsyncIterator[Redis]:
+    """A client for one event loop. Nothing is sent yet: Redis may come later, and may go and come back.
+
+    A command whose connection turns out to be dead is sent once more on a new one; every script bears that.
+
+    Args:
+        url: redis://, rediss:// (TLS) or unix://, with user, password and options as redis-py reads them.
+        timeout_s: for a connection, for a place among them, and for each answer.
+    """
+    backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.5)
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=MOST_CONNECTIONS,
+        timeout=timeout_s,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        socket_read_size=READ_BYTES,
+        protocol=2,
+        # Not after a timeout: a Redis that hangs would hold each caller twice as long.
+        retry=Retry(backoff, retries=1, supported_errors=(RedisConnectionError,)),
+    )
+    async with Redis.from_pool(pool) as client:
+        yield client
+
+
+class Scripts:
+    """The Lua scripts of one client. Redis forgets them when it restarts; they are loaded again then."""
+
+    def __init__(self, client: Redis) -> None:
+        self.client = client
+        self._away = False
+        self._scripts = {name: client.register_script(_source(name)) for name in (*SESSION_SCRIPTS, *INDEX_SCRIPTS)}
+
+    async def run(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
+        """A script's reply, in which texts are bytes. Raises StoreUnavailable, TooManySessions (no memory left)."""
+        with self.told():
+            reply: list[Any] = await self._scripts[name](keys=keys, args=args)
+        return reply
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Redis's failures become StoreUnavailable and TooManySessions; going away and coming back are logged."""
+        try:
+            yield
+        except OutOfMemoryError as error:
+            raise TooManySessions("the session store has no memory left", retry_after_ms=RETRY_AFTER_FULL_MS) from error
+        except RedisError as error:
+            if not self._away:
+                log.error("Redis is away: %s: %s", type(error).__name__, error)
+            self._away = True
+            raise StoreUnavailable("the session store cannot be reached", retry_after_ms=RETRY_AFTER_AWAY_MS) from error
+        if self._away:
+            log.info("Redis is back")
+        self._away = False
+
+
+@cache
+def _source(name: str) -> str:
+    """The text of a script, with the prelude where it is one of a session."""
+    folder = files(__package__) / "lua"
+    parts = ("prelude", name) if name in SESSION_SCRIPTS else (name,)
+    return "\n".join((folder / f"{part}.lua").read_text() for part in parts)

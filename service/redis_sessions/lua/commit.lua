@@ -1,0 +1,43 @@
+-- ARGV[3] epoch and ARGV[4] seq, as checked out; ARGV[5] token of this call, and of its state; ARGV[6] result; ARGV[7] pts or '';
+-- ARGV[8] what becomes of the state: 'keep', 'drop' or 'set'; ARGV[9] the new one.
+-- Replies {'ok'} or {'stale', next seq}.
+if not ttl_ms then
+  return gone()
+end
+local found = redis.call('HMGET', session, 'epoch', 'seq', 'pts', 'token')
+local epoch, seq, pts, token = found[1], found[2], found[3] or '', found[4]
+if epoch ~= ARGV[3] or seq ~= ARGV[4] then
+  -- Its own token: this very call, sent again because its reply was lost.
+  if token == ARGV[5] then
+    return {'ok'}
+  end
+  return {'stale', seq}
+end
+
+local function later(a, b)
+  if a == '' or b == '' then
+    return a .. b
+  end
+  local a_negative, b_negative = a:sub(1, 1) == '-', b:sub(1, 1) == '-'
+  if a_negative ~= b_negative then
+    return a_negative and b or a
+  end
+  local longer = #a > #b or (#a == #b and a > b)
+  return longer ~= a_negative and a or b
+end
+
+-- A state makes room for the next one, so a session that has one goes on at the memory limit; the first state of
+-- a session is refused there, before anything is written.
+local held = holds() > 0
+if ARGV[8] == 'keep' then
+  touch(held)
+elseif redis.call('HEXISTS', session, 'state') == 1 then
+  redis.call('HDEL', session, 'state', 'state_id')
+end
+redis.call('HSET', session, 'result', ARGV[6], 'result_seq', seq, 'token', ARGV[5], 'pts', later(pts, ARGV[7]))
+if ARGV[8] == 'set' then
+  redis.call('HSET', session, 'state', ARGV[9], 'state_id', ARGV[5])
+end
+redis.call('HINCRBY', session, 'seq', 1)
+touch(held)
+return {'ok'}

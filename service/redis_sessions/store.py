@@ -1,0 +1,224 @@
+"""RedisSessions: the session store of many processes. One Lua script an operation, so each is atomic."""
+
+import logging
+import math
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from redis.asyncio import Redis
+
+from model.state import TrackState
+from model.state_codec import StateError, UnknownStateVersion, decode_state, encode_state
+from service.config import Settings
+from service.errors import (
+    BadRequest,
+    KineposeError,
+    SeqOutOfOrder,
+    SessionExpired,
+    SessionUnknown,
+    StaleCommit,
+    StoreUnavailable,
+    TooManySessions,
+)
+from service.messages import FrameResult
+from service.metrics import Metrics
+from service.redis_sessions.client import RETRY_AFTER_AWAY_MS, Scripts
+from service.redis_sessions.codec import RecordError, decode_meta, decode_result, encode_meta, encode_result
+from service.redis_sessions.hot import HotState, HotStates
+from service.redis_sessions.index import SessionIndex
+from service.redis_sessions.keys import session_keys
+from service.sessions import Checkout, SessionHead, SessionMeta, Version
+
+log = logging.getLogger(__name__)
+
+Reply = list[Any]
+
+_ENDS = {b"expired": "has expired", b"closed": "has been closed"}
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLimits:
+    """How a deployment keeps its sessions; the same in all its processes.
+
+    Attributes:
+        max_sessions: cap on sessions of all processes together.
+        hold_lease_s: how long a hold lasts that nobody renews (ADR 6).
+        remembered_s: how long an ended session is told from one that never was.
+        prefix: of all keys.
+        hot_states: states that this process keeps in memory.
+    """
+
+    max_sessions: int
+    hold_lease_s: float
+    remembered_s: float
+    prefix: str
+    hot_states: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings say."""
+        return cls(
+            max_sessions=settings.max_sessions,
+            hold_lease_s=settings.hold_lease_s,
+            remembered_s=settings.remembered_s,
+            prefix=settings.redis_prefix,
+            hot_states=settings.hot_states,
+        )
+
+
+class RedisSessions:
+    """See SessionStore. Belongs to one event loop; any number of them, in any processes, share the sessions.
+
+    Every method raises StoreUnavailable where Redis does not answer; nothing has to be done when it is back. A call
+    that failed so may have come through all the same: a commit sent again is then a replay.
+
+    Args:
+        client: with bytes as replies; who made it closes it.
+        limits: the deployment's.
+        metrics: told of sessions that begin and end, and of lost races.
+    """
+
+    def __init__(self, client: Redis, limits: RedisLimits, metrics: Metrics) -> None:
+        self._limits = limits
+        self._metrics = metrics
+        self._scripts = Scripts(client)
+        self._index = SessionIndex(self._scripts, limits.prefix, limits.max_sessions, metrics)
+        self._hot = HotStates(limits.hot_states)
+
+    async def create(self, session_id: str, meta: SessionMeta) -> SessionHead:
+        """See SessionStore. Raises TooManySessions, too, where Redis is at its memory limit."""
+        await self._index.sweep()
+        ttl_ms = _ms(meta.ttl_s)
+        await self._index.admit(session_id, ttl_ms)
+        epoch = secrets.randbits(63)
+        try:
+            reply = await self._run("create", session_id, epoch, encode_meta(meta), ttl_ms)
+        except TooManySessions:
+            await self._index.leave(session_id)
+            raise
+        if reply[0] == b"used":
+            raise BadRequest(f"session {session_id} is in use", session_id)
+        return SessionHead(meta, 0, None, meta.ttl_s)
+
+    async def hold(self, session_id: str) -> SessionHead:
+        """See SessionStore. A hold is a lease: `hold`, `checkout` and the writes renew it."""
+        return self._head(session_id, await self._run("hold", session_id))
+
+    async def release(self, session_id: str) -> None:
+        """See SessionStore. Where Redis is away, the lease runs out by itself; that is no error."""
+        with suppress(StoreUnavailable):
+            await self._run("release", session_id)
+
+    async def checkout(self, session_id: str, seq: int) -> Checkout:
+        """See SessionStore. The state travels only where this process does not have it."""
+        hot = self._hot.get(session_id)
+        reply = await self._run("checkout", session_id, seq, hot.id if hot else "")
+        if reply[0] == b"order":
+            expected = int(reply[1])
+            raise SeqOutOfOrder(f"expected frame {expected}, got {seq}", session_id, seq, expected)
+        _, epoch, next_seq, meta, result, state_id, state = reply
+        with _readable(session_id):
+            return Checkout(
+                state=self._state(session_id, hot, state_id, state),
+                version=Version(int(epoch), int(next_seq)),
+                replay=decode_result(result) if result else None,
+                meta=decode_meta(meta),
+            )
+
+    def _state(self, session_id: str, hot: HotState | None, state_id: bytes, blob: bytes) -> TrackState | None:
+        if not state_id:
+            return None
+        if blob:
+            hot = HotState(state_id, decode_state(blob))
+            self._hot.put(session_id, hot)
+        assert hot is not None  # Redis leaves out only the state that it was told of.
+        return hot.state
+
+    async def commit(self, session_id: str, version: Version, state: TrackState | None, result: FrameResult) -> None:
+        """See SessionStore. Raises TooManySessions where Redis has no memory for the session's first state."""
+        if state is None:
+            await self._advance(session_id, version, result, "drop")
+        else:
+            token = await self._advance(session_id, version, result, "set", encode_state(state))
+            self._hot.put(session_id, HotState(token, state))
+
+    async def spend(self, session_id: str, version: Version, result: FrameResult) -> None:
+        """See SessionStore."""
+        await self._advance(session_id, version, result, "keep")
+
+    async def _advance(
+        self, session_id: str, version: Version, result: FrameResult, kind: str, state: bytes = b""
+    ) -> bytes:
+        """Write; the token of what was written."""
+        token = secrets.token_bytes(8)
+        pts = "" if result.pts_us is None else result.pts_us
+        reply = await self._run("commit", session_id, *version, token, encode_result(result), pts, kind, state)
+        if reply[0] == b"stale":
+            self._metrics.state_cas_conflicts.inc()
+            raise StaleCommit("the session moved on in between", session_id, result.seq, int(reply[1]))
+        return token
+
+    async def info(self, session_id: str) -> SessionHead:
+        """See SessionStore."""
+        return self._head(session_id, await self._run("info", session_id))
+
+    async def close(self, session_id: str) -> SessionHead:
+        """See SessionStore."""
+        head = self._head(session_id, await self._run("close", session_id))
+        self._hot.drop(session_id)
+        self._metrics.sessions_closed.labels("closed").inc()
+        with suppress(StoreUnavailable):  # A sweep takes it out, then.
+            await self._index.leave(session_id)
+        return head
+
+    async def sweep(self) -> int:
+        """See SessionStore. Redis lets sessions go by itself; this counts those of all processes."""
+        return await self._index.sweep()
+
+    async def _run(self, script: str, session_id: str, *args: str | bytes | int) -> Reply:
+        limits = (_ms(self._limits.hold_lease_s), _ms(self._limits.remembered_s))
+        keys = session_keys(self._limits.prefix, session_id)
+        try:
+            reply = await self._scripts.run(script, keys, *limits, *args)
+        except KineposeError as error:
+            error.session_id = session_id
+            raise
+        if reply[0] == b"gone":
+            self._hot.drop(session_id)
+            raise _gone(session_id, reply[1])
+        return reply
+
+    def _head(self, session_id: str, reply: Reply) -> SessionHead:
+        _, next_seq, pts, meta_bytes, left_ms = reply
+        with _readable(session_id):
+            meta = decode_meta(meta_bytes)
+        # While it is held, more than its TTL is left.
+        return SessionHead(meta, int(next_seq), int(pts) if pts else None, min(meta.ttl_s, left_ms / 1000))
+
+
+def _gone(session_id: str, mark: bytes) -> KineposeError:
+    if mark in _ENDS:
+        return SessionExpired(f"session {session_id} {_ENDS[mark]}", session_id)
+    return SessionUnknown(f"no session {session_id}", session_id)
+
+
+@contextmanager
+def _readable(session_id: str) -> Iterator[None]:
+    """What is stored and cannot be read ends the session, except where a newer Kinepose wrote it and can."""
+    try:
+        yield
+    except UnknownStateVersion as error:
+        log.error("session %s: %s", session_id, error)
+        raise StoreUnavailable(
+            "a newer server wrote this session's state", session_id, retry_after_ms=RETRY_AFTER_AWAY_MS
+        ) from error
+    except (StateError, RecordError) as error:
+        log.error("session %s: %s", session_id, error)
+        raise SessionExpired(f"session {session_id} cannot go on: it is stored in no known form", session_id) from error
+
+
+def _ms(seconds: float) -> int:
+    return max(1, math.ceil(1000 * seconds))

@@ -1,0 +1,172 @@
+"""Session stores whose time goes on when told, in memory and in a real Redis; and what to keep in them."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields, is_dataclass
+from typing import Any, Protocol, cast
+
+import numpy as np
+from redis.asyncio import Redis
+
+from model.state import TrackState
+from model.values import FrameTransform, Pose, Region, RegionSource
+from service.messages import FrameResult, ModelInfo, Outcome, SessionOptions
+from service.metrics import Metrics
+from service.redis_sessions.client import connected
+from service.redis_sessions.keys import index_key
+from service.redis_sessions.store import RedisLimits, RedisSessions
+from service.sessions import InMemorySessions, SessionMeta, SessionStore
+from tests.support.pipelines import ManualClock
+
+MODEL = ModelInfo("fake", "1", "0" * 64)
+TTL_S = 1000.0
+TIMEOUT_S = 20.0
+
+
+class Kept(Protocol):
+    """A store, its time and its metrics."""
+
+    @property
+    def store(self) -> SessionStore:
+        """The store."""
+        ...
+
+    async def elapse(self, seconds: float) -> None:
+        """Let time pass."""
+        ...
+
+    def sample(self, name: str, **labels: str) -> float:
+        """The value of a metric's sample, 0 where there is none yet."""
+        ...
+
+
+class _Counted:
+    def __init__(self) -> None:
+        self.metrics = Metrics()
+
+    def sample(self, name: str, **labels: str) -> float:
+        """See Kept."""
+        return self.metrics.registry.get_sample_value(f"kinepose_{name}", labels) or 0.0
+
+
+class KeptInMemory(_Counted):
+    """An in-memory store."""
+
+    def __init__(self, max_sessions: int) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.store = InMemorySessions(max_sessions, 100, self.metrics, self.clock)
+
+    async def elapse(self, seconds: float) -> None:
+        """See Kept."""
+        self.clock.advance(seconds)
+
+
+class KeptInRedis(_Counted):
+    """A store in Redis, under a prefix of its own unless one is given."""
+
+    def __init__(self, client: Redis, max_sessions: int, prefix: str | None = None, **limits: Any) -> None:
+        super().__init__()
+        self.client = client
+        self.prefix = prefix or f"test-{secrets.token_hex(8)}"
+        self.limits = RedisLimits(
+            **{
+                "max_sessions": max_sessions,
+                "hold_lease_s": 10 * TTL_S,
+                "remembered_s": 100 * TTL_S,
+                "prefix": self.prefix,
+                "hot_states": 8,
+                **limits,
+            }
+        )
+        self.store = RedisSessions(client, self.limits, self.metrics)
+
+    def another(self) -> "KeptInRedis":
+        """A store of the same sessions, as of another process."""
+        limits = {name: getattr(self.limits, name) for name in ("hold_lease_s", "remembered_s", "hot_states")}
+        return KeptInRedis(self.client, self.limits.max_sessions, self.prefix, **limits)
+
+    async def elapse(self, seconds: float) -> None:
+        """Bring every expiry closer: to Redis, that is what time does."""
+        passed_ms = round(1000 * seconds)
+        for key in await self._keys():
+            left_ms = await self.client.pttl(key)
+            if left_ms >= 0:
+                await self.client.pexpire(key, left_ms - passed_ms)
+        index = index_key(self.prefix)
+        for session_id in cast(list[bytes], await self.client.zrange(index, 0, -1)):
+            await self.client.zincrby(index, -passed_ms, session_id)
+
+    async def clear(self) -> None:
+        """Leave nothing behind."""
+        keys = await self._keys()
+        if keys:
+            await self.client.delete(*keys)
+
+    async def _keys(self) -> list[bytes]:
+        return [key async for key in self.client.scan_iter(f"{self.prefix}:*")]
+
+
+@asynccontextmanager
+async def kept_in_redis(url: str, max_sessions: int, **limits: Any) -> AsyncIterator[KeptInRedis]:
+    """A store in this Redis, removed at the end."""
+    async with connected(url, TIMEOUT_S) as client:
+        kept = KeptInRedis(client, max_sessions, **limits)
+        try:
+            yield kept
+        finally:
+            await kept.clear()
+
+
+def meta(ttl_s: float = TTL_S) -> SessionMeta:
+    """A session's fixed part."""
+    return SessionMeta(MODEL, SessionOptions(), ttl_s)
+
+
+def result(session_id: str, seq: int, pts_us: int | None = None) -> FrameResult:
+    """An answer with joints that no short decimal hits."""
+    joints = np.random.default_rng(seq).uniform(0, 640, (3, 3)).astype(np.float32)
+    return FrameResult(
+        session_id,
+        seq,
+        pts_us,
+        Outcome.OK,
+        MODEL,
+        "three",
+        ("head", "left_knee", "right_knee"),
+        image_size=(640, 480),
+        region=Region(1 / 3, 2, 300.25, 400),
+        region_source=RegionSource.TRACKED,
+        rotation_applied=90,
+        pose=Pose(joints[:, :2], joints[:, 2]),
+    )
+
+
+def state(seq: int, size: int = 4) -> TrackState:
+    """A state of three joints with maps of size x size, other numbers for each seq."""
+    random = np.random.default_rng(seq)
+    maps = random.normal(size=(2, 3, size, size)).astype(np.float16)
+    return TrackState(
+        model="0" * 16,
+        q=maps[0],
+        m=maps[1],
+        transform=FrameTransform(10 / 3, 20.5, 100 / 7, 4 * size),
+        xy_px=random.uniform(0, 640, (3, 2)).astype(np.float32),
+        score=random.uniform(size=3).astype(np.float32),
+        box=(1 / 3, 2.0, 30.0, 40.0),
+        lost_frames=0,
+        seq=seq,
+        pts_us=None,
+        image_size=(640, 480),
+    )
+
+
+def same(one: Any, other: Any) -> bool:
+    """True where two values are equal field by field, arrays bit by bit."""
+    if isinstance(one, np.ndarray):
+        alike: bool = one.dtype == other.dtype and one.shape == other.shape
+        return alike and one.tobytes() == other.tobytes()
+    if is_dataclass(one) and type(one) is type(other):
+        return all(same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
+    return bool(one == other)
