@@ -71,10 +71,11 @@ def averaged(out: Path) -> dict[str, Tensor]:
 
 
 def digest(weights: dict[str, Tensor]) -> str:
-    """Of all numbers, in order."""
+    """Of all that is trained, in order. Running statistics are left out: each process has its own."""
     whole = hashlib.sha256()
-    for value in weights.values():
-        whole.update(value.contiguous().numpy().tobytes())
+    for key, value in weights.items():
+        if not key.endswith(("running_mean", "running_var", "num_batches_tracked")):
+            whole.update(value.contiguous().numpy().tobytes())
     return whole.hexdigest()
 
 

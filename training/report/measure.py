@@ -148,7 +148,8 @@ def _machine() -> str:
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    return f"{named[0] if named else platform.processor() or platform.machine()}, {cores} cores"
+    counted = "1 core" if cores == 1 else f"{cores} cores"
+    return f"{named[0] if named else platform.processor() or platform.machine()}, {counted}"
 
 
 def _table(results: Sequence[ClipResult], options: MetricOptions) -> Table:
