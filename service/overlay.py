@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
+from model.drawing import bone_colour, draw_bone, draw_joint, joint_colour, line_width
 from model.skeletons import KINEPOSE_13, Skeleton
 from model.values import Array, Frame, Pose
 from service.messages import FrameResult
@@ -21,16 +22,9 @@ from service.video import MAX_PIXELS, MAX_SECONDS, open_video
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (KINEPOSE_13,)}
 
-# RGB. The person's own left and right; what has no side, or both.
-SIDE_COLOURS = {"left": (64, 180, 255), "right": (255, 128, 40)}
-MIDDLE_COLOUR = (240, 240, 120)
-OUTLINE = (20, 20, 20)
-
 LOW_SCORE = 0.3
 """A joint below it is drawn as a ring, and its bones faintly: it is more a guess than a sighting."""
 FAINT = 0.35
-SUBPIXEL_BITS = 4
-LONGEST_COORDINATE = 30_000  # OpenCV draws with 32-bit fixed point: a joint far outside must not overflow it
 
 
 def draw_pose(rgb: Array, pose: Pose, skeleton: Skeleton) -> Array:
@@ -43,54 +37,24 @@ def draw_pose(rgb: Array, pose: Pose, skeleton: Skeleton) -> Array:
     """
     if len(pose.score) != len(skeleton):
         raise ValueError(f"{skeleton.name} has {len(skeleton)} joints, the pose {len(pose.score)}")
-    width = _line_width(rgb)
+    width = line_width(rgb)
     seen = pose.score >= LOW_SCORE
-    points = np.clip(pose.xy_px, -LONGEST_COORDINATE, LONGEST_COORDINATE)
     # Contiguous, and ours: OpenCV draws in place.
     guesses = np.array(rgb, order="C")
-    _draw_bones(guesses, points, [bone for bone in skeleton.bones if not seen[list(bone)].all()], skeleton, width)
+    _draw_bones(guesses, pose.xy_px, [bone for bone in skeleton.bones if not seen[list(bone)].all()], skeleton, width)
     picture = cv2.addWeighted(guesses, FAINT, rgb, 1 - FAINT, 0)
-    _draw_bones(picture, points, [bone for bone in skeleton.bones if seen[list(bone)].all()], skeleton, width)
+    _draw_bones(picture, pose.xy_px, [bone for bone in skeleton.bones if seen[list(bone)].all()], skeleton, width)
     for joint, name in enumerate(skeleton.joints):
-        _draw_joint(picture, points[joint], _colour(name), width, filled=bool(seen[joint]))
+        draw_joint(picture, pose.xy_px[joint], joint_colour(name), width, filled=bool(seen[joint]))
     return picture
-
-
-def _line_width(rgb: Array) -> int:
-    height, width = rgb.shape[:2]
-    return max(1, round(min(int(height), int(width)) / 160))
 
 
 def _draw_bones(
     picture: Array, points: Array, bones: Iterable[tuple[int, int]], skeleton: Skeleton, width: int
 ) -> None:
     for start, end in bones:
-        colour = _bone_colour(skeleton.joints[start], skeleton.joints[end])
-        line = (_fixed(points[start]), _fixed(points[end]))
-        cv2.line(picture, *line, OUTLINE, width + 2, cv2.LINE_AA, SUBPIXEL_BITS)
-        cv2.line(picture, *line, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
-
-
-def _draw_joint(picture: Array, point: Array, colour: tuple[int, int, int], width: int, *, filled: bool) -> None:
-    radius = round(1.6 * width + 1) << SUBPIXEL_BITS
-    if filled:
-        cv2.circle(picture, _fixed(point), radius + (1 << SUBPIXEL_BITS), OUTLINE, -1, cv2.LINE_AA, SUBPIXEL_BITS)
-    cv2.circle(picture, _fixed(point), radius, colour, -1 if filled else 1, cv2.LINE_AA, SUBPIXEL_BITS)
-
-
-def _fixed(point: Array) -> tuple[int, int]:
-    x, y = np.round(point * (1 << SUBPIXEL_BITS)).astype(int)
-    return int(x), int(y)
-
-
-def _colour(joint: str) -> tuple[int, int, int]:
-    return SIDE_COLOURS.get(joint.partition("_")[0], MIDDLE_COLOUR)
-
-
-def _bone_colour(start: str, end: str) -> tuple[int, int, int]:
-    """The side's colour where the bone has one: a bone from the head belongs to the other end's side."""
-    sides = {_colour(start), _colour(end)} - {MIDDLE_COLOUR}
-    return sides.pop() if len(sides) == 1 else MIDDLE_COLOUR
+        colour = bone_colour(skeleton.joints[start], skeleton.joints[end])
+        draw_bone(picture, points[start], points[end], colour, width)
 
 
 class OverlayWriter:

@@ -149,7 +149,7 @@ class RunConfig(Settings):
         stills, clips: where samples come from; both pools are drawn from equally often where both are there.
         precision: of the arithmetic, in Lightning Fabric's names.
         average: memory of the weights' moving average, per step.
-        save_every, log_every: steps.
+        save_every, log_every: steps; the first is a multiple of the second, so that a resumed log has whole rows.
     """
 
     model: str
@@ -171,6 +171,8 @@ class RunConfig(Settings):
             raise ValueError("stills and clips are both empty: nothing to learn from")
         if not self.clips and any(stage.kind == "clips" for stage in self.stages):
             raise ValueError("a stage of kind 'clips' needs clips")
+        if self.save_every % self.log_every:
+            raise ValueError(f"save_every: expected a multiple of log_every, {self.log_every}, got {self.save_every}")
         names = [stage.name for stage in self.stages]
         if len(set(names)) != len(names):
             raise ValueError(f"stages: names must be unique, got {names}")

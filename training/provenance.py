@@ -50,13 +50,13 @@ def served(version: str) -> Provenance:
     )
 
 
-def with_figures(card: ModelCard, scores: dict[Protocol, Scores], part: str) -> Provenance:
-    """The card's provenance with measured figures in it."""
+def with_figures(card: ModelCard, scores: dict[Protocol, Scores], measured_on: str) -> Provenance:
+    """The card's provenance with figures of the default protocol in it; `measured_on` as in "JHMDB test"."""
     figures: dict[str, float] = {}
     joints: dict[str, dict[str, float]] = {}
     for way, measured in scores.items():
         for normaliser, result in (("person", measured.person), ("torso", measured.torso)):
-            name = f"JHMDB {part}, {WAYS[way]}, {normaliser}@0.2"
+            name = f"{measured_on}, {WAYS[way]}, {normaliser}@0.2"
             figures[name] = round(result.mean, 1)
             joints[name] = {joint: round(value, 1) for joint, value in result.per_joint.items()}
     known = {field.name for field in fields(Provenance)}

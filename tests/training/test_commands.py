@@ -84,6 +84,12 @@ def test_evaluate_writes_its_figures_into_the_card(
     assert len(after.pck) == 6
 
 
+def test_a_card_takes_figures_of_the_default_protocol_only(tmp_path: Path) -> None:
+    """Another tolerance under the name of PCK@0.2 would be a lie; refused before anything is read."""
+    with pytest.raises(SystemExit, match="default protocol"):
+        _call(evaluate, "--data", str(tmp_path), "--alpha", "0.5", "--write-card")
+
+
 def test_report_writes_its_three_files(data: Path, weights: Path, tmp_path: Path) -> None:
     """The head says which command gives the same numbers, without folders of this machine."""
     where = ["--data", str(data), "--dataset", "sub-jhmdb", "--part", "test1", "--weights", str(weights)]

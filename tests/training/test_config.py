@@ -52,6 +52,7 @@ def test_a_missing_config_names_those_that_are_there() -> None:
         ({"clips": [], "stills": []}, "nothing to learn from"),
         ({"clips": []}, "needs clips"),
         ({"average": 2}, "average"),
+        ({"save_every": 3, "log_every": 2}, "multiple of log_every"),
     ],
 )
 def test_a_wrong_setting_is_named(change: dict[str, object], said: str) -> None:

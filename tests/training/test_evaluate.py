@@ -140,7 +140,7 @@ def test_figures_reach_the_card_and_the_weights_stay_the_same(tmp_path: Path) ->
     card = zoo.save(random_network(KIMNET_LITE, seed=0), path, provenance.served("0.0.0"))
     scores: dict[Protocol, Scores] = {"box": evaluate(_tracker(), [_walk(3)], "box")}
     network, _ = zoo.load("kimnet-lite", tmp_path)
-    updated = zoo.save(network, path, provenance.with_figures(card, scores, "test"))
+    updated = zoo.save(network, path, provenance.with_figures(card, scores, "JHMDB test"))
     assert updated.sha256 == card.sha256
     assert updated.pck["JHMDB test, box each frame, person@0.2"] == 100.0
     assert json.loads(path.with_suffix(".json").read_text())["pck"] == updated.pck

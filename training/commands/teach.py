@@ -134,7 +134,7 @@ def label_stills(teacher: Teacher, root: Path, names: list[str], progress: Progr
     said = []
     for name in progress.track(names, description="LSPET pictures"):
         rgb = read_image(root / "images" / name)
-        square = square_of_labels(_labels(table, name), rgb.shape[1], rgb.shape[0])
+        square = square_of_labels(lspet.label_row(table, name), rgb.shape[1], rgb.shape[0])
         said.append(teach_one(teacher, rgb, square, square.side / _STILL_GROWTH))
     return _stack(said)
 
@@ -196,15 +196,6 @@ def _square_of_box(clip: Clip, t: int) -> Square:
 def _spread(count: int) -> list[int]:
     """`FRAMES_A_CLIP` of `count` frames, evenly, without the ends."""
     return [int(t) for t in np.linspace(0, count - 1, FRAMES_A_CLIP + 2)[1:-1]]
-
-
-def _labels(table: Array, name: str) -> Array:
-    """The labels [14, 3] of im00001.jpg, the first, and so on; DatasetError where there are none."""
-    number = name.removeprefix("im").removesuffix(".jpg")
-    if not number.isdecimal() or not 1 <= int(number) <= table.shape[-1]:
-        raise DatasetError(f"LSPET: no labels for {name!r}; expected im00001.jpg to im{table.shape[-1]:05d}.jpg")
-    labels: Array = table[:, :, int(number) - 1]
-    return labels
 
 
 def _stack(said: Sequence[tuple[Array, Array]]) -> Taught:

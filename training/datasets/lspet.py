@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from model.values import Array
 from training.datasets.errors import DatasetError
 from training.datasets.files import read_mat
 from training.datasets.leeds import read_still
@@ -34,14 +35,19 @@ def read_clips(root: Path, names: list[str]) -> Iterator[Clip]:
     if table.ndim != 3 or table.shape[:2] != (14, 3):
         raise DatasetError(f"{root / 'joints.mat'}: expected joints [14, 3, N], got {list(table.shape)}")
     for name in names:
-        clip = read_still(root / "images" / name, table[:, :, _row(name, table.shape[2])])
+        clip = read_still(root / "images" / name, label_row(table, name))
         if clip is not None:
             yield clip
 
 
-def _row(name: str, count: int) -> int:
-    """Which row of the labels is that image's: pictures are numbered from 1."""
-    match = _NAME.fullmatch(name)
+def label_row(table: Array, name: str) -> Array:
+    """An image's raw labels [14, 3] of the table [14, 3, N]: pictures are numbered from 1.
+
+    Raises:
+        DatasetError: the table has none for that name.
+    """
+    match, count = _NAME.fullmatch(name), table.shape[2]
     if match is None or not 1 <= int(match[1]) <= count:
         raise DatasetError(f"LSPET: no labels for {name!r}; expected im00001.jpg to im{count:05d}.jpg")
-    return int(match[1]) - 1
+    row: Array = table[:, :, int(match[1]) - 1]
+    return row

@@ -1,5 +1,6 @@
 """The training loop, on Lightning Fabric: one device or many, mixed precision, resumable to the same result."""
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,14 +72,14 @@ class Engine:
         if found:
             checkpoint.restore(running, found)
         wrapped, wrapped_optimizer = self.fabric.setup(losses, optimizer)
-        with Journal(self.out, stage.name, running.progress.step, stage.steps, self.config.log_every) as journal:
+        with self._journal(stage, running.progress.step) as journal:
             while running.progress.step < stage.steps:
                 self._run_phase(stage, running, wrapped, wrapped_optimizer, pools, journal)
         checkpoint.save(self.fabric, running, self.out / "last.pt")
         return running.average.network.state_dict()
 
     def _run_phase(
-        self, stage: StageConfig, running: Running, losses: Any, optimizer: Any, pools: Pools, journal: Journal
+        self, stage: StageConfig, running: Running, losses: Any, optimizer: Any, pools: Pools, journal: Journal | None
     ) -> None:
         """The steps up to the end of the phase that the run is in."""
         phase, end = stage.phase_at(running.progress.step)
@@ -98,7 +99,7 @@ class Engine:
         losses: Any,
         optimizer: Any,
         batch: Any,
-        journal: Journal,
+        journal: Journal | None,
     ) -> None:
         """Forward, backward, clip, update, average, log.
 
@@ -119,8 +120,14 @@ class Engine:
         optimizer.step()
         running.average.update(running.network)
         running.progress.step = step + 1
-        if self.fabric.is_global_zero:
+        if journal is not None:
             journal.record(step + 1, rate, values)
+
+    def _journal(self, stage: StageConfig, step: int) -> AbstractContextManager[Journal | None]:
+        """The first process keeps it; two would write over each other."""
+        if not self.fabric.is_global_zero:
+            return nullcontext()
+        return Journal(self.out, stage.name, step, stage.steps, self.config.log_every)
 
     def _seed_of(self, progress: Progress) -> int:
         """What is drawn on the device, too, depends on the step alone."""

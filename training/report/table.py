@@ -5,12 +5,13 @@ from training.evaluation.run import Protocol, Scores
 from training.provenance import WAYS
 
 
-def table(scores: dict[Protocol, Scores], part: str) -> str:
+def table(scores: dict[Protocol, Scores], measured_on: str, alpha: float = 0.2) -> str:
     """Markdown: a row for each way to run and normaliser, a column for each joint."""
     first = next(iter(scores.values()))
     head = ["way", "by", "mean", *SKELETON.joints]
     lines = [
-        f"PCK@0.2 in % on {part}: {first.clips} clips, {first.frames} frames, {first.person.joints} joints",
+        f"PCK@{alpha:g} in % on {measured_on}: "
+        f"{first.clips} clips, {first.frames} frames, {first.person.joints} joints",
         "",
         "| " + " | ".join(head) + " |",
         "|" + "---|" * len(head),

@@ -7,9 +7,10 @@ import cv2
 import numpy as np
 
 from model.coords import crop_input, frame_to_input, region_to_transform
+from model.drawing import LEFT, MIDDLE, RIGHT, Colour
 from model.values import Array
 from training.datasets.person import Clip
-from training.sheet.drawing import LEFT, MIDDLE, RIGHT, Colour, draw_pose
+from training.sheet.drawing import draw_pose
 
 TILE = 224
 COLUMNS = 6
@@ -39,7 +40,7 @@ def person_tile(clip: Clip, t: int) -> Tile:
     corners = np.array([[region.x, region.y], [region.x + region.w, region.y + region.h]])
     low, high = np.round(frame_to_input(corners, transform)).astype(int).tolist()
     cv2.rectangle(image, low, high, _INK, 1)
-    image = draw_pose(image, frame_to_input(clip.joints[t], transform), clip.labelled[t], width=2)
+    image = draw_pose(image, frame_to_input(clip.joints[t], transform), clip.labelled[t])
     return Tile(image, f"{_shortened(clip.name)} #{t}")
 
 

@@ -79,7 +79,7 @@ def blend(clips: list[Clip], path: Path) -> list[Clip]:
 def _offsets(clips: list[Clip], pseudo: PseudoLabels) -> Array:
     """How the teacher's joints lie from the labels in the median, [shared, 2], as a share of the person's size.
 
-    A teacher has its own idea of where a hip is; without its offset it speaks of the data set's joints.
+    The labels are moved by it before the two are compared: a constant difference of habit is no disagreement.
     """
     deltas: list[list[Array]] = [[] for _ in _SHARED]
     for clip in clips:
