@@ -49,6 +49,23 @@ class Settings(BaseSettings):
     """As `remembered_sessions`: how long."""
     hot_states: int = Field(default=256, ge=0)
     """States (213 KB each) that a process keeps, so that it need not read them back from Redis."""
+    redis_password_file: Path | None = None
+    """Holds the password, where the URL names none."""
+
+    # Frames on their way from frontends to workers, through Redis.
+    redis_shards: int = Field(default=32, ge=1, le=1024)
+    """Sessions are spread over so many shards, each with its streams; at least four for each worker balance well."""
+    max_stream_frames: int = Field(default=256, ge=1)
+    """Frames that wait in one shard's stream; more are refused."""
+    worker_lease_s: float = Field(default=3.0, ge=0.2)
+    """A worker that has not been heard of for so long is taken for dead, and others go on with its frames."""
+    worker_frames: int = Field(default=32, ge=1)
+    """Frames, of live streams and of clips each, that a worker takes on at once."""
+
+    # Who may use it: a file of hashed API keys (`kinepose keys`); without one, everybody. TLS for HTTP and gRPC.
+    api_keys_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
 
     # Frames in flight and micro-batches.
     max_pending_frames: int = Field(default=256, ge=1)
@@ -75,6 +92,9 @@ class Settings(BaseSettings):
     drain_grace_s: float = Field(default=30.0, ge=0)
     ready_timeout_s: float = Field(default=5.0, gt=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["text", "json"] = "text"
+    otlp_endpoint: str | None = None
+    """Where traces go (OTLP over HTTP), such as http://collector:4318; none are made without it."""
 
     @field_validator("redis_url")
     @classmethod
@@ -92,6 +112,8 @@ class Settings(BaseSettings):
     def _check_together(self) -> Self:
         if self.device == "cuda" and self.runtime == "openvino":
             raise ValueError("device 'cuda' runs with runtime 'torch'; 'openvino' is for the CPU")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("tls_cert_file and tls_key_file go together")
         if self.session_ttl_s > self.max_session_ttl_s:
             raise ValueError(
                 f"session_ttl_s ({self.session_ttl_s}) is above max_session_ttl_s ({self.max_session_ttl_s})"

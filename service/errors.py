@@ -3,11 +3,12 @@
     bytes ──► admitted frame ──► decoded frame ──► maps ──► committed result
       │             │                  │             │            │
       │             │                  │             │            └ StaleCommit, StoreUnavailable
-      │             │                  │             └ DeadlinePassed, WorkerFailed
+      │             │                  │             └ DeadlinePassed, WorkerFailed, NoWorker
       │             │                  └ BadImage, ImageTooLarge, FrameSizeChanged, BadRegion
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, PtsNotIncreasing, QueueFull, FrameDropped,
       │               TooManySessions, ModelUnknown, Draining, StoreUnavailable
-      └ BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown
+      └ Unauthenticated, Forbidden, RateLimited, BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong,
+        ClipUnknown
 
 One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
 gRPC's ErrorInfo.
@@ -41,6 +42,24 @@ class KineposeError(Exception):
 
     def __str__(self) -> str:
         return self.detail
+
+
+class Unauthenticated(KineposeError):
+    """No API key, or one that is not known here."""
+
+    code, http_status, grpc_code = "unauthenticated", 401, grpc.StatusCode.UNAUTHENTICATED
+
+
+class Forbidden(KineposeError):
+    """A session or clip of another API key."""
+
+    code, http_status, grpc_code = "forbidden", 403, grpc.StatusCode.PERMISSION_DENIED
+
+
+class RateLimited(KineposeError):
+    """More than this API key may ask for in this time."""
+
+    code, http_status, grpc_code = "rate_limited", 429, grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
 class BadRequest(KineposeError):
@@ -167,6 +186,12 @@ class WorkerFailed(KineposeError):
     """The device or the worker broke; the frame may be sent again."""
 
     code, http_status, grpc_code = "worker_failed", 503, grpc.StatusCode.UNAVAILABLE
+
+
+class NoWorker(KineposeError):
+    """No worker is alive that could compute the frame; it may be sent again."""
+
+    code, http_status, grpc_code = "no_worker", 503, grpc.StatusCode.UNAVAILABLE
 
 
 class StoreUnavailable(KineposeError):

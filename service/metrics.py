@@ -54,6 +54,29 @@ class Metrics:
             "Commits that lost the race for their session.",
             registry=self.registry,
         )
+        self.auth_failures = Counter(
+            "kinepose_auth_failures",
+            "Calls refused, by reason (unauthenticated, forbidden, rate_limited).",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._add_queue()
+
+    def _add_queue(self) -> None:
+        """Between frontends and workers; all zero where one process does both."""
+        self.workers_alive = Gauge("kinepose_workers_alive", "Workers heard of lately.", registry=self.registry)
+        self.stream_frames = Gauge(
+            "kinepose_stream_frames",
+            "Frames in Redis that are not answered, of all frontends, by line (live, clip).",
+            ["line"],
+            registry=self.registry,
+        )
+        self.frames_claimed = Counter(
+            "kinepose_frames_claimed", "Frames taken over from a worker that died.", registry=self.registry
+        )
+        self.frames_asked_again = Counter(
+            "kinepose_frames_asked_again", "Frames sent to the workers anew, their answer lost.", registry=self.registry
+        )
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(f"kinepose_{name}_seconds", text, buckets=MILLISECOND_BUCKETS, registry=self.registry)
