@@ -75,3 +75,6 @@ KINEPOSE_13 = Skeleton(
         (0, 2),
     ),
 )
+
+SKELETONS = {KINEPOSE_13.name: KINEPOSE_13}
+"""Every skeleton by its name, as model cards have it."""

@@ -1,4 +1,7 @@
-"""`kinepose`: estimate | serve | models | bench. Exit codes: 0 done, 1 failed on the way, 2 bad arguments or input."""
+"""`kinepose`: estimate | serve | worker | keys | models | bench.
+
+Exit codes: 0 done, 1 failed on the way, 2 bad arguments or input.
+"""
 
 import argparse
 import importlib
@@ -8,7 +11,7 @@ from collections.abc import Sequence
 
 from service.cli.failures import RUNTIME_FAILURE, CommandFailed
 
-COMMANDS = ("estimate", "serve", "models", "bench")
+COMMANDS = ("estimate", "serve", "worker", "keys", "models", "bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,18 +10,20 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from uuid import uuid4
 
+from model.values import Frame, Region
 from service import problem, wire
+from service.auth import NO_LIMITS, Caller, check_owner
 from service.clips import ClipOptions, ClipRun
 from service.config import Settings
 from service.errors import ClipUnknown, Draining, KineposeError, QueueFull
-from service.messages import ClipInfo, FrameResult
+from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 from service.overlay import render_overlay
 from service.pipeline import Pipeline
 
@@ -43,10 +45,11 @@ class Status(StrEnum):
 
 @dataclass(eq=False)
 class ClipJob:
-    """One clip. `error` is set when it failed; `run` once its turn has come."""
+    """One clip of one caller. `error` is set when it failed; `run` once its turn has come."""
 
     id: str
     folder: Path
+    caller: Caller
     status: Status = Status.QUEUED
     options: ClipOptions = field(default_factory=ClipOptions)
     run: ClipRun | None = None
@@ -100,6 +103,27 @@ class ClipJob:
         }
 
 
+class _PipelineOf:
+    """The pipeline for one caller's clips: their sessions are the caller's, and count as clips alone."""
+
+    def __init__(self, pipeline: Pipeline, caller: Caller) -> None:
+        self.settings = pipeline.settings
+        self._pipeline = pipeline
+        self._caller = replace(caller, limits=NO_LIMITS)
+
+    async def create_session(self, options: SessionOptions) -> SessionInfo:
+        """See Pipeline."""
+        return await self._pipeline.create_session(options, caller=self._caller)
+
+    async def close_session(self, session_id: str) -> SessionInfo:
+        """See Pipeline."""
+        return await self._pipeline.close_session(session_id, caller=self._caller)
+
+    async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
+        """See Pipeline."""
+        return await self._pipeline.estimate_decoded(session_id, seq, frame, region, caller=self._caller)
+
+
 class ClipJobs:
     """All jobs of a server; an async context manager, at whose end all work stops and all folders go."""
 
@@ -128,18 +152,20 @@ class ClipJobs:
 
     # -- one job's life -----------------------------------------------------------------------------------
 
-    def open(self) -> ClipJob:
+    async def open(self, caller: Caller) -> ClipJob:
         """A new job with an empty folder. The oldest finished job makes room where there is none.
 
         Raises:
             QueueFull: all places are taken by jobs that are not finished.
+            RateLimited: the caller's key begins no more clips now.
             Draining: the server is shutting down.
         """
+        await self._pipeline.quotas.clip(caller)
         if self.draining:
             raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
         if len(self._jobs) >= self._most:
             self._make_room()
-        job = ClipJob(id=uuid4().hex, folder=self._root / uuid4().hex)
+        job = ClipJob(id=uuid4().hex, folder=self._root / uuid4().hex, caller=caller)
         job.folder.mkdir()
         self._jobs[job.id] = job
         return job
@@ -150,17 +176,18 @@ class ClipJobs:
             raise QueueFull(f"{self._most} clips are at work, the limit", retry_after_ms=RETRY_AFTER_MS)
         self._discard_soon(oldest.id)
 
-    def get(self, job_id: str) -> ClipJob:
-        """The job of that id; ClipUnknown where there is none (any more)."""
-        try:
-            return self._jobs[job_id]
-        except KeyError:
-            raise ClipUnknown("no clip of that id; its result may have been cleared away") from None
+    def get(self, job_id: str, caller: Caller) -> ClipJob:
+        """The job of that id; ClipUnknown where there is none (any more), Forbidden where another key made it."""
+        job = self._jobs.get(job_id)
+        if job is None:
+            raise ClipUnknown("no clip of that id; its result may have been cleared away")
+        check_owner(caller, job.caller.key_id, f"clip {job_id}", self._pipeline.metrics)
+        return job
 
     @asynccontextmanager
-    async def scratch(self) -> AsyncIterator[ClipJob]:
-        """A job that is gone when the block ends: for clips that are answered in one call."""
-        job = self.open()
+    async def scratch(self, caller: Caller) -> AsyncIterator[ClipJob]:
+        """A job that is gone when the block ends: for clips that are answered in one call. Raises as `open`."""
+        job = await self.open(caller)
         try:
             yield job
         finally:
@@ -192,7 +219,7 @@ class ClipJobs:
         try:
             async with self._turns:
                 job.status = Status.RUNNING
-                job.run = ClipRun(self._pipeline, job.clip_path, job.options)
+                job.run = ClipRun(_PipelineOf(self._pipeline, job.caller), job.clip_path, job.options)
                 async with aclosing(job.run):
                     async for result in job.run:
                         yield result

@@ -1,13 +1,16 @@
 """What the transports share: settings, pipeline and clip jobs of the one server they belong to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Protocol
 
 from fastapi import Depends
+from prometheus_client import CollectorRegistry
 from starlette.requests import HTTPConnection
 
+from service.auth import Caller, KeyRing
 from service.clip_jobs import ClipJobs
 from service.config import Settings
+from service.gate import caller_of
 from service.pipeline import Pipeline
 
 
@@ -21,13 +24,35 @@ class Readiness(Protocol):
 
 @dataclass
 class Services:
-    """One server's parts. `draining` turns true once, when the server begins to shut down."""
+    """One server's parts; `operation.Operated` of a frontend.
+
+    Attributes:
+        draining: turns true once, when the server begins to shut down.
+        keys: who may call.
+    """
 
     settings: Settings
     pipeline: Pipeline
     jobs: ClipJobs
     readiness: Readiness | None = None
     draining: bool = False
+    keys: KeyRing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = KeyRing(self.settings.api_keys_file, self.pipeline.metrics)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What /metrics shows."""
+        return self.pipeline.metrics.registry
+
+    def live(self) -> bool:
+        """See Pipeline.live."""
+        return self.pipeline.live()
+
+    async def ready(self) -> bool:
+        """See Pipeline.ready."""
+        return await self.pipeline.ready()
 
     async def drain(self) -> None:
         """Not ready any more; refuse what is new; wait for what was accepted, at most the grace period."""
@@ -45,3 +70,4 @@ def services_of(connection: HTTPConnection) -> Services:
 
 
 ServicesOf = Annotated[Services, Depends(services_of)]
+CallerOf = Annotated[Caller, Depends(caller_of)]

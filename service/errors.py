@@ -188,6 +188,10 @@ class WorkerFailed(KineposeError):
     code, http_status, grpc_code = "worker_failed", 503, grpc.StatusCode.UNAVAILABLE
 
 
+class DeviceLost(WorkerFailed):
+    """The device is gone for good, and its worker ends; another worker can compute the frame."""
+
+
 class NoWorker(KineposeError):
     """No worker is alive that could compute the frame; it may be sent again."""
 

@@ -9,8 +9,10 @@ from model.skeletons import Skeleton
 from model.tracker import Tracked
 from model.values import Frame, Region
 from service import errors
+from service.auth import ANYONE, Caller
 from service.errors import DeadlinePassed, FrameDropped, KineposeError
 from service.messages import EncodedFrame, FrameResult, ModelInfo, Outcome
+from service.sessions import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,7 @@ STREAM_FAULTS = (
     errors.PtsNotIncreasing,
     errors.DeadlinePassed,
     errors.FrameDropped,
+    errors.RateLimited,
     errors.WorkerFailed,
 )
 """On a stream the next frames are under way already, so all but an error of the order spends the seq."""
@@ -41,6 +44,8 @@ class Job:
         streamed: it came on a stream, and others follow.
         patient: it waits where the server is full, instead of being refused.
         verdict: the error that it ends with, where that is known before it is computed.
+        caller: who sent it.
+        delivery: the stream that it came through, where it was sent on by another process.
         received_at: `time.perf_counter()` of its arrival.
     """
 
@@ -54,6 +59,8 @@ class Job:
     streamed: bool = False
     patient: bool = False
     verdict: KineposeError | None = None
+    caller: Caller = ANYONE
+    delivery: Delivery | None = None
     received_at: float = field(default_factory=time.perf_counter)
 
     def dropped(self) -> "Job":
@@ -63,10 +70,12 @@ class Job:
 
     def spends(self, error: KineposeError) -> bool:
         """True where this error uses up the frame's seq; a bug met on the way (the base class) does, too."""
+        if self.delivery is not None and isinstance(error, errors.DeviceLost):
+            return False  # Another worker will compute it.
         return type(error) is KineposeError or isinstance(error, STREAM_FAULTS if self.streamed else FRAME_FAULTS)
 
 
-def job_of(frame: EncodedFrame, transport: Transport, *, streamed: bool = False) -> Job:
+def job_of(frame: EncodedFrame, transport: Transport, caller: Caller = ANYONE, *, streamed: bool = False) -> Job:
     """A job for a frame as it came in."""
     return Job(
         frame.session_id,
@@ -79,6 +88,7 @@ def job_of(frame: EncodedFrame, transport: Transport, *, streamed: bool = False)
         streamed=streamed,
         patient=streamed,
         verdict=frame.fault,
+        caller=caller,
     )
 
 

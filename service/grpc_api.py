@@ -11,11 +11,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[i
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from service import problem, uploads, wire
+from service import problem, tls, uploads, wire
+from service.auth import Caller
 from service.clip_jobs import ClipJob
 from service.clips import ClipOptions
+from service.config import Settings
 from service.context import Services
 from service.errors import BadRequest, Draining, KineposeError
+from service.gate import KeyInterceptor, authorization
 from service.incoming import Numbering, frame_from_pb
 from service.messages import EncodedFrame, SessionInfo
 from service.pb import pose_pb2 as pb
@@ -80,15 +83,18 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
     async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.Session:
         async with _told(context):
-            return wire.session_to_pb(await self._pipeline.create_session(wire.options_from_pb(request.options)))
+            options = wire.options_from_pb(request.options)
+            return wire.session_to_pb(await self._pipeline.create_session(options, caller=self._caller(context)))
 
     async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
         async with _told(context):
-            return wire.session_to_pb(await self._pipeline.session(request.session_id))
+            caller = self._caller(context)
+            return wire.session_to_pb(await self._pipeline.session(request.session_id, caller=caller))
 
     async def CloseSession(self, request: pb.CloseSessionRequest, context: Context) -> pb.Session:
         async with _told(context):
-            return wire.session_to_pb(await self._pipeline.close_session(request.session_id))
+            caller = self._caller(context)
+            return wire.session_to_pb(await self._pipeline.close_session(request.session_id, caller=caller))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
@@ -96,10 +102,15 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
     async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
         async with _told(context):
-            session_id = request.session_id
-            seq = request.seq if request.HasField("seq") else (await self._pipeline.session(session_id)).next_seq
+            caller, session_id, seq = self._caller(context), request.session_id, request.seq
+            if not request.HasField("seq"):
+                seq = (await self._pipeline.session(session_id, caller=caller)).next_seq
             frame = frame_from_pb(request, session_id, seq, _deadline(context))
-            return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc"))
+            return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc", caller=caller))
+
+    def _caller(self, context: Context) -> Caller:
+        """Who makes this call. Raises Unauthenticated."""
+        return self._services.keys.caller(authorization(context.invocation_metadata()))
 
     # -- streams ------------------------------------------------------------------------------------------
 
@@ -110,27 +121,29 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         self, request_iterator: AsyncIterator[pb.Frame], context: Context
     ) -> None:
         async with _told(context):
+            caller = self._caller(context)
             first = await anext(aiter(request_iterator), None)
             if first is None:
                 return
-            session = await self._session_of(first)
+            session = await self._session_of(first, caller)
             await context.send_initial_metadata(((SESSION_HEADER, session.session_id),))
             incoming = self._frames(first, request_iterator, session, _deadline(context))
             policy = session.options.drop_policy
-            async with aclosing(self._pipeline.stream(session.session_id, incoming, policy)) as results:
+            stream = self._pipeline.stream(session.session_id, incoming, policy, caller=caller)
+            async with aclosing(stream) as results:
                 async for result in results:
                     await context.write(wire.result_to_pb(result))
             if not first.session_id:
-                await self._pipeline.close_session(session.session_id)
+                await self._pipeline.close_session(session.session_id, caller=caller)
 
-    async def _session_of(self, first: pb.Frame) -> SessionInfo:
+    async def _session_of(self, first: pb.Frame, caller: Caller) -> SessionInfo:
         if self._services.draining:
             raise Draining("the server is shutting down", retry_after_ms=1000)
         if not first.session_id:
-            return await self._pipeline.create_session(wire.options_from_pb(first.options))
+            return await self._pipeline.create_session(wire.options_from_pb(first.options), caller=caller)
         if first.HasField("options"):
             raise BadRequest("options: the session exists; they are given when it is created")
-        return await self._pipeline.session(first.session_id)
+        return await self._pipeline.session(first.session_id, caller=caller)
 
     async def _frames(
         self,
@@ -159,7 +172,11 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def EstimateClip(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Chunk], context: Context
     ) -> None:
-        async with _told(context), _heard_out(request_iterator), self._services.jobs.scratch() as job:
+        async with (
+            _told(context),
+            _heard_out(request_iterator),
+            self._services.jobs.scratch(self._caller(context)) as job,
+        ):
             await self._receive(request_iterator, job)
             async with aclosing(self._services.jobs.results(job)) as results:
                 async for result in results:
@@ -204,9 +221,19 @@ class Readiness(health.aio.HealthServicer):  # type: ignore[misc]
     async def refresh(self) -> None:
         """Set the status that checks and watchers see. Once draining, it stays NOT_SERVING."""
         states = health_pb2.HealthCheckResponse
-        ready = await self._services.pipeline.ready()
+        ready = await self._services.ready()
         for name in ("", NAME):
             await self.set(name, states.SERVING if ready else states.NOT_SERVING)
+
+
+def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+    address, credentials = f"{settings.host}:{settings.grpc_port}", tls.for_grpc(settings)
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen for gRPC on {address}") from error
 
 
 @asynccontextmanager
@@ -217,15 +244,12 @@ async def serving(services: Services) -> AsyncIterator[tuple[int, Readiness]]:
         ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
         ("grpc.so_reuseport", 0),
     ]
-    server = grpc.aio.server(options=options)
+    server = grpc.aio.server(options=options, interceptors=[KeyInterceptor(services.keys)])
     pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
     readiness = Readiness(services)
     health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
     reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.grpc_port}")
-    except RuntimeError as error:
-        raise OSError(f"cannot listen for gRPC on {settings.host}:{settings.grpc_port}") from error
+    port = _listen(server, settings)
     await readiness.refresh()
     await server.start()
     try:

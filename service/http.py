@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from service import problem
-from service.errors import BadRequest, KineposeError
+from service.errors import BadRequest, KineposeError, Unauthenticated
 
 T = TypeVar("T")
 
@@ -65,8 +65,13 @@ class ClosingStream(StreamingResponse):
 
 
 def problem_response(error: KineposeError) -> Response:
-    """The problem+json answer of an error, with Retry-After (whole seconds) where it makes sense."""
+    """The problem+json answer of an error, with Retry-After (whole seconds) where it makes sense.
+
+    401 says with WWW-Authenticate what is missing.
+    """
     headers = {}
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
     if error.retry_after_ms is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after_ms / 1000))
     return JSONResponse(problem.to_problem(error), error.http_status, headers=headers, media_type=problem.MEDIA_TYPE)

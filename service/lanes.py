@@ -24,8 +24,6 @@ class Ticket:
         self.seq = seq
         self.pts_before_us = pts_before_us
         self.admitted_at = time.perf_counter()
-        self.spent = False
-        """Set by the frame's work once its seq is used up."""
         self.abandoned = False
         """Nobody waits for it any more; it is on its way out."""
         self._before = before
@@ -34,12 +32,13 @@ class Ticket:
         self._task: asyncio.Task[FrameResult] | None = None
 
     def start(self, work: Coroutine[Any, Any, FrameResult], on_end: Callable[["Ticket", int], None]) -> None:
-        """Begin the frame's work; `on_end` gets the seq expected next where the frame's own was not spent."""
+        """Begin the frame's work, which spends its seq where it returns; `on_end` gets the seq expected next."""
 
         def ended(task: asyncio.Task[FrameResult]) -> None:
             # A callback, and no `finally` of the work: a task cancelled before its first step has no body.
-            expected = self.seq if not self.spent else None
-            if not task.cancelled() and isinstance(error := task.exception(), SeqOutOfOrder):
+            error = None if task.cancelled() else task.exception()
+            expected = self.seq if task.cancelled() or error is not None else None
+            if isinstance(error, SeqOutOfOrder):
                 expected = error.expected_seq
             self._ended.set_result(expected)
             self._before = None
@@ -95,14 +94,19 @@ class Lane:
     opened: asyncio.Lock = field(default_factory=asyncio.Lock)
     head: SessionHead | None = None
     tickets: dict[int, Ticket] = field(default_factory=dict)
+    lingering: asyncio.TimerHandle | None = None
     _next_seq: int = 0
     _last_pts_us: int | None = None
     _last: Ticket | None = None
 
     def begin(self, head: SessionHead) -> None:
-        """Start from what the store says."""
+        """Start, or start anew with no frame in flight, from what the store says."""
         self.head = head
         self._next_seq, self._last_pts_us = head.next_seq, head.last_pts_us
+
+    def may_be_behind(self, seq: int) -> bool:
+        """True where a frame does not fit, and that may be because the session went on elsewhere."""
+        return seq != self._next_seq and not self.tickets
 
     def is_past(self, seq: int) -> bool:
         """True for a frame that was admitted before and is not in flight any more."""
@@ -162,16 +166,22 @@ class Lane:
 
 
 class Lanes:
-    """The lanes of all sessions that are in use."""
+    """The lanes of all sessions that are in use.
 
-    def __init__(self, store: SessionStore, metrics: Metrics, most_per_session: int) -> None:
+    Args:
+        store: where sessions are held.
+        metrics: told how long that took.
+        most_per_session: frames in flight.
+        linger_s: how long a lane stays open after its last user, so that the next frame finds the session held.
+    """
+
+    def __init__(self, store: SessionStore, metrics: Metrics, most_per_session: int, linger_s: float = 0.0) -> None:
         self._store = store
         self._metrics = metrics
         self._most = most_per_session
+        self._linger_s = linger_s
         self._lanes: dict[str, Lane] = {}
-
-    def __len__(self) -> int:
-        return len(self._lanes)
+        self._releases: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
     async def use(self, session_id: str) -> AsyncIterator[Lane]:
@@ -180,6 +190,9 @@ class Lanes:
         if lane is None:
             lane = self._lanes[session_id] = Lane(session_id, self._most)
         lane.users += 1
+        if lane.lingering is not None:
+            lane.lingering.cancel()
+            lane.lingering = None
         try:
             async with lane.opened:
                 if lane.head is None:
@@ -189,9 +202,28 @@ class Lanes:
         finally:
             lane.users -= 1
             if not lane.users:
-                self.forget(lane)
-                if lane.head is not None:
-                    await self._store.release(session_id)
+                await self._left(lane)
+
+    async def _left(self, lane: Lane) -> None:
+        if lane.head is not None and self._linger_s and self._lanes.get(lane.session_id) is lane:
+            loop = asyncio.get_running_loop()
+            lane.lingering = loop.call_later(self._linger_s, self._release_soon, lane)
+            return
+        self.forget(lane)
+        if lane.head is not None:
+            await self._store.release(lane.session_id)
+
+    def _release_soon(self, lane: Lane) -> None:
+        self.forget(lane)
+        release = asyncio.create_task(self._store.release(lane.session_id))
+        self._releases.add(release)
+        release.add_done_callback(self._releases.discard)
+
+    async def refresh(self, lane: Lane) -> None:
+        """Look at the store again, where a lane without frames in flight may be behind it."""
+        async with lane.opened:
+            if not lane.tickets:
+                lane.begin(await self._store.info(lane.session_id))
 
     def forget(self, lane: Lane) -> None:
         """Let the next user of the id begin with a lane of its own."""
@@ -203,6 +235,14 @@ class Lanes:
         for lane in self._lanes.values():
             for ticket in lane.tickets.values():
                 ticket.cancel()
+
+    async def aclose(self) -> None:
+        """Give back what lingers."""
+        for lane in [lane for lane in self._lanes.values() if lane.lingering is not None]:
+            assert lane.lingering is not None
+            lane.lingering.cancel()
+            self._release_soon(lane)
+        await asyncio.gather(*self._releases, return_exceptions=True)
 
 
 def _is_being_cancelled() -> bool:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fastapi.security import HTTPBearer
+
 from service.problem import MEDIA_TYPE
 
 SESSION_ID = "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35"
@@ -57,6 +59,12 @@ PROBLEM = {
     "seq": 9,
     "expected_seq": 7,
 }
+
+BEARER = HTTPBearer(
+    auto_error=False,  # The gate has let the call in by then; this names the scheme in the document.
+    scheme_name="bearer",
+    description="An API key. Needed where the server has keys configured.",
+)
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",

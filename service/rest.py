@@ -1,26 +1,28 @@
-"""HTTP routes of sessions, frames, models and operation. Clips are in `rest_clips`."""
+"""HTTP routes of sessions, frames and models. Clips are in `rest_clips`."""
 
 import asyncio
 import json
 from io import BytesIO
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from service import openapi, wire
-from service.context import ServicesOf
-from service.errors import BadRequest, Draining, TooLarge, WorkerFailed
+from service.context import CallerOf, ServicesOf
+from service.errors import BadRequest, TooLarge
 from service.http import while_connected
 from service.incoming import Stamp, frame_of
 from service.uploads import receive_file
 
 MAX_OPTIONS_BYTES = 64 * 1024
-RETRY_AFTER_MS = 1000
 
-router = APIRouter(prefix="/v1", responses=openapi.PROBLEMS, default_response_class=JSONResponse)
-operation = APIRouter()
+router = APIRouter(
+    prefix="/v1",
+    dependencies=[Depends(openapi.BEARER)],
+    responses=openapi.PROBLEMS,
+    default_response_class=JSONResponse,
+)
 
 # -- sessions ---------------------------------------------------------------------------------------------
 
@@ -32,10 +34,10 @@ operation = APIRouter()
     openapi_extra=openapi.SESSION_BODY,
     responses={201: openapi.answer("A session: one person, followed through one video.", openapi.SESSION)},
 )
-async def create_session(request: Request, services: ServicesOf) -> Response:
+async def create_session(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
     """Open a session."""
     options = wire.options_from_json(await _json_body(request))
-    session = await services.pipeline.create_session(options)
+    session = await services.pipeline.create_session(options, caller=caller)
     location = {"Location": f"/v1/sessions/{session.session_id}"}
     return JSONResponse(wire.session_to_json(session), 201, headers=location)
 
@@ -53,15 +55,15 @@ async def _json_body(request: Request) -> Any:
 
 
 @router.get("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)})
-async def get_session(session_id: str, services: ServicesOf) -> Response:
+async def get_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """What a session expects next."""
-    return JSONResponse(wire.session_to_json(await services.pipeline.session(session_id)))
+    return JSONResponse(wire.session_to_json(await services.pipeline.session(session_id, caller=caller)))
 
 
 @router.delete("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)})
-async def close_session(session_id: str, services: ServicesOf) -> Response:
+async def close_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """End a session and forget its state; answers with what it was."""
-    return JSONResponse(wire.session_to_json(await services.pipeline.close_session(session_id)))
+    return JSONResponse(wire.session_to_json(await services.pipeline.close_session(session_id, caller=caller)))
 
 
 # -- frames -----------------------------------------------------------------------------------------------
@@ -84,6 +86,7 @@ async def estimate_frame(
     request: Request,
     session_id: str,
     services: ServicesOf,
+    caller: CallerOf,
     seq: Annotated[str | None, Query(description="Number in the session, from 0; default: the next.")] = None,
     pts_us: Annotated[str | None, Query(description="Presentation time, microseconds, increasing.")] = None,
     region: Annotated[str | None, Query(description="x,y,w,h: the person's own box, pixels.")] = None,
@@ -108,9 +111,9 @@ async def estimate_frame(
     )
     number = wire.integer("seq", stamp.seq, low=0)
     if number is None:
-        number = (await services.pipeline.session(session_id)).next_seq
+        number = (await services.pipeline.session(session_id, caller=caller)).next_seq
     frame = frame_of(session_id, number, picture.getvalue(), stamp, arrived)
-    result = await while_connected(request, services.pipeline.estimate(frame, transport="http"))
+    result = await while_connected(request, services.pipeline.estimate(frame, transport="http", caller=caller))
     return JSONResponse(wire.result_to_json(result))
 
 
@@ -118,7 +121,7 @@ def _first(*values: str | None) -> str | None:
     return next((value for value in values if value), None)
 
 
-# -- models and operation ---------------------------------------------------------------------------------
+# -- models -----------------------------------------------------------------------------------------------
 
 
 @router.get("/models", tags=["models"], responses={200: openapi.answer("Cards.", openapi.MODELS)})
@@ -126,27 +129,3 @@ async def list_models(services: ServicesOf) -> Response:
     """The models that this server has, with what they were measured at."""
     cards = [wire.card_to_json(card) for card in services.pipeline.models()]
     return JSONResponse({"models": cards, "default": services.pipeline.default_model().name})
-
-
-@operation.get("/healthz", tags=["operation"], responses=openapi.PROBLEMS)
-async def healthz(services: ServicesOf) -> Response:
-    """200 while the process should be left running."""
-    if not services.pipeline.live():
-        raise WorkerFailed("the worker has stopped; this process does not recover")
-    return JSONResponse({"status": "ok"})
-
-
-@operation.get("/readyz", tags=["operation"], responses=openapi.PROBLEMS)
-async def readyz(services: ServicesOf) -> Response:
-    """200 when a forward pass has just succeeded; 503 while starting, draining or broken."""
-    if services.draining:
-        raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
-    if not await services.pipeline.ready():
-        raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
-    return JSONResponse({"status": "ready"})
-
-
-@operation.get("/metrics", tags=["operation"])
-async def metrics(services: ServicesOf) -> Response:
-    """Prometheus metrics."""
-    return Response(generate_latest(services.pipeline.metrics.registry), media_type=CONTENT_TYPE_LATEST)

@@ -5,13 +5,14 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from service import clip_jobs, openapi, problem, wire
+from service.auth import Caller
 from service.clip_jobs import ClipJob, ClipJobs, Status
 from service.clips import ClipOptions
-from service.context import Services, ServicesOf
+from service.context import CallerOf, Services, ServicesOf
 from service.errors import KineposeError
 from service.http import ClosingStream, while_connected
 from service.messages import FrameResult
@@ -22,7 +23,9 @@ NDJSON = "application/x-ndjson"
 POLL_AFTER_S = 1
 
 log = logging.getLogger(__name__)
-router = APIRouter(prefix="/v1/clips", tags=["clips"], responses=openapi.PROBLEMS)
+router = APIRouter(
+    prefix="/v1/clips", tags=["clips"], dependencies=[Depends(openapi.BEARER)], responses=openapi.PROBLEMS
+)
 
 
 @router.post(
@@ -41,6 +44,7 @@ router = APIRouter(prefix="/v1/clips", tags=["clips"], responses=openapi.PROBLEM
 async def post_clip(
     request: Request,
     services: ServicesOf,
+    caller: CallerOf,
     region: Annotated[str | None, Query(description="x,y,w,h: the person in the first frame, pixels.")] = None,
     model: Annotated[str | None, Query(description="A name from GET /v1/models.")] = None,
     prefer: Annotated[str, Header()] = "",
@@ -48,7 +52,7 @@ async def post_clip(
 ) -> Response:
     """Joints of a whole clip. `Accept: application/x-ndjson`: a line a frame while it works, then `clip`."""
     async with AsyncExitStack() as stack:
-        job = await _receive(request, services, stack, region, model)
+        job = await _receive(request, services, caller, stack, region, model)
         if "respond-async" in prefer:
             stack.pop_all()
             services.jobs.start(job)
@@ -59,10 +63,10 @@ async def post_clip(
 
 
 async def _receive(
-    request: Request, services: Services, stack: AsyncExitStack, region: str | None, model: str | None
+    request: Request, services: Services, caller: Caller, stack: AsyncExitStack, region: str | None, model: str | None
 ) -> ClipJob:
     wire.region_from_text(region)  # A wrong parameter is told before the upload.
-    job = services.jobs.open()
+    job = await services.jobs.open(caller)
     stack.push_async_callback(services.jobs.discard, job)
     with job.clip_path.open("wb") as file:
         form = await receive_file(request, file, services.settings.max_body_bytes)
@@ -116,15 +120,15 @@ def _accepted(job: ClipJob) -> Response:
 
 
 @router.get("/{clip_id}", responses={200: openapi.answer("How far it is.", openapi.JOB)})
-async def get_clip(clip_id: str, services: ServicesOf) -> Response:
+async def get_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """Status and progress of a job."""
-    return JSONResponse(services.jobs.get(clip_id).to_json())
+    return JSONResponse(services.jobs.get(clip_id, caller).to_json())
 
 
 @router.delete("/{clip_id}", status_code=204)
-async def delete_clip(clip_id: str, services: ServicesOf) -> Response:
+async def delete_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """Stop a job and clear its files away."""
-    await services.jobs.discard(services.jobs.get(clip_id))
+    await services.jobs.discard(services.jobs.get(clip_id, caller))
     return Response(status_code=204)
 
 
@@ -135,9 +139,11 @@ async def delete_clip(clip_id: str, services: ServicesOf) -> Response:
         202: openapi.answer("It still works; ask again.", openapi.JOB),
     },
 )
-async def get_poses(clip_id: str, services: ServicesOf, accept: Annotated[str, Header()] = "") -> Response:
+async def get_poses(
+    clip_id: str, services: ServicesOf, caller: CallerOf, accept: Annotated[str, Header()] = ""
+) -> Response:
     """Results of a job; 202 with its status while it works, its error if it failed."""
-    job = services.jobs.get(clip_id)
+    job = services.jobs.get(clip_id, caller)
     if not _done(job):
         return _accepted(job)
     assert job.info is not None
@@ -155,9 +161,9 @@ async def get_poses(clip_id: str, services: ServicesOf, accept: Annotated[str, H
         202: openapi.answer("It still works; ask again.", openapi.JOB),
     },
 )
-async def get_overlay(request: Request, clip_id: str, services: ServicesOf) -> Response:
+async def get_overlay(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """The clip with its skeleton drawn, made when first asked for."""
-    job = services.jobs.get(clip_id)
+    job = services.jobs.get(clip_id, caller)
     if not _done(job):
         return _accepted(job)
     return FileResponse(await services.jobs.overlay(job), media_type="video/mp4")

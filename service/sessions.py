@@ -37,11 +37,29 @@ class Version(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SessionMeta:
-    """What is fixed when a session is created."""
+    """What is fixed when a session is created. `owner` is the API key's id, None where there are no keys."""
 
     model: ModelInfo
     options: SessionOptions
     ttl_s: float
+    owner: str | None = None
+
+
+@dataclass(slots=True, eq=False)
+class Delivery:
+    """A frame that came through a stream in Redis: what its commit acknowledges, and whom it answers.
+
+    Attributes:
+        stream, entry: the entry's key and id.
+        channel: where its frontend listens; request: 16 bytes by which that frontend knows the frame.
+        settled: the store has acknowledged and answered it, in one step with the commit.
+    """
+
+    stream: str
+    entry: bytes
+    channel: bytes
+    request: bytes
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +101,8 @@ class SessionStore(Protocol):
     A store outside the process raises StoreUnavailable where it does not answer; only `release` never does.
     """
 
-    async def create(self, session_id: str, meta: SessionMeta) -> SessionHead:
-        """Begin a session. Raises BadRequest where the id is in use, TooManySessions."""
+    async def create(self, session_id: str, meta: SessionMeta, owner_limit: int | None = None) -> SessionHead:
+        """Begin a session. Raises BadRequest where the id is in use, TooManySessions (of all, or of its owner)."""
         ...
 
     async def hold(self, session_id: str) -> SessionHead:
@@ -99,11 +117,23 @@ class SessionStore(Protocol):
         """Read for frame `seq`. Raises SeqOutOfOrder where it is neither the next nor the last one."""
         ...
 
-    async def commit(self, session_id: str, version: Version, state: TrackState | None, result: FrameResult) -> None:
-        """Set state and answer, expect the next seq, start the idle clock anew: all or nothing. Raises StaleCommit."""
+    async def commit(
+        self,
+        session_id: str,
+        version: Version,
+        state: TrackState | None,
+        result: FrameResult,
+        delivery: Delivery | None = None,
+    ) -> None:
+        """Set state and answer, expect the next seq, start the idle clock anew, settle the delivery: all or nothing.
+
+        Raises StaleCommit.
+        """
         ...
 
-    async def spend(self, session_id: str, version: Version, result: FrameResult) -> None:
+    async def spend(
+        self, session_id: str, version: Version, result: FrameResult, delivery: Delivery | None = None
+    ) -> None:
         """As commit for a frame that ended without a new state: its answer is stored, the state stays."""
         ...
 
@@ -155,16 +185,15 @@ class InMemorySessions:
     _ended: OrderedDict[str, str] = field(default_factory=OrderedDict)
     _epoch: int = 0
 
-    async def create(self, session_id: str, meta: SessionMeta) -> SessionHead:
+    async def create(self, session_id: str, meta: SessionMeta, owner_limit: int | None = None) -> SessionHead:
         """See SessionStore."""
         await self.sweep()
         if session_id in self._sessions:
             raise BadRequest(f"session {session_id} is in use", session_id)
-        if len(self._sessions) >= self.max_sessions:
-            raise TooManySessions(
-                f"the server holds {len(self._sessions)} sessions, its limit",
-                retry_after_ms=self._soonest_ms(),
-            )
+        self._check_room("the server", list(self._sessions.values()), self.max_sessions)
+        if owner_limit is not None:
+            own = [session for session in self._sessions.values() if session.meta.owner == meta.owner]
+            self._check_room("the API key", own, owner_limit)
         self._ended.pop(session_id, None)
         self._epoch += 1
         session = self._sessions[session_id] = _Session(meta, self._epoch, self.clock())
@@ -192,13 +221,22 @@ class InMemorySessions:
             raise SeqOutOfOrder(f"expected frame {session.next_seq}, got {seq}", session_id, seq, session.next_seq)
         return Checkout(session.state, session.version, replay, session.meta)
 
-    async def commit(self, session_id: str, version: Version, state: TrackState | None, result: FrameResult) -> None:
-        """See SessionStore."""
+    async def commit(
+        self,
+        session_id: str,
+        version: Version,
+        state: TrackState | None,
+        result: FrameResult,
+        delivery: Delivery | None = None,
+    ) -> None:
+        """See SessionStore. Frames of this process come from no stream."""
         session = self._get(session_id)
         self._advance(session, version, result)
         session.state = state
 
-    async def spend(self, session_id: str, version: Version, result: FrameResult) -> None:
+    async def spend(
+        self, session_id: str, version: Version, result: FrameResult, delivery: Delivery | None = None
+    ) -> None:
         """See SessionStore."""
         self._advance(self._get(session_id), version, result)
 
@@ -256,9 +294,11 @@ class InMemorySessions:
     def _head(self, session: _Session) -> SessionHead:
         return SessionHead(session.meta, session.next_seq, session.last_pts_us, self._left_s(session))
 
-    def _soonest_ms(self) -> int:
-        """When the first idle session would expire, milliseconds."""
-        return 1 + int(1000 * min(self._left_s(session) for session in self._sessions.values()))
+    def _check_room(self, who: str, held: list[_Session], most: int) -> None:
+        if len(held) >= most:
+            # When the first of them would expire.
+            soonest_ms = 1 + int(1000 * min((self._left_s(session) for session in held), default=0))
+            raise TooManySessions(f"{who} holds {len(held)} sessions, its limit", retry_after_ms=soonest_ms)
 
 
 def later(last_us: int | None, pts_us: int | None) -> int | None:

@@ -7,8 +7,8 @@
     {"end": true}                         ──►              (optional)
                                           ◄──   what is still open, then close 1000
 
-Every binary message gets one answer. A frame without a seq is the next one. An unknown or expired session is
-refused at the handshake with problem+json.
+Every binary message gets one answer. A frame without a seq is the next one. An unknown or expired session, or one
+of another API key, is refused at the handshake with problem+json.
 """
 
 import asyncio
@@ -21,8 +21,10 @@ from fastapi import APIRouter, WebSocket
 from starlette.websockets import WebSocketState
 
 from service import problem, wire
+from service.auth import Caller
 from service.context import Services, services_of
 from service.errors import BadRequest, Draining, KineposeError
+from service.gate import SUBPROTOCOL, caller_of
 from service.http import problem_response
 from service.incoming import Numbering, Stamp, frame_of
 from service.messages import EncodedFrame, SessionInfo
@@ -37,14 +39,14 @@ router = APIRouter()
 @router.websocket("/v1/sessions/{session_id}/stream")
 async def stream(websocket: WebSocket, session_id: str) -> None:
     """Frames in, joints out, until either side ends it; work of a client that goes away is dropped."""
-    services = services_of(websocket)
+    services, caller = services_of(websocket), caller_of(websocket)
     try:
-        session = await services.pipeline.session(session_id)
+        session = await services.pipeline.session(session_id, caller=caller)
     except KineposeError as error:
         await websocket.send_denial_response(problem_response(error))
         return
-    await websocket.accept()
-    work = asyncio.ensure_future(_answer(websocket, services, session))
+    await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
+    work = asyncio.ensure_future(_answer(websocket, services, caller, session))
     try:
         await asyncio.wait({work})
     finally:
@@ -52,13 +54,13 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
         await asyncio.gather(work, return_exceptions=True)
 
 
-async def _answer(websocket: WebSocket, services: Services, session: SessionInfo) -> None:
+async def _answer(websocket: WebSocket, services: Services, caller: Caller, session: SessionInfo) -> None:
     me = asyncio.current_task()
     assert me is not None
     incoming = _frames(websocket, session, me.cancel)
     try:
         policy = session.options.drop_policy
-        stream = services.pipeline.stream(session.session_id, incoming, policy, transport="websocket")
+        stream = services.pipeline.stream(session.session_id, incoming, policy, transport="websocket", caller=caller)
         async with aclosing(stream) as results:
             async for result in results:
                 await websocket.send_text(_text(wire.result_to_json(result)))

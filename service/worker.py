@@ -13,7 +13,7 @@ from model.engines.base import EngineError
 from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
 from model.values import Frame, Region
 from service.batcher import Batcher
-from service.errors import BadRegion, FrameSizeChanged, KineposeError, WorkerFailed
+from service.errors import BadRegion, DeviceLost, FrameSizeChanged, KineposeError, WorkerFailed
 from service.metrics import Metrics
 from service.queue import FrameQueue, WorkItem
 
@@ -94,8 +94,8 @@ class Worker:
         finally:
             # Whatever ends the loop, nobody is left waiting.
             self.alive = False
-            _fail(batch, None)
-            self._queue.close(WorkerFailed("the worker has ended", retry_after_ms=RETRY_AFTER_FAILURE_MS))
+            _fail(batch, None, DeviceLost)
+            self._queue.close(DeviceLost("the worker has ended", retry_after_ms=RETRY_AFTER_FAILURE_MS))
 
     async def close(self) -> None:
         """Let the device thread end, after the batch it is in. Call when `run` has ended."""
@@ -118,10 +118,10 @@ class Worker:
         elif _is_lost(answers):
             log.critical("the device is lost, the worker ends", exc_info=answers)
             self.alive = False
-            _fail(batch, answers)
+            _fail(batch, answers, DeviceLost)
         elif isinstance(answers, EngineError):
             log.error("the device failed on a batch of %d", len(batch), exc_info=answers)
-            _fail(batch, answers)
+            _fail(batch, answers, WorkerFailed)
         else:
             await self._find_culprit(batch, answers)
 
@@ -163,11 +163,9 @@ def _is_lost(error: BaseException) -> bool:
     return error.sticky if isinstance(error, EngineError) else not isinstance(error, Exception)
 
 
-def _fail(batch: list[WorkItem], error: BaseException | None) -> None:
+def _fail(batch: list[WorkItem], error: BaseException | None, kind: type[WorkerFailed]) -> None:
     for item in batch:
-        failure = WorkerFailed(
-            "the device failed", item.session_id, item.request.seq, retry_after_ms=RETRY_AFTER_FAILURE_MS
-        )
+        failure = kind("the device failed", item.session_id, item.request.seq, retry_after_ms=RETRY_AFTER_FAILURE_MS)
         failure.__cause__ = error
         item.answer(failure)
 

@@ -1,46 +1,13 @@
-"""`kinepose bench`: what the service adds to a frame on this machine, as JSON."""
+"""`kinepose bench`: `overhead` measures inside one process, `load` from outside against a running server."""
 
 import argparse
-import asyncio
-import json
-from pathlib import Path
 
-from rich.console import Console
-
-from model import zoo
-from service.cli.failures import BAD_INPUT, CommandFailed
-from service.cli.output import text_output
-from service.cli.settings import settings_with
+from service.cli import bench_load, bench_overhead
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    """Describe the command."""
-    parser = commands.add_parser("bench", help="what the service adds to a frame, as JSON")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="where the report goes (default: stdout)")
-    parser.add_argument("--frames", metavar="N", type=_number, default=200, help="a stream (default: 200)")
-    parser.add_argument("--streams", metavar="N", type=_number, nargs="+", default=[1, 8, 32], help="default: 1 8 32")
-    parser.set_defaults(run=run)
-
-
-def _number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("expected a number above 0")
-    return number
-
-
-def run(arguments: argparse.Namespace) -> None:
-    """Measure and write the report."""
-    # Only here, so that the other commands do not wait for the pipeline's imports.
-    from service.bench import measure
-
-    settings = settings_with()
-    with Console(stderr=True).status("measuring"):
-        try:
-            report = asyncio.run(measure(settings, arguments.streams, arguments.frames))
-        except zoo.UnknownModel as error:
-            raise CommandFailed(str(error), BAD_INPUT) from error
-        except zoo.BadWeights as error:
-            raise CommandFailed(str(error)) from error
-    with text_output(arguments.output) as file:
-        file.write(json.dumps(report, indent=2) + "\n")
+    """Describe both."""
+    parser = commands.add_parser("bench", help="measure the service: what it adds to a frame, how it bears a load")
+    kinds = parser.add_subparsers(required=True, metavar="KIND")
+    bench_overhead.add(kinds)
+    bench_load.add(kinds)

@@ -2,12 +2,9 @@
 
 import argparse
 import asyncio
-import logging
 
 from service.cli.failures import CommandFailed
 from service.cli.settings import settings_with
-
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,11 +26,15 @@ def run(arguments: argparse.Namespace) -> None:
     """Serve. CommandFailed where the server does not start."""
     names = ("host", "http_port", "grpc_port", "model", "device")
     settings = settings_with(**{name: getattr(arguments, name) for name in names})
-    logging.basicConfig(level=settings.log_level, format=LOG_FORMAT)
     # Only a server needs the web stack: `kinepose models` starts without it.
-    from service.app import StartFailed, serve
+    from service.app import serve
+    from service.http_server import StartFailed
+    from service.process import in_process
+    from service.tracing import TracingUnavailable
 
+    name = "kinepose" if settings.redis_url is None else "kinepose-frontend"
     try:
-        asyncio.run(serve(settings))
-    except StartFailed as error:
+        with in_process(settings, name):
+            asyncio.run(serve(settings))
+    except (StartFailed, TracingUnavailable) as error:
         raise CommandFailed(str(error)) from error

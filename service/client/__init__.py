@@ -4,8 +4,8 @@
         for result in client.estimate_clip(Path("clip.mp4")):
             print(result.pts_us, result.pose.xy_px)
 
-Errors that the server tells are the classes of `service.errors`; a server that cannot be reached, or that breaks a
-connection, is `Unreachable`.
+Where the server has API keys, give `api_key=`. Errors that the server tells are the classes of `service.errors`; a
+server that cannot be reached, or that breaks a connection, is `Unreachable`.
 """
 
 from service.client.calls import AsyncClipResults, ClipResults, Picture, Unreachable

@@ -1,7 +1,8 @@
 """What goes into and comes out of a client's calls, whatever the transport."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from model.values import Region
 from service.messages import ClipInfo, FrameResult
@@ -12,6 +13,33 @@ CHUNK_BYTES = 1024 * 1024
 
 class Unreachable(ConnectionError):
     """The server cannot be reached, or the connection to it broke."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How a client gets in, and how long it waits.
+
+    Attributes:
+        timeout_s: how long a call that answers at once may take.
+        api_key: sent with every call; None where the server has no keys.
+        root_certificates: PEM of who may vouch for the server; None takes those of this machine.
+        tls: whether gRPC is encrypted. HTTP is where its URL begins with https.
+    """
+
+    timeout_s: float
+    api_key: str | None = field(default=None, repr=False)
+    root_certificates: bytes | None = None
+    tls: bool = False
+
+    def __post_init__(self) -> None:
+        # Also a line break at the end of a file: libraries would quote the key in their complaint.
+        if self.api_key is not None and not re.fullmatch(r"[!-~]+", self.api_key):
+            raise ValueError("api_key: a key is of printable ASCII, without spaces or line breaks")
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header, or metadata, of every call."""
+        return {"authorization": f"Bearer {self.api_key}"} if self.api_key is not None else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Self
 
 from model.cards import ModelCard
 from model.values import Region
-from service.client.calls import AsyncClipResults, ClipResults, Picture
+from service.client.calls import Access, AsyncClipResults, ClipResults, Picture
 from service.client.grpc_async import AsyncGrpcCalls
 from service.client.grpc_sync import GrpcCalls
 from service.client.http_async import AsyncHttpCalls
@@ -26,17 +26,30 @@ class Client:
         http_url: such as "http://127.0.0.1:8000".
         grpc_target: such as "127.0.0.1:50051".
         timeout_s: how long a call that answers at once may take; streams and clips take what they take.
+        api_key: sent with every call, where the server wants one.
+        root_certificates: PEM of who may vouch for the server, for https and gRPC; None takes this machine's.
+        tls: whether gRPC is encrypted; None: where http_url is https, or root_certificates are given.
 
     Every call raises the classes of `service.errors` that the server tells, and Unreachable.
     """
 
     def __init__(
-        self, http_url: str | None = None, grpc_target: str | None = None, *, timeout_s: float = TIMEOUT_S
+        self,
+        http_url: str | None = None,
+        grpc_target: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        api_key: str | None = None,
+        root_certificates: bytes | None = None,
+        tls: bool | None = None,
     ) -> None:
         if not http_url and not grpc_target:
             raise ValueError(NO_ADDRESS)
-        self._http = HttpCalls(http_url, timeout_s) if http_url else None
-        self._grpc = GrpcCalls(grpc_target, timeout_s) if grpc_target else None
+        if tls is None:
+            tls = root_certificates is not None or (http_url or "").startswith("https:")
+        access = Access(timeout_s, api_key, root_certificates, tls)
+        self._http = HttpCalls(http_url, access) if http_url else None
+        self._grpc = GrpcCalls(grpc_target, access) if grpc_target else None
 
     @property
     def _calls(self) -> HttpCalls | GrpcCalls:
@@ -102,12 +115,22 @@ class AsyncClient:
     """As `Client`, to be awaited. Make it inside the event loop that uses it."""
 
     def __init__(
-        self, http_url: str | None = None, grpc_target: str | None = None, *, timeout_s: float = TIMEOUT_S
+        self,
+        http_url: str | None = None,
+        grpc_target: str | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+        api_key: str | None = None,
+        root_certificates: bytes | None = None,
+        tls: bool | None = None,
     ) -> None:
         if not http_url and not grpc_target:
             raise ValueError(NO_ADDRESS)
-        self._http = AsyncHttpCalls(http_url, timeout_s) if http_url else None
-        self._grpc = AsyncGrpcCalls(grpc_target, timeout_s) if grpc_target else None
+        if tls is None:
+            tls = root_certificates is not None or (http_url or "").startswith("https:")
+        access = Access(timeout_s, api_key, root_certificates, tls)
+        self._http = AsyncHttpCalls(http_url, access) if http_url else None
+        self._grpc = AsyncGrpcCalls(grpc_target, access) if grpc_target else None
 
     @property
     def _calls(self) -> AsyncHttpCalls | AsyncGrpcCalls:

@@ -10,7 +10,7 @@ from model.cards import ModelCard
 from model.values import Region
 from service import wire
 from service.client import grpc_form
-from service.client.calls import AsyncAnswers, Picture
+from service.client.calls import Access, AsyncAnswers, Picture
 from service.client.http_async import async_pieces
 from service.messages import FrameResult, SessionInfo, SessionOptions
 from service.pb import pose_pb2 as pb
@@ -18,12 +18,17 @@ from service.pb.pose_pb2_grpc import PoseServiceStub
 
 
 class AsyncGrpcCalls:
-    """The gRPC interface of one server, over one channel without encryption. Belongs to one event loop."""
+    """The gRPC interface of one server, over one channel. Belongs to one event loop."""
 
-    def __init__(self, target: str, timeout_s: float) -> None:
-        self._channel = grpc.aio.insecure_channel(target, grpc_form.CHANNEL_OPTIONS)
+    def __init__(self, target: str, access: Access) -> None:
+        credentials = grpc_form.credentials(access)
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(target, grpc_form.CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.aio.secure_channel(target, credentials, grpc_form.CHANNEL_OPTIONS)
         self._stub = PoseServiceStub(self._channel)
-        self._timeout_s = timeout_s
+        self._metadata = grpc_form.metadata(access)
+        self._timeout_s = access.timeout_s
 
     async def aclose(self) -> None:
         """Close the channel; calls under way end."""
@@ -33,30 +38,40 @@ class AsyncGrpcCalls:
         """PoseService.CreateSession."""
         request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
         with grpc_form.told():
-            return wire.session_from_pb(await self._stub.CreateSession(request, timeout=self._timeout_s))
+            return wire.session_from_pb(
+                await self._stub.CreateSession(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     async def session(self, session_id: str) -> SessionInfo:
         """PoseService.GetSession."""
         request = pb.GetSessionRequest(session_id=session_id)
         with grpc_form.told():
-            return wire.session_from_pb(await self._stub.GetSession(request, timeout=self._timeout_s))
+            return wire.session_from_pb(
+                await self._stub.GetSession(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     async def close_session(self, session_id: str) -> SessionInfo:
         """PoseService.CloseSession."""
         request = pb.CloseSessionRequest(session_id=session_id)
         with grpc_form.told():
-            return wire.session_from_pb(await self._stub.CloseSession(request, timeout=self._timeout_s))
+            return wire.session_from_pb(
+                await self._stub.CloseSession(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     async def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
         """PoseService.EstimateFrame."""
         request = grpc_form.frame(picture, session_id)
         with grpc_form.told():
-            return wire.result_from_pb(await self._stub.EstimateFrame(request, timeout=self._timeout_s))
+            return wire.result_from_pb(
+                await self._stub.EstimateFrame(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     async def models(self) -> list[ModelCard]:
         """PoseService.ListModels."""
         with grpc_form.told():
-            listed = await self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+            listed = await self._stub.ListModels(
+                pb.ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata
+            )
         return [wire.card_from_pb(card) for card in listed.models]
 
     async def stream(
@@ -64,7 +79,7 @@ class AsyncGrpcCalls:
     ) -> AsyncGenerator[FrameResult, None]:
         """PoseService.StreamPose."""
         feed = _Feed(pictures, grpc_form.Opening(session_id, options))
-        call = self._stub.StreamPose(aiter(feed))
+        call = self._stub.StreamPose(aiter(feed), metadata=self._metadata)
         try:
             with grpc_form.told():
                 async for message in call:
@@ -76,7 +91,7 @@ class AsyncGrpcCalls:
     async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncAnswers:
         """PoseService.EstimateClip."""
         await asyncio.to_thread(path.stat)  # a missing file is told here: grpc would only log it
-        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)))
+        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)
         try:
             with grpc_form.told():
                 async for message in call:

@@ -7,11 +7,21 @@ import grpc
 
 from model.values import Region
 from service import problem, wire
-from service.client.calls import Picture, Unreachable
+from service.client.calls import Access, Picture, Unreachable
 from service.messages import ClipInfo, FrameResult, SessionOptions
 from service.pb import pose_pb2 as pb
 
 CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.max_send_message_length", -1)]
+
+
+def credentials(access: Access) -> grpc.ChannelCredentials | None:
+    """What a channel is opened with; None without encryption."""
+    return grpc.ssl_channel_credentials(access.root_certificates) if access.tls else None
+
+
+def metadata(access: Access) -> tuple[tuple[str, str], ...]:
+    """What goes with every call."""
+    return tuple(access.authorization.items())
 
 
 def frame(picture: Picture, session_id: str = "", options: SessionOptions | None = None) -> pb.Frame:

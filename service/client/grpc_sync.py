@@ -9,19 +9,24 @@ from model.cards import ModelCard
 from model.values import Region
 from service import wire
 from service.client import grpc_form
-from service.client.calls import CHUNK_BYTES, Answers, Picture
+from service.client.calls import CHUNK_BYTES, Access, Answers, Picture
 from service.messages import FrameResult, SessionInfo, SessionOptions
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 
 
 class GrpcCalls:
-    """The gRPC interface of one server, over one channel without encryption."""
+    """The gRPC interface of one server, over one channel."""
 
-    def __init__(self, target: str, timeout_s: float) -> None:
-        self._channel = grpc.insecure_channel(target, grpc_form.CHANNEL_OPTIONS)
+    def __init__(self, target: str, access: Access) -> None:
+        credentials = grpc_form.credentials(access)
+        if credentials is None:
+            self._channel = grpc.insecure_channel(target, grpc_form.CHANNEL_OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(target, credentials, grpc_form.CHANNEL_OPTIONS)
         self._stub = PoseServiceStub(self._channel)
-        self._timeout_s = timeout_s
+        self._metadata = grpc_form.metadata(access)
+        self._timeout_s = access.timeout_s
 
     def close(self) -> None:
         """Close the channel; calls under way end."""
@@ -31,30 +36,38 @@ class GrpcCalls:
         """PoseService.CreateSession."""
         request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
         with grpc_form.told():
-            return wire.session_from_pb(self._stub.CreateSession(request, timeout=self._timeout_s))
+            return wire.session_from_pb(
+                self._stub.CreateSession(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     def session(self, session_id: str) -> SessionInfo:
         """PoseService.GetSession."""
         request = pb.GetSessionRequest(session_id=session_id)
         with grpc_form.told():
-            return wire.session_from_pb(self._stub.GetSession(request, timeout=self._timeout_s))
+            return wire.session_from_pb(
+                self._stub.GetSession(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     def close_session(self, session_id: str) -> SessionInfo:
         """PoseService.CloseSession."""
         request = pb.CloseSessionRequest(session_id=session_id)
         with grpc_form.told():
-            return wire.session_from_pb(self._stub.CloseSession(request, timeout=self._timeout_s))
+            return wire.session_from_pb(
+                self._stub.CloseSession(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
         """PoseService.EstimateFrame."""
         request = grpc_form.frame(picture, session_id)
         with grpc_form.told():
-            return wire.result_from_pb(self._stub.EstimateFrame(request, timeout=self._timeout_s))
+            return wire.result_from_pb(
+                self._stub.EstimateFrame(request, timeout=self._timeout_s, metadata=self._metadata)
+            )
 
     def models(self) -> list[ModelCard]:
         """PoseService.ListModels."""
         with grpc_form.told():
-            listed = self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s)
+            listed = self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata)
         return [wire.card_from_pb(card) for card in listed.models]
 
     def stream(
@@ -62,7 +75,7 @@ class GrpcCalls:
     ) -> Generator[FrameResult, None, None]:
         """PoseService.StreamPose. `pictures` are taken in a thread of grpc's."""
         feed = _Feed(pictures, grpc_form.Opening(session_id, options))
-        call = self._stub.StreamPose(iter(feed))
+        call = self._stub.StreamPose(iter(feed), metadata=self._metadata)
         try:
             with grpc_form.told():
                 for message in call:
@@ -74,7 +87,7 @@ class GrpcCalls:
     def clip(self, path: Path, region: Region | None, model: str | None) -> Answers:
         """PoseService.EstimateClip."""
         path.stat()  # a missing file is told here: grpc would only log it
-        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)))
+        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)
         try:
             with grpc_form.told():
                 for message in call:

@@ -1,6 +1,7 @@
 """How calls look in HTTP: requests as arguments of httpx, answers from its responses. No input or output here."""
 
 import json
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -9,11 +10,18 @@ import httpx
 
 from model.values import Region
 from service import problem, wire
-from service.client.calls import Picture, Unreachable
+from service.client.calls import Access, Picture, Unreachable
 from service.errors import KineposeError
 from service.messages import ClipInfo, FrameResult
 
 NDJSON = {"Accept": "application/x-ndjson"}
+
+
+def trusted(access: Access) -> ssl.SSLContext | bool:
+    """Who may vouch for the server, as httpx takes it. Raises ssl.SSLError where the PEM does not parse."""
+    if access.root_certificates is None:
+        return True
+    return ssl.create_default_context(cadata=access.root_certificates.decode("ascii"))
 
 
 def timeout(seconds: float) -> httpx.Timeout:

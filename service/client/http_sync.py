@@ -10,16 +10,21 @@ from model.cards import ModelCard
 from model.values import Region
 from service import wire
 from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Answers, Picture
+from service.client.calls import CHUNK_BYTES, Access, Answers, Picture
 from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
 
 class HttpCalls:
     """The HTTP interface of one server, over kept-alive connections."""
 
-    def __init__(self, url: str, timeout_s: float) -> None:
-        self._client = httpx.Client(base_url=url, timeout=http_form.timeout(timeout_s))
-        self._timeout_s = timeout_s
+    def __init__(self, url: str, access: Access) -> None:
+        self._client = httpx.Client(
+            base_url=url,
+            headers=access.authorization,
+            timeout=http_form.timeout(access.timeout_s),
+            verify=http_form.trusted(access),
+        )
+        self._timeout_s = access.timeout_s
 
     def close(self) -> None:
         """Close all connections."""

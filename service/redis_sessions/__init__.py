@@ -3,6 +3,5 @@
 store.py    RedisSessions: the operations of a session, one Lua script each
 index.py    how many sessions there are, over all processes
 hot.py      states that this process committed last, so that they need not be read back
-client.py   the connection, and what its failures are called
 codec.py    metadata and answers as bytes;  keys.py  every key's name;  lua/  the scripts
 """

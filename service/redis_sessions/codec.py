@@ -24,7 +24,9 @@ class RecordError(ValueError):
 
 def encode_meta(meta: SessionMeta) -> bytes:
     """What is fixed when a session is created."""
-    return _json({"model": asdict(meta.model), "options": asdict(meta.options), "ttl_s": meta.ttl_s})
+    return _json(
+        {"model": asdict(meta.model), "options": asdict(meta.options), "ttl_s": meta.ttl_s, "owner": meta.owner}
+    )
 
 
 def decode_meta(blob: bytes) -> SessionMeta:
@@ -32,7 +34,7 @@ def decode_meta(blob: bytes) -> SessionMeta:
     try:
         data = _parsed(blob)
         options = data["options"] | {"drop_policy": DropPolicy(data["options"]["drop_policy"])}
-        return SessionMeta(ModelInfo(**data["model"]), SessionOptions(**options), data["ttl_s"])
+        return SessionMeta(ModelInfo(**data["model"]), SessionOptions(**options), data["ttl_s"], data.get("owner"))
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"session metadata: {error!r}") from error
 

@@ -25,16 +25,21 @@ from service.errors import (
 )
 from service.messages import FrameResult
 from service.metrics import Metrics
-from service.redis_sessions.client import RETRY_AFTER_AWAY_MS, Scripts
+from service.redis_client import RETRY_AFTER_AWAY_MS, Scripts, lua
 from service.redis_sessions.codec import RecordError, decode_meta, decode_result, encode_meta, encode_result
 from service.redis_sessions.hot import HotState, HotStates
 from service.redis_sessions.index import SessionIndex
-from service.redis_sessions.keys import session_keys
-from service.sessions import Checkout, SessionHead, SessionMeta, Version
+from service.redis_sessions.keys import Keyspace
+from service.sessions import Checkout, Delivery, SessionHead, SessionMeta, Version
 
 log = logging.getLogger(__name__)
 
 Reply = list[Any]
+
+GROUP = "workers"
+"""The consumer group of every stream of frames."""
+RESULT = b"R"
+"""Goes before an encoded result in what is published."""
 
 _ENDS = {b"expired": "has expired", b"closed": "has been closed"}
 
@@ -47,14 +52,14 @@ class RedisLimits:
         max_sessions: cap on sessions of all processes together.
         hold_lease_s: how long a hold lasts that nobody renews (ADR 6).
         remembered_s: how long an ended session is told from one that never was.
-        prefix: of all keys.
+        keyspace: where everything is.
         hot_states: states that this process keeps in memory.
     """
 
     max_sessions: int
     hold_lease_s: float
     remembered_s: float
-    prefix: str
+    keyspace: Keyspace
     hot_states: int
 
     @classmethod
@@ -64,7 +69,7 @@ class RedisLimits:
             max_sessions=settings.max_sessions,
             hold_lease_s=settings.hold_lease_s,
             remembered_s=settings.remembered_s,
-            prefix=settings.redis_prefix,
+            keyspace=Keyspace(settings.redis_prefix, settings.redis_shards),
             hot_states=settings.hot_states,
         )
 
@@ -84,11 +89,11 @@ class RedisSessions:
     def __init__(self, client: Redis, limits: RedisLimits, metrics: Metrics) -> None:
         self._limits = limits
         self._metrics = metrics
-        self._scripts = Scripts(client)
-        self._index = SessionIndex(self._scripts, limits.prefix, limits.max_sessions, metrics)
+        self._scripts = Scripts(client, _texts())
+        self._index = SessionIndex(self._scripts, limits.keyspace, limits.max_sessions, metrics)
         self._hot = HotStates(limits.hot_states)
 
-    async def create(self, session_id: str, meta: SessionMeta) -> SessionHead:
+    async def create(self, session_id: str, meta: SessionMeta, owner_limit: int | None = None) -> SessionHead:
         """See SessionStore. Raises TooManySessions, too, where Redis is at its memory limit."""
         await self._index.sweep()
         ttl_ms = _ms(meta.ttl_s)
@@ -137,28 +142,50 @@ class RedisSessions:
         assert hot is not None  # Redis leaves out only the state that it was told of.
         return hot.state
 
-    async def commit(self, session_id: str, version: Version, state: TrackState | None, result: FrameResult) -> None:
+    async def commit(
+        self,
+        session_id: str,
+        version: Version,
+        state: TrackState | None,
+        result: FrameResult,
+        delivery: Delivery | None = None,
+    ) -> None:
         """See SessionStore. Raises TooManySessions where Redis has no memory for the session's first state."""
         if state is None:
-            await self._advance(session_id, version, result, "drop")
+            await self._advance(session_id, version, result, delivery, "drop")
         else:
-            token = await self._advance(session_id, version, result, "set", encode_state(state))
+            token = await self._advance(session_id, version, result, delivery, "set", encode_state(state))
             self._hot.put(session_id, HotState(token, state))
 
-    async def spend(self, session_id: str, version: Version, result: FrameResult) -> None:
+    async def spend(
+        self, session_id: str, version: Version, result: FrameResult, delivery: Delivery | None = None
+    ) -> None:
         """See SessionStore."""
-        await self._advance(session_id, version, result, "keep")
+        await self._advance(session_id, version, result, delivery, "keep")
 
     async def _advance(
-        self, session_id: str, version: Version, result: FrameResult, kind: str, state: bytes = b""
+        self,
+        session_id: str,
+        version: Version,
+        result: FrameResult,
+        delivery: Delivery | None,
+        kind: str,
+        state: bytes = b"",
     ) -> bytes:
-        """Write; the token of what was written."""
+        """Write, and settle the delivery with it; the token of what was written."""
         token = secrets.token_bytes(8)
         pts = "" if result.pts_us is None else result.pts_us
-        reply = await self._run("commit", session_id, *version, token, encode_result(result), pts, kind, state)
+        written = (*version, token, encode_result(result), pts, kind, state)
+        if delivery is None:
+            reply = await self._run("commit", session_id, *written)
+        else:
+            settled = (GROUP, delivery.entry, delivery.channel, delivery.request + RESULT)
+            reply = await self._run("commit", session_id, *written, *settled, stream=delivery.stream)
         if reply[0] == b"stale":
             self._metrics.state_cas_conflicts.inc()
             raise StaleCommit("the session moved on in between", session_id, result.seq, int(reply[1]))
+        if delivery is not None:
+            delivery.settled = True
         return token
 
     async def info(self, session_id: str) -> SessionHead:
@@ -178,9 +205,11 @@ class RedisSessions:
         """See SessionStore. Redis lets sessions go by itself; this counts those of all processes."""
         return await self._index.sweep()
 
-    async def _run(self, script: str, session_id: str, *args: str | bytes | int) -> Reply:
+    async def _run(self, script: str, session_id: str, *args: str | bytes | int, stream: str | None = None) -> Reply:
         limits = (_ms(self._limits.hold_lease_s), _ms(self._limits.remembered_s))
-        keys = session_keys(self._limits.prefix, session_id)
+        keys: tuple[str, ...] = self._limits.keyspace.session(session_id)
+        if stream is not None:
+            keys = (*keys, stream)
         try:
             reply = await self._scripts.run(script, keys, *limits, *args)
         except KineposeError as error:
@@ -197,6 +226,13 @@ class RedisSessions:
             meta = decode_meta(meta_bytes)
         # While it is held, more than its TTL is left.
         return SessionHead(meta, int(next_seq), int(pts) if pts else None, min(meta.ttl_s, left_ms / 1000))
+
+
+def _texts() -> dict[str, str]:
+    of_sessions = ("create", "hold", "release", "info", "close", "checkout", "commit")
+    of_index = ("admit", "due", "settle")
+    own = {name: lua(__package__, "prelude", name) for name in of_sessions}
+    return own | {name: lua(__package__, name) for name in of_index}
 
 
 def _gone(session_id: str, mark: bytes) -> KineposeError:

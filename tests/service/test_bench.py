@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.__main__ import main
-from service.bench import overhead_s
+from service.load.overhead import overhead_s
 from tests.support.weights import save_random_lite
 
 
@@ -31,7 +31,7 @@ def test_the_benchmark_writes_its_report(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("KINEPOSE_WEIGHTS_DIR", str(save_random_lite(tmp_path)))
     monkeypatch.setenv("KINEPOSE_MAX_BATCH", "2")
 
-    code = main(["bench", "--frames", "2", "--streams", "1", "2", "--output", str(tmp_path / "bench.json")])
+    code = main(["bench", "overhead", "--frames", "2", "--streams", "1", "2", "--output", str(tmp_path / "bench.json")])
 
     report = json.loads((tmp_path / "bench.json").read_text())
     assert code == 0

@@ -8,6 +8,7 @@ import pytest
 
 from model.tracker import TrackRequest
 from model.values import Frame, Region
+from service.composition import embedded
 from service.config import Settings
 from service.errors import FrameSizeChanged
 from service.messages import EncodedFrame, FrameResult, SessionOptions
@@ -38,7 +39,7 @@ def joints(results: list[FrameResult]) -> list[bytes]:
 @asynccontextmanager
 async def started(served: Served) -> AsyncIterator[Pipeline]:
     """A warm pipeline."""
-    pipeline = Pipeline(SETTINGS, served)
+    pipeline = embedded(SETTINGS, served)
     try:
         await pipeline.start()
         yield pipeline

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from service.errors import StoreUnavailable, TooManySessions
-from service.redis_sessions.client import MOST_CONNECTIONS, connected
+from service.redis_client import MOST_CONNECTIONS, connected
 from tests.support.redis_server import OwnRedis, own_redis
 from tests.support.stores import TTL_S, KeptInRedis, meta, result, same, state
 

@@ -13,7 +13,6 @@ from model.state_codec import VERSION, encode_state
 from service.errors import KineposeError, SessionExpired, SessionUnknown, StaleCommit, StoreUnavailable, TooManySessions
 from service.messages import FrameResult, Outcome
 from service.redis_sessions.codec import RecordError, decode_meta, decode_result, encode_meta, encode_result
-from service.redis_sessions.keys import session_keys
 from service.sessions import SessionStore, Version
 from tests.support.redis_server import lossy_way
 from tests.support.stores import MODEL, TTL_S, KeptInRedis, kept_in_redis, meta, result, same, state
@@ -37,7 +36,7 @@ async def committed(store: SessionStore, seq: int, shade: int | None = None) -> 
 
 def state_key(kept: KeptInRedis) -> str:
     """Where session "a" is."""
-    return session_keys(kept.prefix, "a").session
+    return kept.keyspace.session("a").session
 
 
 # -- many processes ---------------------------------------------------------------------------------------
@@ -117,7 +116,7 @@ async def test_deployments_with_other_prefixes_share_nothing(kept: KeptInRedis) 
 
 async def test_keys_of_a_session_share_a_slot_and_all_of_them_end(kept: KeptInRedis) -> None:
     """A cluster runs each script in one place, and nothing of a session stays for ever."""
-    keys = session_keys(kept.prefix, "a")
+    keys = kept.keyspace.session("a")
     assert len({key_slot(key.encode()) for key in keys}) == 1
     await kept.store.create("a", meta())
     await kept.store.hold("a")

@@ -7,6 +7,7 @@ from typing import Any
 
 from model.cards import ModelCard
 from model.skeletons import KINEPOSE_13
+from service.composition import embedded
 from service.config import Settings
 from service.messages import EncodedFrame, FrameResult, SessionOptions
 from service.pipeline import Pipeline
@@ -71,7 +72,7 @@ def make_pipeline(stepper: Stepper, *, clock: Clock | None = None, **settings: A
     """A pipeline that is not started. Batches do not wait for company unless a test says so."""
     chosen = Settings(**{"batch_wait_ms": 0.0, "drain_grace_s": 10.0, "max_batch": 4, **settings})
     served = Served(CARD, KINEPOSE_13, stepper)
-    return Pipeline(chosen, served, clock=clock) if clock else Pipeline(chosen, served)
+    return embedded(chosen, served, clock=clock) if clock else embedded(chosen, served)
 
 
 @asynccontextmanager

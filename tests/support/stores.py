@@ -13,8 +13,8 @@ from model.state import TrackState
 from model.values import FrameTransform, Pose, Region, RegionSource
 from service.messages import FrameResult, ModelInfo, Outcome, SessionOptions
 from service.metrics import Metrics
-from service.redis_sessions.client import connected
-from service.redis_sessions.keys import index_key
+from service.redis_client import connected
+from service.redis_sessions.keys import Keyspace
 from service.redis_sessions.store import RedisLimits, RedisSessions
 from service.sessions import InMemorySessions, SessionMeta, SessionStore
 from tests.support.pipelines import ManualClock
@@ -70,12 +70,13 @@ class KeptInRedis(_Counted):
         super().__init__()
         self.client = client
         self.prefix = prefix or f"test-{secrets.token_hex(8)}"
+        self.keyspace = Keyspace(self.prefix, 4)
         self.limits = RedisLimits(
             **{
                 "max_sessions": max_sessions,
                 "hold_lease_s": 10 * TTL_S,
                 "remembered_s": 100 * TTL_S,
-                "prefix": self.prefix,
+                "keyspace": self.keyspace,
                 "hot_states": 8,
                 **limits,
             }
@@ -94,7 +95,7 @@ class KeptInRedis(_Counted):
             left_ms = await self.client.pttl(key)
             if left_ms >= 0:
                 await self.client.pexpire(key, left_ms - passed_ms)
-        index = index_key(self.prefix)
+        index = self.keyspace.index()
         for session_id in cast(list[bytes], await self.client.zrange(index, 0, -1)):
             await self.client.zincrby(index, -passed_ms, session_id)
 

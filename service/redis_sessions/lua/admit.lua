@@ -1,17 +1,29 @@
--- KEYS[1] index; ARGV[1] session id, ARGV[2] its ttl_ms, ARGV[3] how many there may be.
--- Replies {'ok', count} or {'full', count, ms until the first may expire}.
-local index = KEYS[1]
-local count = redis.call('ZCARD', index)
+-- KEYS[1] index of all, KEYS[2] index of the owner where the session has one; ARGV[1] session id, ARGV[2] its ttl_ms,
+-- ARGV[3] how many there may be, ARGV[4] how many of the owner's, '' for any number.
+-- Replies {'ok', count of all} or {'full' or 'owner_full', count, ms until the first may expire}.
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-if redis.call('ZSCORE', index, ARGV[1]) then
-  -- In use, or just gone: a new time, so that a sweep under way leaves it; the next one looks again.
-  redis.call('ZADD', index, now_ms, ARGV[1])
-  return {'ok', count}
+
+local function enter(first_look_ms)
+  for _, index in ipairs(KEYS) do
+    redis.call('ZADD', index, first_look_ms, ARGV[1])
+  end
+  return {'ok', redis.call('ZCARD', KEYS[1])}
 end
-if count >= tonumber(ARGV[3]) then
+
+local function full(reply, index, most)
+  local count = redis.call('ZCARD', index)
+  if count < tonumber(most) then
+    return nil
+  end
   local soonest = redis.call('ZRANGE', index, 0, 0, 'WITHSCORES')
-  return {'full', count, math.max(0, tonumber(soonest[2]) - now_ms)}
+  return {reply, count, math.max(0, tonumber(soonest[2]) - now_ms)}
 end
-redis.call('ZADD', index, now_ms + tonumber(ARGV[2]), ARGV[1])
-return {'ok', count + 1}
+
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+  -- In use, or just gone: a new time, so that a sweep under way leaves it; the next one looks again.
+  return enter(now_ms)
+end
+return full('full', KEYS[1], ARGV[3])
+  or (KEYS[2] and ARGV[4] ~= '' and full('owner_full', KEYS[2], ARGV[4]))
+  or enter(now_ms + tonumber(ARGV[2]))

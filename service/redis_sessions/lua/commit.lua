@@ -1,5 +1,7 @@
 -- ARGV[3] epoch and ARGV[4] seq, as checked out; ARGV[5] token of this call, and of its state; ARGV[6] result; ARGV[7] pts or '';
 -- ARGV[8] what becomes of the state: 'keep', 'drop' or 'set'; ARGV[9] the new one.
+-- Where the frame came through a stream, also KEYS[3] stream, ARGV[10] group, ARGV[11] entry, ARGV[12] channel to answer
+-- on, ARGV[13] what goes before the answer.
 -- Replies {'ok'} or {'stale', next seq}.
 if not ttl_ms then
   return gone()
@@ -40,4 +42,9 @@ if ARGV[8] == 'set' then
 end
 redis.call('HINCRBY', session, 'seq', 1)
 touch(held)
+if KEYS[3] then
+  redis.call('XACK', KEYS[3], ARGV[10], ARGV[11])
+  redis.call('XDEL', KEYS[3], ARGV[11])
+  redis.call('PUBLISH', ARGV[12], ARGV[13] .. ARGV[6])
+end
 return {'ok'}

@@ -7,14 +7,10 @@ cutting crops, reading heatmaps, thread changes. Transports are not in it.
 """
 
 import asyncio
-import os
-import platform
 import time
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -23,7 +19,9 @@ import numpy as np
 from model.engines.base import Engine, ModelInput, ModelOutput
 from model.tracker import Tracker
 from model.values import Region
+from service.composition import embedded
 from service.config import Settings
+from service.load.machine import machine
 from service.messages import EncodedFrame, SessionOptions
 from service.metrics import Metrics
 from service.pipeline import Pipeline
@@ -34,7 +32,6 @@ PICTURES = 8
 PERSON = Region(240, 60, 120, 260)
 WARM_UP_FRAMES = 3
 PERCENTILES = (50, 99)
-PACKAGES = ("torch", "openvino", "simplejpeg", "numpy")
 
 Span = tuple[float, float]
 
@@ -111,7 +108,7 @@ async def measure(settings: Settings, streams: Sequence[int], frames: int) -> di
 async def _run(settings: Settings, served: Served, engine: TimedEngine, streams: int, frames: int) -> dict[str, Any]:
     metrics = Metrics()
     metrics.compute_duration = _DecodeTimes()  # type: ignore[assignment]
-    pipeline = Pipeline(settings, served, metrics=metrics)
+    pipeline = embedded(settings, served, metrics)
     _current.set(_FrameRecord())  # for the warm-up, which nobody asks about
     await pipeline.start()
     try:
@@ -166,21 +163,3 @@ def _pictures() -> list[bytes]:
     random = np.random.default_rng(0)
     small = random.integers(0, 255, (PICTURES, height // 8, width // 8, 3), np.uint8)
     return [cv2.imencode(".jpg", cv2.resize(picture, PICTURE_SIZE))[1].tobytes() for picture in small]
-
-
-def machine() -> dict[str, Any]:
-    """What the numbers were taken on."""
-    return {
-        "cpu": _cpu_name(),
-        "cpus": len(os.sched_getaffinity(0)),
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES} | {"opencv": cv2.__version__},
-    }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()

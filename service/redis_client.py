@@ -1,9 +1,8 @@
 """The connection to Redis: scripts by name, and failures as the errors that clients are told."""
 
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
@@ -23,12 +22,9 @@ MOST_CONNECTIONS = 64
 READ_BYTES = 256 * 1024
 """A state in one or two reads."""
 
-SESSION_SCRIPTS = ("create", "hold", "release", "info", "close", "checkout", "commit")
-INDEX_SCRIPTS = ("admit", "due", "settle")
-
 
 @asynccontextmanager
-async def connected(url: str, timeout_s: float) -> AsyncIterator[Redis]:
+async def connected(url: str, timeout_s: float, password: str | None = None) -> AsyncIterator[Redis]:
     """A client for one event loop. Nothing is sent yet: Redis may come later, and may go and come back.
 
     A command whose connection turns out to be dead is sent once more on a new one; every script bears that.
@@ -36,10 +32,12 @@ async def connected(url: str, timeout_s: float) -> AsyncIterator[Redis]:
     Args:
         url: redis://, rediss:// (TLS) or unix://, with user, password and options as redis-py reads them.
         timeout_s: for a connection, for a place among them, and for each answer.
+        password: where the URL holds none.
     """
     backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.5)
     pool = BlockingConnectionPool.from_url(
         url,
+        **({} if password is None else {"password": password}),
         max_connections=MOST_CONNECTIONS,
         timeout=timeout_s,
         socket_timeout=timeout_s,
@@ -54,12 +52,12 @@ async def connected(url: str, timeout_s: float) -> AsyncIterator[Redis]:
 
 
 class Scripts:
-    """The Lua scripts of one client. Redis forgets them when it restarts; they are loaded again then."""
+    """The Lua scripts of one client, text by name. Redis forgets them when it restarts; they are loaded again then."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, texts: Mapping[str, str]) -> None:
         self.client = client
         self._away = False
-        self._scripts = {name: client.register_script(_source(name)) for name in (*SESSION_SCRIPTS, *INDEX_SCRIPTS)}
+        self._scripts = {name: client.register_script(text) for name, text in texts.items()}
 
     async def run(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
         """A script's reply, in which texts are bytes. Raises StoreUnavailable, TooManySessions (no memory left)."""
@@ -84,9 +82,7 @@ class Scripts:
         self._away = False
 
 
-@cache
-def _source(name: str) -> str:
-    """The text of a script, with the prelude where it is one of a session."""
-    folder = files(__package__) / "lua"
-    parts = ("prelude", name) if name in SESSION_SCRIPTS else (name,)
+def lua(package: str, *parts: str) -> str:
+    """The text of a script that consists of these files in the package's folder `lua`."""
+    folder = files(package) / "lua"
     return "\n".join((folder / f"{part}.lua").read_text() for part in parts)

@@ -1,0 +1,105 @@
+# One image for `kinepose serve`, `kinepose worker` and `kinepose keys`.
+#
+#   docker build -t kinepose .                              torch for the CPU
+#   docker build -t kinepose:cuda --build-arg TORCH_BUILD=cu130 .   torch for CUDA, its libraries included
+#
+# TORCH_BUILD is a folder of TORCH_INDEX: cpu, cu126, cu130, ... It is also the suffix of the version that is asked for
+# (torch==X+cpu), so that the CUDA build of PyPI never gets in where the CPU build is meant: a build fails instead.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+
+# -- packages: a virtual environment with what serving needs ------------------------------------------------
+FROM ${PYTHON_IMAGE} AS packages
+SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends binutils \
+ && rm -rf /var/lib/apt/lists/* \
+ && python -m venv --without-pip /opt/kinepose
+
+# The index is named in addition, and for torch alone: everything else comes from where pip is set up to look.
+ARG TORCH_BUILD=cpu
+ARG TORCH_INDEX=https://download.pytorch.org/whl
+WORKDIR /build
+COPY constraints.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    sed -n "s/^torch==.*/&+${TORCH_BUILD}/p" constraints.txt > torch.txt \
+ && pip --python /opt/kinepose/bin/python install --no-deps \
+        --extra-index-url "${TORCH_INDEX}/${TORCH_BUILD}" -r torch.txt
+
+# The dependencies of pyproject.toml without the project: a change of the code leaves this layer as it is. OpenCV comes
+# without its windows: a server opens none, and they would want 220 MB of libGL, Mesa and X11.
+COPY pyproject.toml ./
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+        > requirements.txt \
+ && sed -i -E 's/^opencv-python([=<>])/opencv-python-headless\1/' requirements.txt constraints.txt \
+ && pip --python /opt/kinepose/bin/python install -c constraints.txt -r requirements.txt
+
+# Headers, CMake files, the packages' own tests, and torch's symbol tables (of use to a debugger only) are 300 MB that
+# nothing reads when serving. No package goes as a whole.
+WORKDIR /opt/kinepose/lib
+RUN packages=$(echo python3.*/site-packages) \
+ && for folder in torch/include torch/share torch/test openvino/include openvino/cmake; do rm -r "${packages:?}/$folder"; done \
+ && find "$packages/torch/bin" -type f ! -name torch_shm_manager -delete \
+ && for name in numpy sympy networkx mpmath; do find "$packages/$name" -type d -name tests -prune -exec rm -r {} +; done \
+ && strip --strip-unneeded "$packages/torch/lib/libtorch_cpu.so" "$packages/torch/lib/libtorch_python.so"
+
+
+# -- wheel: the project itself ------------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS wheel
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+COPY pyproject.toml README.md LICENSE ./
+COPY proto proto
+COPY model model
+COPY service service
+COPY training training
+RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /dist .
+
+
+# -- runtime ------------------------------------------------------------------------------------------------
+FROM ${PYTHON_IMAGE} AS runtime
+
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Kinepose" \
+      org.opencontainers.image.description="Human joints from video: frontend, worker and keys in one image." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+# tini: as process 1 the kernel would drop a SIGTERM that comes while the model loads.
+# hadolint ignore=DL3008
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends tini \
+ && rm -rf /var/lib/apt/lists/* \
+ && groupadd --system --gid 10001 kinepose \
+ && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kinepose \
+ && install -d -o kinepose -g kinepose -m 0750 \
+        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/secrets /var/lib/kinepose/metrics /var/spool/kinepose
+
+COPY --from=packages /opt/kinepose /opt/kinepose
+RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
+    pip --python /opt/kinepose/bin/python install --no-cache-dir --no-deps --no-index --disable-pip-version-check \
+        --root-user-action=ignore /dist/*.whl
+COPY deploy/healthcheck.py /usr/local/bin/kinepose-healthcheck
+
+# Uploaded clips lie in TMPDIR while they are worked on: with a read-only root file system, mount a volume there.
+ENV PATH=/opt/kinepose/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    TMPDIR=/var/spool/kinepose \
+    KINEPOSE_HOST=0.0.0.0
+USER 10001:10001
+WORKDIR /var/spool/kinepose
+# An image that cannot load its model, or misses a library, is not built.
+RUN ["kinepose", "models"]
+EXPOSE 8000 50051
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=8s --start-period=60s --retries=3 \
+    CMD ["python", "/usr/local/bin/kinepose-healthcheck", "/healthz"]
+ENTRYPOINT ["tini", "--", "kinepose"]
+CMD ["serve"]

@@ -1,0 +1,28 @@
+"""Numbers on the command line; argparse tells what is wrong with them."""
+
+import argparse
+import math
+
+
+def whole_number(text: str) -> int:
+    """A whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("expected a number above 0")
+    return number
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("expected a number above 0")
+    return number
+
+
+def not_negative(text: str) -> float:
+    """A finite number from 0 on."""
+    number = float(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError("expected 0 or more")
+    return number

@@ -1,0 +1,7 @@
+-- KEYS[1] stream; ARGV[1] how many frames it may hold; ARGV[2] job, ARGV[3] picture.
+-- Replies {'ok', entry} or {'full', how many there are}.
+local count = redis.call('XLEN', KEYS[1])
+if count >= tonumber(ARGV[1]) then
+  return {'full', count}
+end
+return {'ok', redis.call('XADD', KEYS[1], '*', 'job', ARGV[2], 'picture', ARGV[3])}

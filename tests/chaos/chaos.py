@@ -1,0 +1,112 @@
+"""A run from its beginning to its verdict."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos import figures, leftovers
+from tests.chaos.connections import WAYS
+from tests.chaos.figures import Figures
+from tests.chaos.films import Film, load_clip
+from tests.chaos.fleet import Fleet, running_fleet
+from tests.chaos.plan import Disturbance, Kind, Shape
+from tests.chaos.reference import unbroken_runs
+from tests.chaos.streams import LiveStream
+from tests.chaos.verdict import Leftovers, faults_between, faults_of_rest, faults_of_stream
+
+CALM_TIMEOUT_S = 180.0
+"""Until every stream has sent its last frames after all disturbances; none takes as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chaos:
+    """What a run is made of.
+
+    Attributes:
+        plan: made by `make_plan` with this seed, time and shape.
+        frames_per_s: of each stream.
+        tolerance_px: joints may differ by so much from the unbroken run's; 0: not by a bit.
+        settings: of frontends and workers, by name.
+        appendfsync: of Redis.
+    """
+
+    seed: int
+    seconds: float
+    shape: Shape
+    plan: Sequence[Disturbance]
+    frames_per_s: float
+    weights_dir: Path | None = None
+    tolerance_px: float = 0.0
+    settings: Mapping[str, str] = field(default_factory=dict)
+    appendfsync: str = "always"
+
+
+async def unleash(chaos: Chaos, folder: Path) -> Figures:
+    """Run it and judge it; logs of all processes stay in the folder."""
+    clip = await asyncio.to_thread(load_clip)
+    films = [Film(clip, number, chaos.seed) for number in range(chaos.shape.streams)]
+    settings = {"max_batch": "4", "device": "cpu", **chaos.settings}
+    if chaos.weights_dir is not None:
+        settings["weights_dir"] = str(chaos.weights_dir)
+    async with running_fleet(chaos.shape, folder, settings, appendfsync=chaos.appendfsync) as fleet:
+        interval_s = 1 / chaos.frames_per_s
+        streams = [
+            LiveStream(film, WAYS[film.number % len(WAYS)], fleet.addresses, interval_s, chaos.seed) for film in films
+        ]
+        await _live(chaos, fleet, streams)
+        left = await leftovers.settled(fleet.redis_url)
+    sent = [stream.record.sent for stream in streams]
+    expected = await asyncio.to_thread(unbroken_runs, films, sent, chaos.weights_dir)
+    faults = [
+        fault
+        for stream in streams
+        for fault in faults_of_stream(stream.record, expected[stream.record.number], chaos.tolerance_px)
+    ]
+    faults += faults_between(expected)
+    return _figures(chaos, fleet, streams, left, faults)
+
+
+async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> None:
+    """Streams run while the plan is carried out, and on until all is calm."""
+    for stream in streams:
+        await stream.open()
+    running = [asyncio.create_task(stream.run(), name=f"stream {stream.record.number}") for stream in streams]
+    try:
+        async with asyncio.TaskGroup() as both:
+            both.create_task(asyncio.sleep(chaos.seconds))
+            both.create_task(fleet.disturb(chaos.plan, lambda number: streams[number].drop()))
+        await fleet.all_up()
+        for stream in streams:
+            stream.calm()
+        await asyncio.wait(running, timeout=CALM_TIMEOUT_S)
+    finally:
+        for task in running:
+            task.cancel()
+        ends = await asyncio.gather(*running, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
+
+
+def _figures(
+    chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream], left: Leftovers, faults: Sequence[str]
+) -> Figures:
+    records = [stream.record for stream in streams]
+    kinds = {disturbance.kind for disturbance in chaos.plan}
+    return Figures(
+        seed=chaos.seed,
+        seconds=chaos.seconds,
+        shape=chaos.shape,
+        disturbances={kind: fleet.done[kind] for kind in Kind if kind in kinds},
+        missed=len(fleet.missed),
+        starts=sum(place.starts for place in fleet.places),
+        longest_stop_s=round(max(fleet.stop_s, default=0.0), 2),
+        faults=[
+            *faults,
+            *faults_of_rest(records, left),
+            *fleet.faults,
+            *(f"never came about: {kind}" for kind in Kind if kind in kinds and not fleet.done[kind]),
+        ],
+        **figures.of_streams(streams),
+    )

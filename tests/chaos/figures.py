@@ -1,0 +1,113 @@
+"""A run's figures: as a table for people, as JSON for comparison."""
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.plan import Kind, Shape
+from tests.chaos.streams import LiveStream
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What a run comes to.
+
+    Attributes:
+        sent, answered: frames; each frame once.
+        replays: frames sent again on purpose. repeated: sent again since their answer was lost on the way.
+        cuts, reconnects: connections that clients cut; those made anew.
+        refused: tries that ended without an outcome, by code.
+        p50_ms, p99_ms, longest_s: from the first sending of a frame to its answer.
+        silence_s: longest time in which no stream got an answer.
+        longest_stop_s: of a frontend or worker, from SIGTERM to its end.
+        starts: processes started.
+        faults: all that went against the promises; none in a run that passed.
+    """
+
+    seed: int
+    seconds: float
+    shape: Shape
+    sent: int
+    answered: int
+    replays: int
+    repeated: int
+    cuts: int
+    reconnects: int
+    refused: dict[str, int]
+    disturbances: dict[Kind, int]
+    missed: int
+    starts: int
+    p50_ms: float
+    p99_ms: float
+    longest_s: float
+    silence_s: float
+    longest_stop_s: float
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """True where every promise was kept."""
+        return not self.faults
+
+    def as_json(self) -> dict[str, Any]:
+        """For a file."""
+        return {"passed": self.passed, **asdict(self)}
+
+
+def of_streams(streams: Sequence[LiveStream]) -> dict[str, Any]:
+    """The fields of Figures that streams know."""
+    latencies = np.array([latency for stream in streams for latency in stream.tally.latencies_s] or [np.nan])
+    times = sorted(time for stream in streams for time in stream.tally.answered_at)
+    refused = sum((stream.tally.refused for stream in streams), Counter[str]())
+    return {
+        "sent": sum(stream.record.sent for stream in streams),
+        "answered": sum(len(stream.tally.latencies_s) for stream in streams),
+        "replays": sum(stream.tally.replays for stream in streams),
+        "repeated": sum(stream.tally.repeated for stream in streams),
+        "cuts": sum(stream.tally.cuts for stream in streams),
+        "reconnects": sum(stream.tally.reconnects for stream in streams),
+        "refused": dict(refused.most_common()),
+        "p50_ms": round(1000 * float(np.percentile(latencies, 50)), 1),
+        "p99_ms": round(1000 * float(np.percentile(latencies, 99)), 1),
+        "longest_s": round(float(latencies.max()), 2),
+        "silence_s": round(max(np.diff(times), default=float("nan")), 2),
+    }
+
+
+def show(figures: Figures, console: Console) -> None:
+    """Print the table, and the faults."""
+    shape = figures.shape
+    table = Table("figure", "value", title=f"chaos, seed {figures.seed}, {figures.seconds:.0f} s")
+    table.columns[1].justify = "right"
+    rows: dict[str, object] = {
+        "streams / frontends / workers": f"{shape.streams} / {shape.frontends} / {shape.workers}",
+        "frames sent / answered": f"{figures.sent} / {figures.answered}",
+        "sent again on purpose / since the answer was lost": f"{figures.replays} / {figures.repeated}",
+        **{str(kind): count for kind, count in figures.disturbances.items()},
+        "disturbances that found nothing to disturb": figures.missed,
+        "processes started": figures.starts,
+        "connections cut by clients / made anew": f"{figures.cuts} / {figures.reconnects}",
+        **{f"tries refused: {code}": count for code, count in figures.refused.items()},
+        "latency p50 / p99, ms": f"{figures.p50_ms:.0f} / {figures.p99_ms:.0f}",
+        "longest wait of a frame / without any answer, s": f"{figures.longest_s:.1f} / {figures.silence_s:.1f}",
+        "longest end after SIGTERM, s": f"{figures.longest_stop_s:.1f}",
+        "faults": len(figures.faults),
+    }
+    for name, value in rows.items():
+        table.add_row(name, str(value))
+    console.print(table)
+    for fault in figures.faults:
+        console.print(f"fault: {fault}", markup=False, highlight=False)
+    console.print("passed" if figures.passed else "FAILED")
+
+
+def write(figures: Figures, path: Path) -> None:
+    """The figures as JSON."""
+    path.write_text(json.dumps(figures.as_json(), indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,178 @@
+"""The deployment that is disturbed: Redis, frontends, workers; and the hand that disturbs it."""
+
+import asyncio
+import random
+import signal
+import socket
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chaos.plan import FRONTEND_KINDS, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
+from tests.chaos.processes import FRONTEND_READY, WORKER_READY, Place, redis_recipe, service_recipe
+
+GRACE_S = 15.0
+HOLD_LEASE_S = 5.0
+UP_TIMEOUT_S = 240.0
+BELOW_EPHEMERAL = (20_000, 30_000)
+"""Ports that no outgoing connection gets by chance while Redis is away."""
+
+SIGNALS = {
+    Kind.KILL_WORKER: signal.SIGKILL,
+    Kind.STOP_WORKER: signal.SIGTERM,
+    Kind.KILL_FRONTEND: signal.SIGKILL,
+    Kind.STOP_FRONTEND: signal.SIGTERM,
+    Kind.KILL_REDIS: signal.SIGKILL,
+    Kind.STOP_REDIS: signal.SIGTERM,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a frontend listens."""
+
+    http_url: str
+    grpc_target: str
+
+
+class Fleet:
+    """All processes of a run.
+
+    Attributes:
+        done: how many disturbances of each kind came about.
+        missed: those that found nothing to disturb.
+        redis_url: of its Redis.
+    """
+
+    def __init__(self, redis_url: str, redis: Place, frontends: list[Place], workers: list[Place]) -> None:
+        self.redis_url = redis_url
+        self.done: Counter[Kind] = Counter()
+        self.missed: list[Disturbance] = []
+        self._redis = redis
+        self._frontends = frontends
+        self._workers = workers
+        self._redis_free = asyncio.Lock()
+
+    @property
+    def places(self) -> list[Place]:
+        """Redis first."""
+        return [self._redis, *self._workers, *self._frontends]
+
+    @property
+    def stop_s(self) -> list[float]:
+        """How long each frontend and worker took to end after SIGTERM, seconds."""
+        return [seconds for place in (*self._workers, *self._frontends) for seconds in place.stop_s]
+
+    @property
+    def faults(self) -> list[str]:
+        """What processes did that they must not do."""
+        return [fault for place in self.places for fault in place.faults]
+
+    def addresses(self) -> list[Address]:
+        """Frontends that are up, as a name service tells them: one that was just killed may still be among them."""
+        told = [place.told for place in self._frontends if place.up.is_set()]
+        return [Address(one["http"], one["grpc"]) for one in told]
+
+    async def all_up(self) -> None:
+        """Wait until every place has a process that is ready. TimeoutError where one does not get there."""
+        async with asyncio.timeout(UP_TIMEOUT_S):
+            for place in self.places:
+                await place.up.wait()
+
+    async def close(self) -> None:
+        """End all in order: frontends, then what they need."""
+        for places in (self._frontends, self._workers, [self._redis]):
+            await asyncio.gather(*(place.close() for place in places))
+
+    async def disturb(self, plan: Sequence[Disturbance], drop: Callable[[int], None]) -> None:
+        """Carry the plan out; `drop` cuts the connection of a stream. Ends when all are over."""
+        begin = time.monotonic()
+        async with asyncio.TaskGroup() as tasks:
+            for disturbance in plan:
+                await asyncio.sleep(begin + disturbance.at_s - time.monotonic())
+                tasks.create_task(self._carry_out(disturbance, drop))
+
+    async def _carry_out(self, disturbance: Disturbance, drop: Callable[[int], None]) -> None:
+        kind = disturbance.kind
+        if kind is Kind.DROP_CLIENTS:
+            for stream in disturbance.streams:
+                drop(stream)
+            happened = True
+        elif kind in REDIS_KINDS:
+            async with self._redis_free:
+                happened = await self._disturb_redis(disturbance)
+        else:
+            happened = await self._end_one(disturbance)
+        if happened:
+            self.done[kind] += 1
+        else:
+            self.missed.append(disturbance)
+
+    async def _disturb_redis(self, disturbance: Disturbance) -> bool:
+        await self._redis.up.wait()
+        if disturbance.kind is Kind.PAUSE_REDIS:
+            return await self._redis.pause(disturbance.away_s)
+        return await self._redis.end(SIGNALS[disturbance.kind], disturbance.away_s)
+
+    async def _end_one(self, disturbance: Disturbance) -> bool:
+        """End the process meant, or the next one where that is away already."""
+        assert disturbance.kind in (*WORKER_KINDS, *FRONTEND_KINDS)
+        places = self._workers if disturbance.kind in WORKER_KINDS else self._frontends
+        first = disturbance.target
+        for place in places[first:] + places[:first]:
+            if await place.end(SIGNALS[disturbance.kind], disturbance.away_s):
+                return True
+        return False
+
+
+@asynccontextmanager
+async def running_fleet(
+    shape: Shape, folder: Path, settings: Mapping[str, str], *, appendfsync: str = "always"
+) -> AsyncIterator[Fleet]:
+    """A fleet that is up. Leaving ends its processes: in order with SIGTERM, or at once after an exception.
+
+    folder: holds a log a process (`worker-0.1.log` is the second process of the first worker's place) and Redis's file.
+    settings: of frontends and workers alike, by name.
+    """
+    fleet = _made(shape, folder, settings, appendfsync)
+    keepers = [asyncio.create_task(place.keep(), name=place.name) for place in fleet.places]
+    try:
+        await fleet.all_up()
+        yield fleet
+        await fleet.close()
+    finally:
+        for place in fleet.places:
+            place.kill()
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+
+def _made(shape: Shape, folder: Path, settings: Mapping[str, str], appendfsync: str) -> Fleet:
+    data = folder / "redis"
+    data.mkdir(parents=True)
+    port = _free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    shared = {"redis_url": url, "hold_lease_s": str(HOLD_LEASE_S), **settings}
+    frontend = service_recipe("serve", FRONTEND_READY, shared, GRACE_S)
+    worker = service_recipe("worker", WORKER_READY, shared, GRACE_S)
+    return Fleet(
+        url,
+        Place("redis", redis_recipe(port, data, appendfsync), folder),
+        [Place(f"frontend-{number}", frontend, folder) for number in range(shape.frontends)],
+        [Place(f"worker-{number}", worker, folder) for number in range(shape.workers)],
+    )
+
+
+def _free_port() -> int:
+    while True:
+        port = random.randint(*BELOW_EPHEMERAL)  # seeded runs share a machine: another one may have this port
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

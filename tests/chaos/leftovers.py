@@ -1,0 +1,56 @@
+"""What a run leaves in Redis: read once all is calm, while the sessions still live."""
+
+import asyncio
+import re
+import time
+
+from redis.asyncio import Redis
+
+from tests.chaos.verdict import Leftovers
+
+SETTLE_S = 30.0
+"""Frames in flight end, and leases of frontends that were killed run out, long before."""
+LOOK_EVERY_S = 0.2
+SESSION = re.compile(r":session:([^:]+)$")
+"""The key of a session's hash, and the session's id in it."""
+
+
+async def settled(url: str) -> Leftovers:
+    """What is left once nothing is in flight; or what is still there after SETTLE_S."""
+    async with Redis.from_url(url) as redis:
+        until = time.monotonic() + SETTLE_S
+        while True:
+            left = await _look(redis)
+            busy = left.held or any(left.waiting.values()) or any(left.pending.values())
+            if not busy or time.monotonic() > until:
+                return left
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _look(redis: Redis) -> Leftovers:
+    keys = [key.decode() async for key in redis.scan_iter(count=1000)]
+    sessions = [key for key in keys if SESSION.search(key)]
+    streams = [key for key in keys if await redis.type(key) == b"stream"]
+    heads = {key: await _head(redis, key) for key in sessions}
+    return Leftovers(
+        next_seqs={_session_id(key): seq for key, (seq, _) in heads.items()},
+        held=[_session_id(key) for key, (_, held) in heads.items() if held],
+        waiting={key: await redis.xlen(key) for key in streams},
+        pending={key: await _pending(redis, key) for key in streams},
+    )
+
+
+async def _head(redis: Redis, key: str) -> tuple[int, bool]:
+    """The next seq, and whether the session is held: a count that nobody renews holds no longer (ADR 6)."""
+    seq, holds, ttl_ms = (int(number or 0) for number in await redis.hmget(key, ["seq", "holds", "ttl_ms"]))
+    return seq, holds > 0 and await redis.pttl(key) > ttl_ms
+
+
+async def _pending(redis: Redis, key: str) -> int:
+    return sum(group["pending"] for group in await redis.xinfo_groups(key))
+
+
+def _session_id(key: str) -> str:
+    found = SESSION.search(key)
+    assert found is not None
+    return found[1]

@@ -1,0 +1,104 @@
+"""What goes wrong and when: made from a seed before the run, so that a run can be repeated."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+MEAN_GAP_S = 2.0
+FIRST, LAST = 0.04, 0.94
+"""Shares of the time between which disturbances begin: streams first get under way, and go on after the last."""
+PAUSE_S = 2.0
+AWAY_S = (0.3, 1.5)
+"""How long an ended process stays away before it is started again, seconds."""
+
+
+class Kind(StrEnum):
+    """A disturbance, as people read it."""
+
+    KILL_WORKER = "kill -9 a worker"
+    STOP_WORKER = "SIGTERM a worker"
+    KILL_FRONTEND = "kill -9 a frontend"
+    STOP_FRONTEND = "SIGTERM a frontend"
+    KILL_REDIS = "kill -9 Redis"
+    STOP_REDIS = "SIGTERM Redis"
+    PAUSE_REDIS = "pause Redis"
+    DROP_CLIENTS = "drop clients"
+
+
+WORKER_KINDS = (Kind.KILL_WORKER, Kind.STOP_WORKER)
+FRONTEND_KINDS = (Kind.KILL_FRONTEND, Kind.STOP_FRONTEND)
+OFTEN = (Kind.KILL_WORKER, Kind.DROP_CLIENTS)
+REDIS_KINDS = (Kind.KILL_REDIS, Kind.STOP_REDIS, Kind.PAUSE_REDIS)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How many of each take part. Without workers the frontends compute themselves."""
+
+    streams: int
+    frontends: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """One thing that goes wrong.
+
+    Attributes:
+        at_s: seconds from the begin of the run.
+        target: which worker or frontend, from 0; 0 for Redis and for clients.
+        away_s: how long it is gone or paused, seconds; 0 for clients.
+        streams: whose connections are cut, in ascending order.
+    """
+
+    at_s: float
+    kind: Kind
+    target: int = 0
+    away_s: float = 0.0
+    streams: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.at_s:6.2f} s  {self.kind}{self._whom()}"
+
+    def _whom(self) -> str:
+        if self.kind is Kind.DROP_CLIENTS:
+            return f" {', '.join(map(str, self.streams))}"
+        place = "" if self.kind in REDIS_KINDS else f" {self.target}"
+        return f"{place}, for {self.away_s:.2f} s"
+
+
+def make_plan(seed: int, seconds: float, shape: Shape) -> tuple[Disturbance, ...]:
+    """Every kind at least once, in random order at random times, soonest first; the same for the same arguments."""
+    dice = random.Random(seed)
+    kinds = [kind for kind in Kind if shape.workers or kind not in WORKER_KINDS]
+    count = max(len(kinds), round(seconds / MEAN_GAP_S))
+    deck = _deck(dice, kinds)
+    return tuple(_disturbance(dice, next(deck), _time(dice, seconds, index, count), shape) for index in range(count))
+
+
+def _deck(dice: random.Random, kinds: list[Kind]) -> Iterator[Kind]:
+    """Kinds without end: each once, then over and over, those that come often twice each time."""
+    yield from dice.sample(kinds, len(kinds))
+    again = kinds + [kind for kind in kinds if kind in OFTEN]
+    while True:
+        yield from dice.sample(again, len(again))
+
+
+def _time(dice: random.Random, seconds: float, index: int, count: int) -> float:
+    """A moment in the part of the time that belongs to this one."""
+    share = (index + dice.random()) / count
+    return round(seconds * (FIRST + (LAST - FIRST) * share), 3)
+
+
+def _disturbance(dice: random.Random, kind: Kind, at_s: float, shape: Shape) -> Disturbance:
+    away_s = round(dice.uniform(*AWAY_S), 3)
+    if kind is Kind.DROP_CLIENTS:
+        few = dice.randint(1, max(1, shape.streams // 4))
+        return Disturbance(at_s, kind, streams=tuple(sorted(dice.sample(range(shape.streams), few))))
+    if kind is Kind.PAUSE_REDIS:
+        return Disturbance(at_s, kind, away_s=PAUSE_S)
+    if kind in REDIS_KINDS:
+        return Disturbance(at_s, kind, away_s=away_s)
+    most = shape.workers if kind in WORKER_KINDS else shape.frontends
+    return Disturbance(at_s, kind, dice.randrange(most), away_s)

@@ -1,0 +1,34 @@
+"""The unbroken run: the same pictures through the tracker, in this process, with no store and no other stream."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from model.state import TrackState
+from model.tracker import Tracked, TrackRequest
+from service.config import Settings
+from service.decode import decode
+from service.served import load_served
+from service.worker import Stepper
+from tests.chaos.films import Film
+from tests.chaos.verdict import Expected
+
+
+def unbroken_runs(films: Sequence[Film], frames: Sequence[int], weights_dir: Path | None) -> dict[int, list[Expected]]:
+    """What each film's first frames are answered with, by the film's number. Blocks for as long as they take."""
+    settings = Settings(weights_dir=weights_dir, device="cpu")
+    stepper = load_served(settings).stepper
+    return {film.number: _run(stepper, settings, film, count) for film, count in zip(films, frames, strict=True)}
+
+
+def _run(stepper: Stepper, settings: Settings, film: Film, frames: int) -> list[Expected]:
+    state: TrackState | None = None
+    expected = []
+    for seq in range(frames):
+        picture = film.picture(seq)
+        frame = decode(picture.image, settings.max_image_bytes, settings.max_image_pixels)
+        [tracked] = stepper.step([TrackRequest(frame, seq, state, picture.region)])
+        assert isinstance(tracked, Tracked), tracked
+        state = tracked.state
+        pose = tracked.pose
+        expected.append(Expected(pose.xy_px, pose.score, tracked.region, tracked.source, picture.pts_us))
+    return expected

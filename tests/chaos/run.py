@@ -1,0 +1,61 @@
+"""`python -m tests.chaos.run`: live streams while processes are killed; prints what came of it. Exit code 0 or 1."""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.chaos import figures
+from tests.chaos.chaos import Chaos, unleash
+from tests.chaos.plan import Shape, make_plan
+
+
+def main() -> int:
+    """Make the plan, print it, carry it out, judge."""
+    arguments = _arguments()
+    shape = Shape(arguments.streams, arguments.frontends, arguments.workers)
+    plan = make_plan(arguments.seed, arguments.seconds, shape)
+    console = Console(width=120)
+    for disturbance in plan:
+        console.print(str(disturbance), highlight=False)
+    folder = arguments.logs or Path(tempfile.mkdtemp(prefix="chaos-"))
+    console.print(f"logs: {folder}", highlight=False)
+    chaos = Chaos(
+        arguments.seed,
+        arguments.seconds,
+        shape,
+        plan,
+        arguments.frames_per_s,
+        tolerance_px=arguments.tolerance_px,
+        appendfsync=arguments.appendfsync,
+    )
+    result = asyncio.run(unleash(chaos, folder))
+    figures.show(result, console)
+    if arguments.json is not None:
+        figures.write(result, arguments.json)
+    return 0 if result.passed else 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="of the plan and of all that streams do by chance")
+    parser.add_argument("--seconds", type=float, default=60.0, help="in which things go wrong (default: 60)")
+    parser.add_argument("--streams", type=int, default=40, help="default: 40")
+    parser.add_argument("--frontends", type=int, default=2, help="default: 2")
+    parser.add_argument("--workers", type=int, default=3, help="default: 3; 0: frontends compute themselves")
+    parser.add_argument("--frames-per-s", type=float, default=1.0, help="of each stream (default: 1)")
+    parser.add_argument("--tolerance-px", type=float, default=0.0, help="of joints (default: 0, not a bit)")
+    parser.add_argument("--appendfsync", choices=("always", "everysec"), default="always", help="default: always")
+    parser.add_argument("--logs", type=Path, help="a new folder for the processes' logs (default: a temporary one)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    # As in the processes: torch threads that spin against each other are far slower than one.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(main())
