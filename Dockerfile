@@ -31,10 +31,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 # The dependencies of pyproject.toml without the project: a change of the code leaves this layer as it is. OpenCV comes
 # without its windows: a server opens none, and they would want 220 MB of libGL, Mesa and X11.
+ARG EXTRAS=telemetry
 COPY pyproject.toml ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
-        > requirements.txt \
+    python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+print(*project["dependencies"], *sum((project["optional-dependencies"][name] for name in sys.argv[1:]), []), sep="\n")' \
+        ${EXTRAS} > requirements.txt \
  && sed -i -E 's/^opencv-python([=<>])/opencv-python-headless\1/' requirements.txt constraints.txt \
  && pip --python /opt/kinepose/bin/python install -c constraints.txt -r requirements.txt
 
@@ -79,7 +81,7 @@ RUN apt-get update \
  && groupadd --system --gid 10001 kinepose \
  && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kinepose \
  && install -d -o kinepose -g kinepose -m 0750 \
-        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/secrets /var/lib/kinepose/metrics /var/spool/kinepose
+        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/redis /var/lib/kinepose/metrics /var/spool/kinepose
 
 COPY --from=packages /opt/kinepose /opt/kinepose
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \

@@ -11,6 +11,7 @@ from dataclasses import replace
 from model.skeletons import Skeleton
 from model.tracker import Tracked, TrackRequest
 from model.values import Frame
+from service import tracing
 from service.batcher import Batcher
 from service.config import Settings
 from service.decode import decode
@@ -94,7 +95,8 @@ class LocalCompute:
         begin = time.perf_counter()
         limits = (self._settings.max_image_bytes, self._settings.max_image_pixels)
         loop = asyncio.get_running_loop()
-        frame = await loop.run_in_executor(self._decoders, decode, job.picture, *limits)
+        with tracing.span("decode"):
+            frame = await loop.run_in_executor(self._decoders, decode, job.picture, *limits)
         self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
         return replace(frame, pts_us=job.pts_us)
 
@@ -105,12 +107,13 @@ class LocalCompute:
     async def _infer(self, job: Job, frame: Frame, start: Checkout) -> Tracked:
         request = TrackRequest(frame, job.seq, start.state, job.region)
         priority = Priority.CLIP if job.transport == "clip" else Priority.INTERACTIVE
-        return await self._queue.submit(job.session_id, request, priority)
+        with tracing.span("infer"):
+            return await self._queue.submit(job.session_id, request, priority)
 
     async def _commit(self, job: Job, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
         result = computed(job, frame, tracked, start.meta.model, self._skeleton)
         try:
-            with self._metrics.state_io("commit"):
+            with tracing.span("commit"), self._metrics.state_io("commit"):
                 await self._store.commit(job.session_id, start.version, tracked.state, result, job.delivery)
         except StaleCommit:
             # Another worker may have answered this very frame: then there is one answer, and it is that one.

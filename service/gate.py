@@ -15,9 +15,9 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from service import problem
+from service import problem, request_ids
 from service.auth import Caller, KeyRing
-from service.errors import Unauthenticated
+from service.errors import KineposeError, Unauthenticated
 from service.http import problem_response
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -80,6 +80,7 @@ async def _refuse(error: Unauthenticated, scope: Scope, receive: Receive, send: 
 
 # -- gRPC -------------------------------------------------------------------------------------------------
 
+Context = grpc.aio.ServicerContext[Any, Any]
 Metadata = Iterable[tuple[str, str | bytes]]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[Handler]]
@@ -108,9 +109,15 @@ def authorization(metadata: Metadata | None) -> str | None:
     return next((str(value) for name, value in metadata or () if name == "authorization"), None)
 
 
+async def abort(context: Context, error: KineposeError) -> None:
+    """End a call that has its id (`request_ids.call`) with the google.rpc.Status of an error."""
+    await context.abort_with_status(request_ids.answered(rpc_status.to_status(problem.to_status(error))))
+
+
 def _refusal(error: Unauthenticated) -> Handler:
-    async def refuse(messages: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort_with_status(rpc_status.to_status(problem.to_status(error)))
+    async def refuse(messages: Any, context: Context) -> None:
+        with request_ids.call(context):
+            await abort(context, error)
 
     # Unary calls look the same on the wire; nothing is read of the request.
     return grpc.stream_stream_rpc_method_handler(refuse)

@@ -9,16 +9,15 @@ from typing import Any, cast
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
-from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from service import problem, tls, uploads, wire
+from service import request_ids, tls, uploads, wire
 from service.auth import Caller
 from service.clip_jobs import ClipJob
 from service.clips import ClipOptions
 from service.config import Settings
 from service.context import Services
 from service.errors import BadRequest, Draining, KineposeError
-from service.gate import KeyInterceptor, authorization
+from service.gate import KeyInterceptor, abort, authorization
 from service.incoming import Numbering, frame_from_pb
 from service.messages import EncodedFrame, SessionInfo
 from service.pb import pose_pb2 as pb
@@ -40,17 +39,17 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def _told(context: Context) -> AsyncIterator[None]:
-    """Ends the call with a google.rpc.Status for any error of the block."""
-    try:
-        yield
-    except KineposeError as error:
-        await context.abort_with_status(rpc_status.to_status(problem.to_status(error)))
-    except grpc.aio.AbortError:
-        raise
-    except Exception:
-        log.exception("a gRPC call failed")
-        bug = problem.to_status(KineposeError("an error inside the server"))
-        await context.abort_with_status(rpc_status.to_status(bug))
+    """Gives the call its id, and ends it with a google.rpc.Status for any error of the block."""
+    with request_ids.call(context):
+        try:
+            yield
+        except KineposeError as error:
+            await abort(context, error)
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            log.exception("a gRPC call failed")
+            await abort(context, KineposeError("an error inside the server"))
 
 
 @asynccontextmanager
@@ -97,8 +96,9 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
             return wire.session_to_pb(await self._pipeline.close_session(request.session_id, caller=caller))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
-        return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
+        async with _told(context):
+            cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
+            return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
 
     async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
         async with _told(context):

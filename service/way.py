@@ -7,6 +7,7 @@ import logging
 from typing import Protocol
 
 from model.skeletons import Skeleton
+from service import tracing
 from service.compute import Turn
 from service.errors import KineposeError
 from service.frames import Job, failed, placed, told
@@ -66,7 +67,8 @@ class FrameWay:
         try:
             if job.verdict is not None:
                 raise job.verdict
-            return await self._compute.result(job, turn)
+            with tracing.span("frame", session_id=job.session_id, seq=job.seq, transport=job.transport):
+                return await self._compute.result(job, turn)
         except Exception as raised:
             error = placed(told(raised, job), job)
             if not job.spends(error):

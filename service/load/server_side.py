@@ -3,19 +3,18 @@
 import math
 import ssl
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.load.processes import cpu_seconds
 
 TIMEOUT_S = 10.0
 BATCH_SIZE = "kinepose_batch_size"
-PROCESS_CPU = "process_cpu"
+PROCESS_CPU = "process_cpu_seconds_total"
 
 
 class NotTold(RuntimeError):
@@ -60,7 +59,7 @@ async def server_counts(
                 answer = (await http.get(url)).raise_for_status()
             except httpx.HTTPError as error:
                 raise NotTold(f"metrics: {error}") from error
-            _add(counted, text_string_to_metric_families(answer.text))
+            add_metrics(counted, answer.text)
     if pids:
         counted.cpu_s = sum(_cpu_of(pid) for pid in pids)
     return counted
@@ -73,16 +72,16 @@ def _cpu_of(pid: int) -> float:
         raise NotTold(f"process {pid}: {error.strerror}") from error
 
 
-def _add(counted: ServerCounts, families: Iterable[Metric]) -> None:
-    for family in families:
-        if family.name == PROCESS_CPU:
-            counted.cpu_s = (counted.cpu_s or 0.0) + sum(sample.value for sample in family.samples)
-        if family.name == BATCH_SIZE:
-            for sample in family.samples:
-                if sample.name == f"{BATCH_SIZE}_bucket":
-                    counted.batches[float(sample.labels["le"])] += int(sample.value)
-                elif sample.name == f"{BATCH_SIZE}_sum":
-                    counted.batched_frames += sample.value
+def add_metrics(counted: ServerCounts, text: str) -> None:
+    """Add what one server's /metrics tell, Prometheus's text form."""
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == PROCESS_CPU:
+                counted.cpu_s = (counted.cpu_s or 0.0) + sample.value
+            elif sample.name == f"{BATCH_SIZE}_bucket":
+                counted.batches[float(sample.labels["le"])] += int(sample.value)
+            elif sample.name == f"{BATCH_SIZE}_sum":
+                counted.batched_frames += sample.value
 
 
 def server_report(before: ServerCounts, after: ServerCounts, frames: int) -> dict[str, Any]:

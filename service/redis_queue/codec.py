@@ -19,21 +19,34 @@ ERROR = b"E"
 """Goes before an encoded error in what is published, as RESULT before a result."""
 
 
+class Origin(NamedTuple):
+    """Where a frame comes from.
+
+    Attributes:
+        channel: where its frontend hears answers.
+        request_id: of the client's call, for logs; may be empty.
+        traceparent: of the trace that it belongs to (W3C), or None.
+    """
+
+    channel: str
+    request_id: str
+    traceparent: str | None
+
+
 class Sent(NamedTuple):
     """A frame as it came out of a stream.
 
     Attributes:
         job: without a deadline: that is for the reader to reckon.
         budget_ms: milliseconds, from when the entry was made, after which nobody waits; None for ever.
-        traceparent: of the trace that it belongs to (W3C), or None.
     """
 
     job: Job
+    origin: Origin
     budget_ms: int | None
-    traceparent: str | None
 
 
-def encode_job(job: Job, request: bytes, channel: str, budget_ms: int | None, traceparent: str | None) -> list[bytes]:
+def encode_job(job: Job, request: bytes, origin: Origin, budget_ms: int | None) -> list[bytes]:
     """The two fields of a stream's entry, job and picture.
 
     A frame that is decoded already goes as it is: on a line of 1 GB/s that costs less than to encode it without loss.
@@ -48,9 +61,8 @@ def encode_job(job: Job, request: bytes, channel: str, budget_ms: int | None, tr
         "transport": job.transport,
         "streamed": job.streamed,
         "request": request.hex(),
-        "channel": channel,
+        "origin": origin,
         "budget_ms": budget_ms,
-        "traceparent": traceparent,
     }
     if isinstance(job.picture, bytes):
         return [_json(data), job.picture]
@@ -66,7 +78,8 @@ def decode_job(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sent:
         if data["version"] != VERSION:
             raise RecordError(f"expected version {VERSION}, got {data['version']}")
         picture = fields[b"picture"]
-        delivery = Delivery(stream, entry, data["channel"].encode(), bytes.fromhex(data["request"]))
+        origin = Origin(*data["origin"])
+        delivery = Delivery(stream, entry, origin.channel.encode(), bytes.fromhex(data["request"]))
         job = Job(
             data["session_id"],
             data["seq"],
@@ -78,7 +91,7 @@ def decode_job(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sent:
             patient=True,
             delivery=delivery,
         )
-        return Sent(job, data["budget_ms"], data["traceparent"])
+        return Sent(job, origin, data["budget_ms"])
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"a frame in {stream}: {error!r}") from error
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from redis.asyncio import Redis
 
+from service import logs, tracing
 from service.compute import Turn
 from service.config import Settings
 from service.errors import KineposeError, NoWorker, QueueFull, StoreUnavailable, WorkerFailed
@@ -15,7 +16,7 @@ from service.frames import Job
 from service.messages import FrameResult
 from service.metrics import Metrics
 from service.redis_queue.answers import Answers, Request
-from service.redis_queue.codec import encode_job
+from service.redis_queue.codec import Origin, encode_job
 from service.redis_queue.roster import Roster, ShardMismatch
 from service.redis_queue.scripts import queue_scripts
 from service.redis_sessions.keys import LINES, Keyspace, Line
@@ -89,7 +90,9 @@ class RemoteCompute:
         budget_ms = None
         if job.deadline is not None:
             budget_ms = max(0, round(1000 * (job.deadline - asyncio.get_running_loop().time())))
-        fields = encode_job(job, request.id, self._answers.channel, budget_ms, None)
+        facts = logs.known()
+        about = Origin(self._answers.channel, str(facts.get("request_id", "")), tracing.current_traceparent())
+        fields = encode_job(job, request.id, about, budget_ms)
         status, told = await self._scripts.run("submit", (stream,), self._settings.max_stream_frames, *fields)
         if status == b"full":
             raise QueueFull(f"{told} frames wait for the session's worker, the limit", retry_after_ms=RETRY_AFTER_MS)

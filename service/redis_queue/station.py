@@ -10,12 +10,14 @@ from dataclasses import replace
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from service import logs, tracing
+from service.compute import Turn
 from service.config import Settings
 from service.errors import DeviceLost, KineposeError, StoreUnavailable, WorkerFailed
 from service.frames import Job
 from service.messages import FrameResult
 from service.metrics import Metrics
-from service.redis_queue.codec import Sent, encode_answer
+from service.redis_queue.codec import Origin, Sent, encode_answer
 from service.redis_queue.inbox import MOST_DELIVERIES, Inbox
 from service.redis_queue.roster import Roster
 from service.redis_queue.scripts import queue_scripts
@@ -73,12 +75,24 @@ class Station:
             group.create_task(self._hear_orders(), name="kinepose-orders")
             group.create_task(self._take(), name="kinepose-take")
 
+    def shards(self) -> tuple[int, ...]:
+        """The shards that it reads."""
+        return self._roster.own_shards()
+
+    def workers(self) -> tuple[str, ...]:
+        """Names of the workers that it knows to live."""
+        return self._roster.workers
+
+    def at_work(self) -> "list[asyncio.Task[None]]":
+        """The frames that were taken and have not ended."""
+        return list(self._at_work.values())
+
     async def finish(self) -> bool:
         """After `run`: bring what was taken to its end, then be on the list no more; False where grace was too short.
 
         What is left is cancelled and not answered: another worker takes it over.
         """
-        tasks = list(self._at_work.values())
+        tasks = self.at_work()
         _, late = await asyncio.wait(tasks, timeout=self._grace_s) if tasks else (None, set())
         for task in late:
             task.cancel()
@@ -207,7 +221,7 @@ class Station:
 
         job = self._with_deadline(sent, delivery)
         try:
-            answer: FrameResult | KineposeError = await self._way.end_of(job, turn)
+            answer: FrameResult | KineposeError = await self._end_of(sent.origin, job, turn)
         except (StoreUnavailable, DeviceLost) as error:
             log.info("session %s frame %d is left for later: %s", job.session_id, job.seq, error)
             return
@@ -219,6 +233,11 @@ class Station:
             raise
         if not delivery.settled:
             await self._tell(delivery, answer)
+
+    async def _end_of(self, origin: Origin, job: Job, turn: Turn) -> FrameResult:
+        about = {"request_id": origin.request_id or None, "session_id": job.session_id, "seq": job.seq}
+        with logs.about(**about), tracing.continued(origin.traceparent):
+            return await self._way.end_of(job, turn)
 
     def _with_deadline(self, sent: Sent, delivery: Delivery) -> Job:
         if sent.budget_ms is None:

@@ -101,24 +101,28 @@ async def _soak(started: Processes, targets: list[Target], arguments: argparse.N
     begin = time.monotonic()
     until = begin + 60 * arguments.minutes
     pids = {one.name: one.pid for one in started.running} | {GENERATOR: os.getpid()}
-    sampling = asyncio.create_task(_sample(pids, begin, samples, diary))
     async with asyncio.TaskGroup() as group:
+        group.create_task(_sample(pids, begin, until, samples))
         for number in range(arguments.streams):
             group.create_task(run_place(number, targets, footage, arguments.rate, until, diary, arguments.seed))
-    sampling.cancel()
-    await asyncio.gather(sampling, return_exceptions=True)
     return _report(begin, diary, samples, arguments)
 
 
-async def _sample(pids: dict[str, int], begin: float, samples: Samples, diary: Diary) -> None:
-    """Look at every process; one that is gone ends the soak with its exception."""
-    while True:
+async def _sample(pids: dict[str, int], begin: float, until: float, samples: Samples) -> None:
+    """Look at every process now and then. RuntimeError where one has ended: that ends the soak."""
+    while time.monotonic() < until:
         await asyncio.sleep(SAMPLE_EVERY_S)
-        used = {name: await asyncio.to_thread(usage, pid) for name, pid in pids.items()}
         samples.at_s.append(time.monotonic() - begin)
-        for name, one in used.items():
-            samples.by_process.setdefault(name, []).append(one)
-        print(f"{samples.at_s[-1]:5.0f} s, {len(diary.ledgers)} sessions", file=sys.stderr)
+        for name, pid in pids.items():
+            samples.by_process.setdefault(name, []).append(_usage(name, pid))
+        print(f"{samples.at_s[-1]:.0f} s", file=sys.stderr)
+
+
+def _usage(name: str, pid: int) -> Usage:
+    try:
+        return usage(pid)
+    except OSError as error:
+        raise RuntimeError(f"{name} has ended") from error
 
 
 # -- what comes out ---------------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ async def run_place(
     target = targets[number % len(targets)]
     await asyncio.sleep(dice.random() / rate)
     async with Connections(target) as kept:
-        while time.monotonic() < until:
+        while until - time.monotonic() > SHORTEST_S:
             if target.transport == "http":  # its client takes long to make, and renews broken connections itself
                 ledger = await _session(kept, footage, rate, until, diary, dice)
             else:
@@ -60,7 +60,7 @@ async def run_place(
 async def _session(
     connections: Connections, footage: Footage, rate: float, until: float, diary: Diary, dice: random.Random
 ) -> SessionLedger:
-    seconds = min(dice.uniform(SHORTEST_S, LONGEST_S), max(1 / rate, until - time.monotonic()))
+    seconds = min(dice.uniform(SHORTEST_S, LONGEST_S), until - time.monotonic())
     leave_after_s = dice.uniform(0.2, 0.9) * seconds if dice.random() < WALK_AWAY else None
     count = max(1, round(seconds * rate))
     begin = time.monotonic()

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from tests.chaos import figures, leftovers
 from tests.chaos.connections import WAYS
+from tests.chaos.counters import Counters
 from tests.chaos.figures import Figures
 from tests.chaos.films import Film, load_clip
 from tests.chaos.fleet import Fleet, running_fleet
 from tests.chaos.plan import Disturbance, Kind, Shape
 from tests.chaos.reference import unbroken_runs
 from tests.chaos.streams import LiveStream
-from tests.chaos.verdict import Leftovers, faults_between, faults_of_rest, faults_of_stream
+from tests.chaos.verdict import Expected, faults_between, faults_of_rest, faults_of_stream
 
 CALM_TIMEOUT_S = 180.0
 """Until every stream has sent its last frames after all disturbances; none takes as long."""
@@ -54,21 +55,26 @@ async def unleash(chaos: Chaos, folder: Path) -> Figures:
         streams = [
             LiveStream(film, WAYS[film.number % len(WAYS)], fleet.addresses, interval_s, chaos.seed) for film in films
         ]
-        await _live(chaos, fleet, streams)
+        counters = await _live(chaos, fleet, streams)
         left = await leftovers.settled(fleet.redis_url)
     sent = [stream.record.sent for stream in streams]
     expected = await asyncio.to_thread(unbroken_runs, films, sent, chaos.weights_dir)
-    faults = [
-        fault
-        for stream in streams
-        for fault in faults_of_stream(stream.record, expected[stream.record.number], chaos.tolerance_px)
-    ]
+    faults = [fault for stream in streams for fault in _faults_of(stream, expected[stream.record.number], chaos)]
     faults += faults_between(expected)
-    return _figures(chaos, fleet, streams, left, faults)
+    return _figures(chaos, fleet, streams, counters, [*faults, *faults_of_rest([s.record for s in streams], left)])
 
 
-async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> None:
+def _faults_of(stream: LiveStream, expected: Sequence[Expected], chaos: Chaos) -> list[str]:
+    """What is wrong with a stream, and how to find it in the logs."""
+    faults = faults_of_stream(stream.record, expected, chaos.tolerance_px)
+    where = f"stream {stream.record.number}: over {stream.way}, session {stream.record.session_id}"
+    return [*faults, where] if faults else []
+
+
+async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> Counters:
     """Streams run while the plan is carried out, and on until all is calm."""
+    counters = Counters(fleet.counting)
+    watching = asyncio.create_task(counters.watch())
     for stream in streams:
         await stream.open()
     running = [asyncio.create_task(stream.run(), name=f"stream {stream.record.number}") for stream in streams]
@@ -81,32 +87,32 @@ async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> No
             stream.calm()
         await asyncio.wait(running, timeout=CALM_TIMEOUT_S)
     finally:
-        for task in running:
+        for task in (*running, watching):
             task.cancel()
-        ends = await asyncio.gather(*running, return_exceptions=True)
+        ends = await asyncio.gather(*running, watching, return_exceptions=True)
     for end in ends:
         if isinstance(end, Exception):
             raise end
+    return counters
 
 
 def _figures(
-    chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream], left: Leftovers, faults: Sequence[str]
+    chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream], counters: Counters, faults: Sequence[str]
 ) -> Figures:
-    records = [stream.record for stream in streams]
-    kinds = {disturbance.kind for disturbance in chaos.plan}
+    kinds = [kind for kind in Kind if any(kind is disturbance.kind for disturbance in chaos.plan)]
     return Figures(
         seed=chaos.seed,
         seconds=chaos.seconds,
         shape=chaos.shape,
-        disturbances={kind: fleet.done[kind] for kind in Kind if kind in kinds},
+        disturbances={kind: fleet.done[kind] for kind in kinds},
         missed=len(fleet.missed),
         starts=sum(place.starts for place in fleet.places),
+        counted=counters.totals(),
         longest_stop_s=round(max(fleet.stop_s, default=0.0), 2),
         faults=[
             *faults,
-            *faults_of_rest(records, left),
             *fleet.faults,
-            *(f"never came about: {kind}" for kind in Kind if kind in kinds and not fleet.done[kind]),
+            *(f"never came about: {kind}" for kind in kinds if not fleet.done[kind]),
         ],
         **figures.of_streams(streams),
     )

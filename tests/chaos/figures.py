@@ -27,7 +27,7 @@ class Figures:
         p50_ms, p99_ms, longest_s: from the first sending of a frame to its answer.
         silence_s: longest time in which no stream got an answer.
         longest_stop_s: of a frontend or worker, from SIGTERM to its end.
-        starts: processes started.
+        starts: processes started. counted: what they counted of themselves, at least.
         faults: all that went against the promises; none in a run that passed.
     """
 
@@ -44,6 +44,7 @@ class Figures:
     disturbances: dict[Kind, int]
     missed: int
     starts: int
+    counted: dict[str, int]
     p50_ms: float
     p99_ms: float
     longest_s: float
@@ -93,6 +94,7 @@ def show(figures: Figures, console: Console) -> None:
         **{str(kind): count for kind, count in figures.disturbances.items()},
         "disturbances that found nothing to disturb": figures.missed,
         "processes started": figures.starts,
+        **figures.counted,
         "connections cut by clients / made anew": f"{figures.cuts} / {figures.reconnects}",
         **{f"tries refused: {code}": count for code, count in figures.refused.items()},
         "latency p50 / p99, ms": f"{figures.p50_ms:.0f} / {figures.p99_ms:.0f}",

@@ -62,9 +62,14 @@ class Fleet:
         return [self._redis, *self._workers, *self._frontends]
 
     @property
+    def counting(self) -> list[Place]:
+        """Those with /metrics."""
+        return [*self._workers, *self._frontends]
+
+    @property
     def stop_s(self) -> list[float]:
         """How long each frontend and worker took to end after SIGTERM, seconds."""
-        return [seconds for place in (*self._workers, *self._frontends) for seconds in place.stop_s]
+        return [seconds for place in self.counting for seconds in place.stop_s]
 
     @property
     def faults(self) -> list[str]:

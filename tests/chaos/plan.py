@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-MEAN_GAP_S = 2.0
+MEAN_GAP_S = 2.5
 FIRST, LAST = 0.04, 0.94
 """Shares of the time between which disturbances begin: streams first get under way, and go on after the last."""
 PAUSE_S = 2.0

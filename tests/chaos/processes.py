@@ -21,7 +21,7 @@ SLACK_S = 8.0
 
 REDIS_READY = re.compile(r"Ready to accept connections")
 FRONTEND_READY = re.compile(r"ready: HTTP on (?P<http>http://[^\s,]+), gRPC on (?P<grpc>[^\s,\"]+)")
-WORKER_READY = re.compile(r"ready: ")
+WORKER_READY = re.compile(r"ready: .*(?P<http>http://[^\s,\"]+)")
 
 
 @dataclass(frozen=True, slots=True)

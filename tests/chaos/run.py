@@ -47,7 +47,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--streams", type=int, default=40, help="default: 40")
     parser.add_argument("--frontends", type=int, default=2, help="default: 2")
     parser.add_argument("--workers", type=int, default=3, help="default: 3; 0: frontends compute themselves")
-    parser.add_argument("--frames-per-s", type=float, default=1.0, help="of each stream (default: 1)")
+    parser.add_argument("--frames-per-s", type=float, default=0.6, help="of each stream (default: 0.6)")
     parser.add_argument("--tolerance-px", type=float, default=0.0, help="of joints (default: 0, not a bit)")
     parser.add_argument("--appendfsync", choices=("always", "everysec"), default="always", help="default: always")
     parser.add_argument("--logs", type=Path, help="a new folder for the processes' logs (default: a temporary one)")

@@ -30,6 +30,8 @@ STUCK_S = 120.0
 """A frame that has no answer after so long never gets one."""
 SENT_AGAIN = 0.05
 """Share of answered frames that are sent once more."""
+SPREAD = 0.3
+"""Share of the time from frame to frame within which all streams send theirs."""
 LAST_FRAMES = 2
 """Frames that each stream sends when all is calm again."""
 CUT_WITHIN_S = 0.06
@@ -110,10 +112,10 @@ class LiveStream:
     async def run(self) -> None:
         """Send frames until all is calm, and a few more."""
         try:
-            await asyncio.sleep(self._dice.uniform(0, self._interval_s))
             left = LAST_FRAMES
             while left:
                 left -= self._calm.is_set()
+                await self._beat()
                 await self._frame(self.record.sent)
             await self._finish()
             self.record.survived = True
@@ -133,7 +135,11 @@ class LiveStream:
         if self._dice.random() < SENT_AGAIN:
             self.tally.replays += 1
             await self._answered(picture)
-        await asyncio.sleep(begin + self._interval_s - time.monotonic())
+
+    async def _beat(self) -> None:
+        """Wait for the next frame's time, which is nearly the same for all streams: then queues are seldom empty."""
+        now = time.monotonic()
+        await asyncio.sleep(self._interval_s * (1 - now / self._interval_s % 1 + self._dice.uniform(0, SPREAD)))
 
     async def _answered(self, picture: Picture) -> None:
         """Send a frame until it has an answer."""

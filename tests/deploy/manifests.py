@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from prometheus_client import Metric
 
 from tests.deploy.kustomize import Manifest, render
 
@@ -117,3 +118,9 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
 def selected(variant: str, selector: dict[str, Any]) -> set[str]:
     """Names of the workloads whose pods it takes."""
     return {name for name, workload in workloads(variant).items() if selects(selector, labels_of(workload))}
+
+
+def series_of(metric: Metric) -> set[str]:
+    """The names under which a metric is asked for."""
+    ends = {"counter": ["_total"], "gauge": [""], "histogram": ["_sum", "_count", "_bucket"]}[metric.type]
+    return {metric.name + end for end in ends}

@@ -1,5 +1,6 @@
-"""Two servers, one Redis: a session belongs to neither of them."""
+"""Two frontends, two workers, one Redis: a session belongs to none of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from service.app import RunningServer
+from service.worker_process import RunningWorker
 from tests.support.redis_server import own_redis
 from tests.support.server import free_ports, jpegs, opened, sent, told
 
@@ -19,6 +21,14 @@ async def client(stack: AsyncExitStack, weights: Path, **settings: Any) -> httpx
     """A client of a new server."""
     server = await stack.enter_async_context(RunningServer(free_ports(weights, max_batch=1, **settings)))
     return await stack.enter_async_context(httpx.AsyncClient(base_url=server.http_url, timeout=60))
+
+
+async def ready(*servers: httpx.AsyncClient) -> None:
+    """Wait until they take frames."""
+    async with asyncio.timeout(60):
+        for server in servers:
+            while (await server.get("/readyz")).status_code != 200:
+                await asyncio.sleep(0.05)
 
 
 @pytest.fixture
@@ -35,6 +45,8 @@ async def test_servers_share_sessions_and_outlive_their_redis(stack: AsyncExitSt
     shared = {"redis_url": redis.url, "redis_timeout_s": 1.0}
     redis.kill()
     servers = [await client(stack, weights, **shared) for _ in range(2)]
+    for _ in range(2):
+        await stack.enter_async_context(RunningWorker(free_ports(weights, max_batch=1, **shared)))
     unbroken = await client(stack, weights)
     pictures = jpegs(FRAMES)
 
@@ -48,6 +60,7 @@ async def test_servers_share_sessions_and_outlive_their_redis(stack: AsyncExitSt
         assert told(refused) == (503, "store_unavailable")
         assert int(refused.headers["Retry-After"]) >= 1
     redis.start()
+    await ready(*servers)
 
     session = await opened(servers[0])
     for seq, picture in enumerate(pictures):
@@ -56,6 +69,7 @@ async def test_servers_share_sessions_and_outlive_their_redis(stack: AsyncExitSt
             for server in servers:
                 assert told(await sent(server, session, picture, seq=seq)) == (503, "store_unavailable")
             redis.start()
+            await ready(*servers)
         for server in (servers[seq % 2], servers[1 - seq % 2]):  # the second time, it is a replay
             answer = await sent(server, session, picture, seq=seq)
             assert answer.status_code == 200, answer.text

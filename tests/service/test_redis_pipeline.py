@@ -7,15 +7,15 @@ import pytest
 from pydantic import SecretStr
 
 from model.skeletons import KINEPOSE_13
+from service.composition import open_redis
+from service.compute import LocalCompute
 from service.config import Settings
 from service.errors import StoreUnavailable
 from service.messages import DropPolicy, SessionOptions
 from service.metrics import Metrics
 from service.pipeline import Pipeline
-from service.redis_sessions.store import RedisSessions
+from service.redis_sessions.store import RedisLimits, RedisSessions
 from service.served import Served
-from service.sessions import InMemorySessions
-from service.stores import open_store
 from tests.support.pipelines import CARD, Source, frame, value_of
 from tests.support.redis_server import OwnRedis, own_redis
 from tests.support.trackers import FakeTracker, history
@@ -32,8 +32,11 @@ def redis() -> Iterator[OwnRedis]:
 async def faked(redis: OwnRedis) -> AsyncIterator[Pipeline]:
     """A pipeline of a fake tracker with its sessions in this Redis."""
     settings = Settings(redis_url=SecretStr(redis.url), redis_timeout_s=0.3)
-    async with open_store(settings, Metrics()) as store:
-        pipeline = Pipeline(settings, Served(CARD, KINEPOSE_13, FakeTracker()), store=store)
+    metrics = Metrics()
+    async with open_redis(settings) as client:
+        store = RedisSessions(client, RedisLimits.of(settings), metrics)
+        compute = LocalCompute(settings, Served(CARD, KINEPOSE_13, FakeTracker()), store, metrics)
+        pipeline = Pipeline(settings, CARD, compute, store, metrics=metrics)
         try:
             await pipeline.start()
             yield pipeline
@@ -92,11 +95,3 @@ async def test_without_redis_it_is_not_ready_but_alive(redis: OwnRedis) -> None:
         assert await pipeline.ready()
         await pipeline.estimate(frame(0))
         await pipeline.close_session("s")
-
-
-async def test_settings_choose_the_store(redis_url: str) -> None:
-    """In memory unless they name a Redis."""
-    async with open_store(Settings(), Metrics()) as store:
-        assert isinstance(store, InMemorySessions)
-    async with open_store(Settings(redis_url=SecretStr(redis_url)), Metrics()) as store:
-        assert isinstance(store, RedisSessions)

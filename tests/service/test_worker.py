@@ -11,7 +11,7 @@ from model.engines.base import EngineError
 from model.tracker import Tracked, TrackRequest
 from model.values import Frame, Region
 from service.batcher import Batcher
-from service.errors import BadRegion, FrameSizeChanged, KineposeError, WorkerFailed
+from service.errors import BadRegion, DeviceLost, FrameSizeChanged, KineposeError, WorkerFailed
 from service.metrics import Metrics
 from service.queue import InProcessQueue, Priority
 from service.worker import WarmUpFailed, Worker
@@ -103,7 +103,7 @@ async def test_passing_device_failure_fails_the_batch_and_no_more() -> None:
 
 @pytest.mark.parametrize("death", [EngineError("context lost", sticky=True), SystemExit(3)])
 async def test_lost_device_ends_the_worker_and_leaves_nobody_waiting(death: BaseException) -> None:
-    """In the batch, in line or still to come: everybody gets WorkerFailed."""
+    """In the batch, in line or still to come: everybody gets DeviceLost, a WorkerFailed that another worker would not meet."""
     async with working() as bench:
         bench.tracker.hold()
         bench.tracker.raises.append(death)
@@ -113,7 +113,7 @@ async def test_lost_device_ends_the_worker_and_leaves_nobody_waiting(death: Base
         await asyncio.sleep(0)
         bench.tracker.let_go()
         failures = await settled(in_batch, in_line, bench.send("c"))
-        assert [type(error) for error in failures] == [WorkerFailed] * 3
+        assert [type(error) for error in failures] == [DeviceLost] * 3
         assert not bench.worker.alive
     assert len(bench.tracker.batches) == 1
 
@@ -124,7 +124,7 @@ async def test_stopped_worker_answers_the_batch_that_it_is_in() -> None:
         bench.tracker.hold()
         task = bench.send("a")
         await bench.tracker.entered()
-    assert [type(error) for error in await settled(task)] == [WorkerFailed]
+    assert [type(error) for error in await settled(task)] == [DeviceLost]
 
 
 async def test_wrong_number_of_answers_is_a_bug_of_that_batch(monkeypatch: pytest.MonkeyPatch) -> None:

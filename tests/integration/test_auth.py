@@ -1,0 +1,525 @@
+"""Keys at every door: who comes in without one, who meets another's session, what a key may ask for, and TLS."""
+
+import asyncio
+import io
+import logging
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+import pytest_asyncio
+import websockets
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import Default
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
+from starlette.routing import BaseRoute
+
+from service import errors, logs
+from service.app import RunningServer
+from service.client import AsyncClient, Client, Picture, Unreachable
+from service.gate import OPEN_PATHS
+from service.http_server import StartFailed
+from service.pb import pose_pb2 as pb
+from service.pb.pose_pb2_grpc import PoseServiceStub
+from tests.support.clips import make_clip
+from tests.support.keys import Certificate, Keys, make_certificate, make_keys
+from tests.support.server import AsyncStub, chunks, each, free_ports, jpegs, told, told_grpc
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+Route = tuple[str, str]
+OPEN: set[Route] = {("GET", "/healthz"), ("GET", "/readyz")}
+HEALTH = "grpc.health.v1.Health"
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Two keys without limits, and three that may do little."""
+    return make_keys(
+        tmp_path_factory.mktemp("keys") / "keys.json",
+        robot={},
+        drone={},
+        slow={"frames_per_s": 1, "clips_per_minute": 1},
+        rare={"sessions_per_minute": 1},
+        small={"max_sessions": 1},
+    )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def guarded(weights: Path, keys: Keys) -> AsyncIterator[RunningServer]:
+    """A server that wants a key."""
+    async with RunningServer(free_ports(weights, api_keys_file=keys.file)) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def nobody(guarded: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client without a key."""
+    async with httpx.AsyncClient(base_url=guarded.http_url, timeout=60) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def robot(guarded: RunningServer, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client with a key."""
+    async with httpx.AsyncClient(base_url=guarded.http_url, timeout=60, headers=keys.header("robot")) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def channel(guarded: RunningServer) -> AsyncIterator[grpc.aio.Channel]:
+    """A gRPC channel."""
+    async with grpc.aio.insecure_channel(guarded.grpc_target) as opened:
+        yield opened
+
+
+# -- all that there is ------------------------------------------------------------------------------------
+
+
+def walked(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+    """Method and path of every route of an app; a WebSocket's method is WS."""
+    for route in routes:
+        inner: Any = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from walked(inner.routes)
+            continue
+        assert hasattr(route, "path"), f"how is {route!r} walked?"
+        for method in getattr(route, "methods", None) or ("WS",):
+            yield method, route.path
+
+
+def all_routes(server: RunningServer) -> set[Route]:
+    """Every route of a server, with their parameters filled in."""
+    routes = set(walked(server.app.routes))
+    documented = {(m.upper(), path) for path, methods in server.app.openapi()["paths"].items() for m in methods}
+    assert documented <= routes
+    return {(method, path.format(session_id="{session_id}", clip_id="{clip_id}")) for method, path in routes}
+
+
+async def answer(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
+    """What a route says; to a WebSocket, at the handshake."""
+    if method != "WS":
+        return await client.request(method, path)
+    url = f"{client.base_url.copy_with(scheme='ws')}".rstrip("/") + path
+    try:
+        async with websockets.connect(
+            url, additional_headers={"authorization": client.headers.get("authorization", "")}
+        ):
+            return httpx.Response(101)
+    except websockets.InvalidStatus as refused:
+        raw = refused.response
+        headers = [(name, value) for name, value in raw.headers.raw_items() if name != "content-length"]
+        return httpx.Response(raw.status_code, headers=headers, content=bytes(raw.body or b""))
+
+
+async def all_methods(channel: grpc.aio.Channel, metadata: Any) -> list[MethodDescriptor]:
+    """Every method of every service that reflection names."""
+    request = reflection_pb2.ServerReflectionRequest(list_services="")
+    stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+    listed = await anext(aiter(stub.ServerReflectionInfo(each([request]), metadata=metadata)))
+    names = [service.name for service in listed.list_services_response.service]
+    return [method for name in names for method in Default().FindServiceByName(name).methods]
+
+
+async def called(channel: grpc.aio.Channel, method: str, message: bytes = b"", **how: Any) -> grpc.StatusCode:
+    """How a call of any method ends."""
+    call: Any = channel.stream_stream(method)(each([message]), **how)
+    try:
+        async for _ in call:
+            pass
+    except grpc.aio.AioRpcError:
+        pass
+    code: grpc.StatusCode = await call.code()
+    return code
+
+
+# -- without a key ----------------------------------------------------------------------------------------
+
+
+async def test_every_route_but_health_wants_a_key(guarded: RunningServer, nobody: httpx.AsyncClient) -> None:
+    """401 as problem+json, which says what is missing; found by walking the app, so that none is forgotten."""
+    routes = all_routes(guarded)
+    came_in = {route for route in routes if (await answer(nobody, *route)).status_code == 200}
+
+    assert came_in == OPEN
+    assert {path for _, path in OPEN} == OPEN_PATHS
+    for method, path in routes - OPEN - {route for route in routes if route[0] == "HEAD"}:
+        refused = await answer(nobody, method, path)
+        assert told(refused) == (401, "unauthenticated"), (method, path)
+        assert refused.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/v1/nothing", "/metrics/", "//metrics", "/healthz/x", "/HEALTHZ", "/v1/../metrics"]
+)
+async def test_no_spelling_of_a_path_comes_in(path: str, nobody: httpx.AsyncClient) -> None:
+    """What is not served is not even told apart from what is."""
+    assert told(await nobody.get(path)) == (401, "unauthenticated")
+
+
+async def test_every_method_but_health_wants_a_key(channel: grpc.aio.Channel, keys: Keys) -> None:
+    """UNAUTHENTICATED; found by reflection and the services' descriptors, so that none is forgotten."""
+    methods = await all_methods(channel, keys.metadata("robot"))
+    closed = [m for m in methods if m.containing_service.full_name != HEALTH]
+
+    assert {m.containing_service.name for m in methods} == {"PoseService", "ServerReflection", "Health"}
+    for method in closed:
+        name = f"/{method.containing_service.full_name}/{method.name}"
+        assert await called(channel, name) is grpc.StatusCode.UNAUTHENTICATED, name
+    assert await called(channel, "/kinepose.v1.PoseService/Nothing") is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_health_is_open(channel: grpc.aio.Channel) -> None:
+    """A load balancer has no key."""
+    answer = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+@pytest.mark.parametrize("said", ["Bearer kp_robot_" + "x" * 43, "Bearer", "Basic cm9ib3Q6"])
+async def test_a_wrong_key_is_refused(said: str, nobody: httpx.AsyncClient, channel: grpc.aio.Channel) -> None:
+    """As none; over gRPC, too."""
+    metadata = (("authorization", said),)
+
+    assert told(await nobody.get("/v1/models", headers={"authorization": said})) == (401, "unauthenticated")
+    code = await called(channel, "/kinepose.v1.PoseService/ListModels", metadata=metadata)
+    assert code is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_the_error_has_its_details_over_grpc(channel: grpc.aio.Channel) -> None:
+    """The same typed error as over HTTP."""
+    with pytest.raises(grpc.RpcError) as caught:
+        await PoseServiceStub(channel).ListModels(pb.ListModelsRequest())
+    assert told_grpc(caught.value)[1].code == "unauthenticated"
+
+
+async def test_an_upload_without_a_key_is_answered(
+    nobody: httpx.AsyncClient, guarded: RunningServer, tmp_path: Path
+) -> None:
+    """A client that sends a long clip learns why it is refused, over either transport."""
+    body = bytes(4_000_000)
+    assert told(await nobody.post("/v1/clips", content=body)) == (401, "unauthenticated")
+
+    (tmp_path / "clip").write_bytes(body)
+    async with AsyncClient(None, guarded.grpc_target) as client:
+        with pytest.raises(errors.Unauthenticated):
+            _ = [result async for result in client.estimate_clip(tmp_path / "clip")]
+
+
+# -- with a key -------------------------------------------------------------------------------------------
+
+
+async def test_a_key_opens_every_route(guarded: RunningServer, robot: httpx.AsyncClient) -> None:
+    """Whatever a route answers then, it is not 401."""
+    answers = {route: (await answer(robot, *route)).status_code for route in all_routes(guarded)}
+    assert 401 not in answers.values()
+    assert answers["GET", "/docs"] == answers["GET", "/metrics"] == answers["GET", "/openapi.json"] == 200
+
+
+async def test_the_document_names_the_scheme(robot: httpx.AsyncClient) -> None:
+    """Every operation but health's says that it wants a bearer key."""
+    document = (await robot.get("/openapi.json")).json()
+
+    scheme = document["components"]["securitySchemes"]["bearer"]
+    assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")
+    unsecured = {
+        (method.upper(), path)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("security") != [{"bearer": []}]
+    }
+    assert unsecured == OPEN
+
+
+@asynccontextmanager
+async def stream(server: RunningServer, session_id: str, **how: Any) -> AsyncIterator[websockets.ClientConnection]:
+    """A WebSocket on a session's stream."""
+    url = f"ws://127.0.0.1:{server.http_port}/v1/sessions/{session_id}/stream"
+    async with websockets.connect(url, **how) as socket:
+        yield socket
+
+
+async def test_a_browser_sends_its_key_as_a_subprotocol(
+    guarded: RunningServer, robot: httpx.AsyncClient, keys: Keys
+) -> None:
+    """Beside `kinepose`, which is the one that is accepted: the key is not sent back."""
+    session_id = (await robot.post("/v1/sessions")).json()["session_id"]
+    offered = ["kinepose", f"kinepose.bearer.{keys.by_name['robot']}"]
+
+    async with stream(guarded, session_id, subprotocols=offered) as socket:
+        await socket.send(jpegs(1)[0])
+        assert '"outcome":"ok"' in str(await socket.recv())
+        assert socket.subprotocol == "kinepose"
+
+
+async def test_a_client_with_a_key_does_all(guarded: RunningServer, keys: Keys, tmp_path: Path) -> None:
+    """Both transports, blocking or not: sessions, frames, streams, clips, models."""
+    path = make_clip(tmp_path / "clip.mp4", count=2)
+    pictures = [Picture(image) for image in jpegs(2)]
+    addresses = ((guarded.http_url, None), (None, guarded.grpc_target))
+
+    def blocking(*address: str | None) -> list[Any]:
+        with Client(*address, api_key=keys.by_name["robot"]) as client:
+            session = client.create_session()
+            client.send_frame(session.session_id, pictures[0])
+            streamed = list(client.stream(pictures)) if address[1] else []
+            return [client.close_session(session.session_id), *streamed, *client.estimate_clip(path), *client.models()]
+
+    async def awaited(*address: str | None) -> list[Any]:
+        async with AsyncClient(*address, api_key=keys.by_name["robot"]) as client:
+            session = await client.create_session()
+            await client.send_frame(session.session_id, pictures[0])
+            streamed = [result async for result in client.stream(each(pictures))] if address[1] else []
+            clip = [result async for result in client.estimate_clip(path)]
+            return [await client.close_session(session.session_id), *streamed, *clip, *await client.models()]
+
+    for address in addresses:
+        expected = 6 if address[1] else 4
+        assert len(await asyncio.to_thread(blocking, *address)) == len(await awaited(*address)) == expected
+
+
+@pytest.mark.parametrize("key", ["", "kp_robot_x\n", "kp robot", "kp_röbot_x"])
+async def test_a_client_refuses_what_is_no_key(key: str) -> None:
+    """A line break at its end, say, before a library quotes it in an error."""
+    with pytest.raises(ValueError, match="api_key: a key is of printable ASCII"):
+        Client("http://127.0.0.1:1", api_key=key)
+
+
+# -- whose it is ------------------------------------------------------------------------------------------
+
+
+async def test_another_keys_session_is_forbidden_on_every_route(
+    guarded: RunningServer, robot: httpx.AsyncClient, nobody: httpx.AsyncClient, keys: Keys, clip: bytes
+) -> None:
+    """403 wherever a session or clip is named, and it goes on as it was."""
+    session_id = (await robot.post("/v1/sessions")).json()["session_id"]
+    accepted = await robot.post("/v1/clips", content=clip, headers={"Prefer": "respond-async"})
+    ids = {"session_id": session_id, "clip_id": accepted.json()["id"]}
+    named = sorted((method, path) for method, path in all_routes(guarded) if "{" in path)
+    assert len(named) >= 8
+
+    nobody.headers.update(keys.header("drone"))
+    for method, path in named:
+        assert told(await answer(nobody, method, path.format(**ids))) == (403, "forbidden"), (method, path)
+    assert (await robot.get(f"/v1/sessions/{session_id}")).json()["next_seq"] == 0
+    assert (await robot.get(accepted.headers["location"])).status_code == 200
+
+
+async def test_another_keys_session_is_forbidden_to_every_method(channel: grpc.aio.Channel, keys: Keys) -> None:
+    """PERMISSION_DENIED wherever a message names a session."""
+    stub: AsyncStub = PoseServiceStub(channel)
+    session = await stub.CreateSession(pb.CreateSessionRequest(), metadata=keys.metadata("robot"))
+    naming = [
+        method
+        for method in pb.DESCRIPTOR.services_by_name["PoseService"].methods
+        if "session_id" in method.input_type.fields_by_name
+    ]
+    assert {"GetSession", "CloseSession", "EstimateFrame", "StreamPose"} <= {method.name for method in naming}
+
+    for method in naming:
+        message = pb.GetSessionRequest(session_id=session.session_id).SerializeToString()
+        name = f"/{method.containing_service.full_name}/{method.name}"
+        code = await called(channel, name, message, metadata=keys.metadata("drone"))
+        assert code is grpc.StatusCode.PERMISSION_DENIED, name
+    seen = await stub.GetSession(pb.GetSessionRequest(session_id=session.session_id), metadata=keys.metadata("robot"))
+    assert seen.next_seq == 0
+
+
+async def test_refusals_show_in_the_metrics(robot: httpx.AsyncClient, nobody: httpx.AsyncClient) -> None:
+    """By reason."""
+
+    async def unauthenticated() -> float:
+        lines = (await robot.get("/metrics")).text.splitlines()
+        name = 'kinepose_auth_failures_total{reason="unauthenticated"} '
+        return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0)
+
+    before = await unauthenticated()
+    await nobody.get("/v1/models")
+    assert await unauthenticated() == before + 1
+
+
+# -- what a key may ask for -------------------------------------------------------------------------------
+
+
+async def test_sessions_have_a_rate(robot: httpx.AsyncClient, channel: grpc.aio.Channel, keys: Keys) -> None:
+    """429 with Retry-After, and RESOURCE_EXHAUSTED; the rate is one over all transports."""
+    created = [await robot.post("/v1/sessions", headers=keys.header("rare")) for _ in range(2)]
+
+    assert created[0].status_code == 201
+    assert told(created[1]) == (429, "rate_limited")
+    assert 1 <= int(created[1].headers["retry-after"]) <= 60
+    with pytest.raises(grpc.RpcError) as caught:
+        await PoseServiceStub(channel).CreateSession(pb.CreateSessionRequest(), metadata=keys.metadata("rare"))
+    code, error = told_grpc(caught.value)
+    assert (code, error.code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "rate_limited")
+    assert error.retry_after_ms is not None
+
+
+async def test_clips_have_a_rate(robot: httpx.AsyncClient, channel: grpc.aio.Channel, keys: Keys, clip: bytes) -> None:
+    """Their frames are no frames of sessions: the first clip comes through whole."""
+    first, second = [await robot.post("/v1/clips", content=clip, headers=keys.header("slow")) for _ in range(2)]
+    assert first.json()["clip"]["frames_emitted"] == 10
+    assert told(second) == (429, "rate_limited")
+    stub: AsyncStub = PoseServiceStub(channel)
+    with pytest.raises(grpc.RpcError) as caught:
+        _ = [r async for r in stub.EstimateClip(each(chunks(clip)), metadata=keys.metadata("slow"))]
+    assert told_grpc(caught.value)[1].code == "rate_limited"
+
+
+async def test_frames_have_a_rate(channel: grpc.aio.Channel, keys: Keys) -> None:
+    """A frame above it fails alone; its stream goes on, and every frame has one answer."""
+    stub: AsyncStub = PoseServiceStub(channel)
+    frames = [pb.Frame(image=image) for image in jpegs(6)]
+    results = [r async for r in stub.StreamPose(each(frames), metadata=keys.metadata("slow"))]
+
+    assert [r.seq for r in results] == list(range(6))
+    assert results[0].outcome == pb.OUTCOME_OK
+    assert "rate_limited" in {r.error.code for r in results}
+
+
+async def test_a_key_holds_so_many_sessions(robot: httpx.AsyncClient, keys: Keys) -> None:
+    """One more is refused until one has ended; other keys go on."""
+    headers = keys.header("small")
+    first = await robot.post("/v1/sessions", headers=headers)
+
+    assert told(await robot.post("/v1/sessions", headers=headers)) == (429, "too_many_sessions")
+    assert (await robot.post("/v1/sessions")).status_code == 201
+    await robot.delete(first.headers["location"], headers=headers)
+    assert (await robot.post("/v1/sessions", headers=headers)).status_code == 201
+
+
+# -- TLS --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """Of the server."""
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def encrypted(weights: Path, keys: Keys, certificate: Certificate) -> AsyncIterator[RunningServer]:
+    """A server that wants a key and speaks TLS only."""
+    settings = free_ports(
+        weights,
+        api_keys_file=keys.file,
+        tls_cert_file=certificate.cert_file,
+        tls_key_file=certificate.key_file,
+    )
+    async with RunningServer(settings) as running:
+        yield running
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+async def test_tls_from_end_to_end(
+    transport: str, encrypted: RunningServer, keys: Keys, certificate: Certificate
+) -> None:
+    """Who trusts the certificate and has a key gets joints, blocking or not."""
+    address = (encrypted.http_url, None) if transport == "http" else (None, encrypted.grpc_target)
+    access: Any = {"api_key": keys.by_name["robot"], "root_certificates": certificate.pem}
+
+    def blocking() -> int:
+        with Client(*address, **access) as client:
+            return client.send_frame(client.create_session().session_id, Picture(jpegs(1)[0])).seq
+
+    async with AsyncClient(*address, **access) as client:
+        session = await client.create_session()
+        assert (await client.send_frame(session.session_id, Picture(jpegs(1)[0]))).seq == 0
+    assert await asyncio.to_thread(blocking) == 0
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+@pytest.mark.parametrize("how", ["in the clear", "trusting another"])
+async def test_nothing_else_comes_in(transport: str, how: str, encrypted: RunningServer, tmp_path: Path) -> None:
+    """Neither in the clear nor with a certificate of somebody else."""
+    url = encrypted.http_url if how == "trusting another" else encrypted.http_url.replace("https", "http")
+    address = (url, None) if transport == "http" else (None, encrypted.grpc_target)
+    trusted = make_certificate(tmp_path).pem if how == "trusting another" else None
+
+    async with AsyncClient(*address, root_certificates=trusted, timeout_s=20) as client:
+        with pytest.raises(Unreachable):
+            await client.models()
+
+
+async def test_a_browsers_stream_is_encrypted_too(
+    encrypted: RunningServer, keys: Keys, certificate: Certificate
+) -> None:
+    """wss:// on the same port."""
+    trusted = ssl.create_default_context(cafile=certificate.cert_file)
+    async with httpx.AsyncClient(base_url=encrypted.http_url, verify=trusted, headers=keys.header("robot")) as http:
+        session_id = (await http.post("/v1/sessions")).json()["session_id"]
+    url = f"wss://127.0.0.1:{encrypted.http_port}/v1/sessions/{session_id}/stream"
+    async with websockets.connect(url, ssl=trusted, additional_headers=keys.header("robot")) as socket:
+        await socket.send(jpegs(1)[0])
+        assert '"outcome":"ok"' in str(await socket.recv())
+
+
+async def test_a_broken_certificate_fails_the_start(weights: Path, certificate: Certificate, tmp_path: Path) -> None:
+    """With an error, not with a port in the clear."""
+    broken = tmp_path / "cert.pem"
+    broken.write_text("no certificate")
+    settings = free_ports(weights, tls_cert_file=broken, tls_key_file=certificate.key_file)
+    with pytest.raises(StartFailed):
+        async with RunningServer(settings):
+            pass
+
+
+# -- secrets ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def logged() -> Iterator[io.StringIO]:
+    """What a server with log level DEBUG logs."""
+    root, text = logging.getLogger(), io.StringIO()
+    before = (root.level, list(root.handlers))
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(logging.Formatter("%(name)s %(message)s"))
+    root.setLevel(logging.INFO)
+    root.addHandler(handler)
+    ours = {name: logging.getLogger(name).level for name in logs.OUR_LOGGERS}
+    for name in ours:
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    yield text
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    for name, level in ours.items():
+        logging.getLogger(name).setLevel(level)
+
+
+async def test_no_key_is_ever_logged(
+    guarded: RunningServer, channel: grpc.aio.Channel, keys: Keys, logged: io.StringIO
+) -> None:
+    """Good or bad, over any transport, at any level of ours; nor is it told in an answer or a metric."""
+    secrets = {*keys.by_name.values(), "kp_bad_" + "b" * 43}
+    said: list[str] = []
+    for key in secrets:
+        headers = {"authorization": f"Bearer {key}"}
+        async with httpx.AsyncClient(base_url=guarded.http_url, headers=headers) as http:
+            for path in ("/v1/models", "/v1/sessions/none", "/metrics", f"/{key[:8]}"):
+                said.append((await http.get(path)).text)
+            said.append((await answer(http, "WS", "/v1/sessions/none/stream")).text)
+        with pytest.raises(websockets.InvalidStatus):
+            async with stream(guarded, "none", subprotocols=["kinepose", f"kinepose.bearer.{key}"]):
+                pass
+        await called(channel, "/kinepose.v1.PoseService/GetSession", metadata=tuple(headers.items()))
+
+    everything = logged.getvalue() + "".join(said)
+    assert len(said) == 5 * len(secrets)
+    assert not [key for key in secrets if key[-43:] in everything]
+
+
+async def test_a_new_key_needs_no_restart(weights: Path, tmp_path: Path) -> None:
+    """The file is looked at with each call; a key that is taken out ends at once, also over a kept connection."""
+    first = make_keys(tmp_path / "keys.json", robot={})
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(RunningServer(free_ports(weights, api_keys_file=first.file)))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.http_url))
+        assert (await http.get("/v1/models", headers=first.header("robot"))).status_code == 200
+        second = make_keys(first.file, drone={})
+        assert (await http.get("/v1/models", headers=first.header("robot"))).status_code == 401
+        assert (await http.get("/v1/models", headers=second.header("drone"))).status_code == 200

@@ -1,0 +1,155 @@
+"""Frontends and workers around fake trackers, in one event loop, over a real Redis."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from model.skeletons import KINEPOSE_13
+from service.composition import open_redis
+from service.compute import LocalCompute
+from service.config import Settings
+from service.metrics import Metrics
+from service.pipeline import Pipeline
+from service.redis_queue.remote import RemoteCompute
+from service.redis_queue.station import Station
+from service.redis_sessions.keys import LINES, Keyspace
+from service.redis_sessions.store import GROUP, RedisLimits, RedisSessions
+from service.served import Served
+from service.way import FrameWay
+from tests.support.pipelines import CARD, until
+from tests.support.trackers import FakeTracker
+
+LEASE_S = 0.6
+
+
+@dataclass
+class FakeWorker:
+    """A worker that can be killed: what it had is neither finished nor acknowledged."""
+
+    name: str
+    tracker: FakeTracker
+    station: Station
+    compute: LocalCompute
+    metrics: Metrics
+    run: "asyncio.Task[None]"
+
+    async def kill(self) -> None:
+        """End it as kill -9 does, as far as Redis can see."""
+        self.tracker.let_go()
+        tasks = [self.run, *self.station.at_work()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.compute.aclose()
+
+    async def stop(self) -> bool:
+        """End it as SIGTERM does."""
+        self.run.cancel()
+        await asyncio.gather(self.run, return_exceptions=True)
+        finished = await self.station.finish()
+        await self.compute.aclose()
+        return finished
+
+
+@dataclass
+class Fleet:
+    """A deployment of its own: a prefix that no other test has."""
+
+    client: Redis
+    settings: Settings
+    frontends: list[Pipeline] = field(default_factory=list)
+    workers: list[FakeWorker] = field(default_factory=list)
+
+    @property
+    def keyspace(self) -> Keyspace:
+        """Where everything is."""
+        return Keyspace(self.settings.redis_prefix, self.settings.redis_shards)
+
+    async def frontend(self) -> Pipeline:
+        """One more, which listens and knows the workers."""
+        metrics = Metrics()
+        pipeline = Pipeline(
+            self.settings,
+            CARD,
+            RemoteCompute(self.client, self.settings, metrics),
+            RedisSessions(self.client, RedisLimits.of(self.settings), metrics),
+            metrics=metrics,
+            linger_s=1.0,
+        )
+        await pipeline.start()
+        self.frontends.append(pipeline)
+        await self.sees(pipeline, len(self.workers))
+        return pipeline
+
+    async def worker(self) -> FakeWorker:
+        """One more, which every frontend has heard of."""
+        metrics, tracker = Metrics(), FakeTracker()
+        store = RedisSessions(self.client, RedisLimits.of(self.settings), metrics)
+        compute = LocalCompute(self.settings, Served(CARD, KINEPOSE_13, tracker), store, metrics)
+        await compute.start()
+        tracker.batches.clear()
+        way = FrameWay(compute, store, KINEPOSE_13, metrics)
+        name = f"worker-{len(self.workers)}"
+        station = Station(self.client, name, self.settings, compute, way, metrics)
+        run = asyncio.create_task(station.run())
+        worker = FakeWorker(name, tracker, station, compute, metrics, run)
+        self.workers.append(worker)
+        for frontend in self.frontends:
+            await self.sees(frontend, sum(not worker.run.done() for worker in self.workers))
+        return worker
+
+    async def sees(self, frontend: Pipeline, workers: int) -> None:
+        """Wait until a frontend reckons with so many workers."""
+        registry = frontend.metrics.registry
+        await until(lambda: (registry.get_sample_value("kinepose_workers_alive") or 0) == workers)
+
+    async def left(self) -> tuple[int, int]:
+        """Frames in all streams, and those that were given to a worker and not acknowledged."""
+        streams = [self.keyspace.stream(shard, line) for line in LINES for shard in range(self.keyspace.shards)]
+        waiting = [await self.client.xlen(stream) for stream in streams]
+        pending = [(await self.client.xpending(stream, GROUP))["pending"] for stream in streams]
+        return sum(waiting), sum(pending)
+
+    async def close(self) -> None:
+        """End all, and leave nothing behind."""
+        for frontend in self.frontends:
+            await frontend.aclose()
+        for worker in self.workers:
+            if not worker.run.done():
+                worker.tracker.let_go()
+                await worker.stop()
+        keys = [key async for key in self.client.scan_iter(f"{self.settings.redis_prefix}:*")]
+        if keys:
+            await self.client.delete(*keys)
+
+
+@asynccontextmanager
+async def fleet(url: str, *, workers: int = 1, **settings: Any) -> AsyncIterator[Fleet]:
+    """A deployment with one frontend and so many workers in this Redis."""
+    chosen = Settings(
+        **{
+            "redis_url": SecretStr(url),
+            "redis_prefix": f"test-{secrets.token_hex(8)}",
+            "redis_shards": 8,
+            "worker_lease_s": LEASE_S,
+            "batch_wait_ms": 0.0,
+            "max_batch": 4,
+            "drain_grace_s": 10.0,
+            **settings,
+        }
+    )
+    async with open_redis(chosen) as client:
+        started = Fleet(client, chosen)
+        try:
+            for _ in range(workers):
+                await started.worker()
+            await started.frontend()
+            yield started
+        finally:
+            await started.close()
