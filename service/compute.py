@@ -38,6 +38,9 @@ class LocalCompute:
         store: where sessions are.
         metrics: told of stages and batches.
         clock: seconds, never going back.
+
+    Attributes:
+        decoders: the threads that decode pictures.
     """
 
     def __init__(
@@ -58,7 +61,7 @@ class LocalCompute:
         )
         self._worker = Worker(served.stepper, self._queue, batcher, metrics, clock)
         self._health = Health(self._worker, self._queue, settings.ready_timeout_s, clock)
-        self._decoders = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="kinepose-decode")
+        self.decoders = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="kinepose-decode")
         self._loop_task: asyncio.Task[None] | None = None
 
     async def result(self, job: Job, turn: Turn) -> FrameResult:
@@ -96,7 +99,7 @@ class LocalCompute:
         limits = (self._settings.max_image_bytes, self._settings.max_image_pixels)
         loop = asyncio.get_running_loop()
         with tracing.span("decode"):
-            frame = await loop.run_in_executor(self._decoders, decode, job.picture, *limits)
+            frame = await loop.run_in_executor(self.decoders, decode, job.picture, *limits)
         self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
         return replace(frame, pts_us=job.pts_us)
 
@@ -154,4 +157,4 @@ class LocalCompute:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
         await self._worker.close()
-        await asyncio.to_thread(self._decoders.shutdown)
+        await asyncio.to_thread(self.decoders.shutdown)

@@ -1,7 +1,6 @@
 """kinepose.v1.PoseService over gRPC, with health v1 and reflection. Runs in HTTP's event loop."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, cast
@@ -10,14 +9,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
-from service import request_ids, tls, uploads, wire
+from service import tls, uploads, wire
 from service.auth import Caller
 from service.clip_jobs import ClipJob
 from service.clips import ClipOptions
 from service.config import Settings
 from service.context import Services
 from service.errors import BadRequest, Draining, KineposeError
-from service.gate import KeyInterceptor, abort, authorization
+from service.grpc_calls import Calls, Context, authorization
 from service.incoming import Numbering, frame_from_pb
 from service.messages import EncodedFrame, SessionInfo
 from service.pb import pose_pb2 as pb
@@ -31,25 +30,6 @@ LAST_WORDS_S = 2.0
 # How long a client may go on sending a clip that is refused already.
 HEAR_OUT_S = 10.0
 SESSION_HEADER = "kinepose-session-id"
-
-Context = grpc.aio.ServicerContext[Any, Any]
-
-log = logging.getLogger(__name__)
-
-
-@asynccontextmanager
-async def _told(context: Context) -> AsyncIterator[None]:
-    """Gives the call its id, and ends it with a google.rpc.Status for any error of the block."""
-    with request_ids.call(context):
-        try:
-            yield
-        except KineposeError as error:
-            await abort(context, error)
-        except grpc.aio.AbortError:
-            raise
-        except Exception:
-            log.exception("a gRPC call failed")
-            await abort(context, KineposeError("an error inside the server"))
 
 
 @asynccontextmanager
@@ -81,32 +61,27 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         self._pipeline = services.pipeline
 
     async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.Session:
-        async with _told(context):
-            options = wire.options_from_pb(request.options)
-            return wire.session_to_pb(await self._pipeline.create_session(options, caller=self._caller(context)))
+        options = wire.options_from_pb(request.options)
+        return wire.session_to_pb(await self._pipeline.create_session(options, caller=self._caller(context)))
 
     async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
-        async with _told(context):
-            caller = self._caller(context)
-            return wire.session_to_pb(await self._pipeline.session(request.session_id, caller=caller))
+        caller = self._caller(context)
+        return wire.session_to_pb(await self._pipeline.session(request.session_id, caller=caller))
 
     async def CloseSession(self, request: pb.CloseSessionRequest, context: Context) -> pb.Session:
-        async with _told(context):
-            caller = self._caller(context)
-            return wire.session_to_pb(await self._pipeline.close_session(request.session_id, caller=caller))
+        caller = self._caller(context)
+        return wire.session_to_pb(await self._pipeline.close_session(request.session_id, caller=caller))
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        async with _told(context):
-            cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
-            return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
+        cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
+        return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
 
     async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
-        async with _told(context):
-            caller, session_id, seq = self._caller(context), request.session_id, request.seq
-            if not request.HasField("seq"):
-                seq = (await self._pipeline.session(session_id, caller=caller)).next_seq
-            frame = frame_from_pb(request, session_id, seq, _deadline(context))
-            return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc", caller=caller))
+        caller, session_id, seq = self._caller(context), request.session_id, request.seq
+        if not request.HasField("seq"):
+            seq = (await self._pipeline.session(session_id, caller=caller)).next_seq
+        frame = frame_from_pb(request, session_id, seq, _deadline(context))
+        return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc", caller=caller))
 
     def _caller(self, context: Context) -> Caller:
         """Who makes this call. Raises Unauthenticated."""
@@ -120,21 +95,20 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def StreamPose(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Frame], context: Context
     ) -> None:
-        async with _told(context):
-            caller = self._caller(context)
-            first = await anext(aiter(request_iterator), None)
-            if first is None:
-                return
-            session = await self._session_of(first, caller)
-            await context.send_initial_metadata(((SESSION_HEADER, session.session_id),))
-            incoming = self._frames(first, request_iterator, session, _deadline(context))
-            policy = session.options.drop_policy
-            stream = self._pipeline.stream(session.session_id, incoming, policy, caller=caller)
-            async with aclosing(stream) as results:
-                async for result in results:
-                    await context.write(wire.result_to_pb(result))
-            if not first.session_id:
-                await self._pipeline.close_session(session.session_id, caller=caller)
+        caller = self._caller(context)
+        first = await anext(aiter(request_iterator), None)
+        if first is None:
+            return
+        session = await self._session_of(first, caller)
+        await context.send_initial_metadata(((SESSION_HEADER, session.session_id),))
+        incoming = self._frames(first, request_iterator, session, _deadline(context))
+        policy = session.options.drop_policy
+        stream = self._pipeline.stream(session.session_id, incoming, policy, caller=caller)
+        async with aclosing(stream) as results:
+            async for result in results:
+                await context.write(wire.result_to_pb(result))
+        if not first.session_id:
+            await self._pipeline.close_session(session.session_id, caller=caller)
 
     async def _session_of(self, first: pb.Frame, caller: Caller) -> SessionInfo:
         if self._services.draining:
@@ -172,11 +146,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def EstimateClip(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Chunk], context: Context
     ) -> None:
-        async with (
-            _told(context),
-            _heard_out(request_iterator),
-            self._services.jobs.scratch(self._caller(context)) as job,
-        ):
+        async with _heard_out(request_iterator), self._services.jobs.scratch(self._caller(context)) as job:
             await self._receive(request_iterator, job)
             async with aclosing(self._services.jobs.results(job)) as results:
                 async for result in results:
@@ -244,7 +214,7 @@ async def serving(services: Services) -> AsyncIterator[tuple[int, Readiness]]:
         ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
         ("grpc.so_reuseport", 0),
     ]
-    server = grpc.aio.server(options=options, interceptors=[KeyInterceptor(services.keys)])
+    server = grpc.aio.server(options=options, interceptors=[Calls(services.keys)])
     pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
     readiness = Readiness(services)
     health_pb2_grpc.add_HealthServicer_to_server(readiness, server)

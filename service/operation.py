@@ -3,7 +3,7 @@
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import HTTPConnection
 
@@ -67,7 +67,7 @@ async def readyz(operated: OperatedOf) -> Response:
     return JSONResponse({"status": "ready"})
 
 
-@router.get("/metrics", dependencies=[Depends(openapi.BEARER)])
+@router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(openapi.BEARER)])
 async def metrics(operated: OperatedOf) -> Response:
     """Prometheus metrics."""
     return Response(generate_latest(operated.registry), media_type=CONTENT_TYPE_LATEST)

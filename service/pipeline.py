@@ -65,7 +65,7 @@ class Pipeline:
         settings: as given.
         metrics: as given; `metrics.registry` is what /metrics shows.
         skeleton: joint order of every result.
-        quotas: as given.
+        quotas, compute: as given.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Pipeline:
         self._card = card
         self._model = ModelInfo(card.name, card.version, card.sha256)
         self._store = store
-        self._compute = compute
+        self.compute = compute
         self.quotas = quotas or Quotas.of(settings, self.metrics)
         self._way = FrameWay(compute, store, self.skeleton, self.metrics)
         self._lanes = Lanes(store, self.metrics, settings.max_pending_per_session, linger_s)
@@ -318,7 +318,7 @@ class Pipeline:
 
     def live(self) -> bool:
         """False once the device is lost: only a new process helps."""
-        return self._compute.live()
+        return self.compute.live()
 
     async def ready(self) -> bool:
         """True where frames are computed (`Compute.ready`), the store answers, and no drain began."""
@@ -327,18 +327,18 @@ class Pipeline:
         except StoreUnavailable as error:
             log.warning("not ready: %s", error)
             return False
-        return not self._draining and await self._compute.ready()
+        return not self._draining and await self.compute.ready()
 
     # -- life -----------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Take work. Raises WarmUpFailed."""
-        await self._compute.start()
+        await self.compute.start()
 
     async def drain(self) -> None:
         """Refuse what is new and finish what was accepted; after `drain_grace_s` the rest is cancelled."""
         self._draining = True
-        self._compute.drain()
+        self.compute.drain()
         if not await self._unfinished.finish(self.settings.drain_grace_s):
             log.warning("the grace period is over with %d frames in flight", self._inflight.count)
             self._lanes.cancel_all()
@@ -347,7 +347,7 @@ class Pipeline:
         """End all that still waits, and what computes it."""
         self._draining = True
         self._lanes.cancel_all()
-        await self._compute.aclose()
+        await self.compute.aclose()
         await self._lanes.aclose()
 
     def _refuse_while_draining(self) -> None:

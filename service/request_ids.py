@@ -70,6 +70,8 @@ def call(context: Context) -> Iterator[None]:
 
 
 def answered(status: Any) -> Any:
-    """A status of `grpc_status.rpc_status.to_status` that keeps the call's id; inside of `call`."""
-    pair = (HEADER, str(logs.known()["request_id"]))
-    return status._replace(trailing_metadata=(*(status.trailing_metadata or ()), pair))
+    """A status of `grpc_status.rpc_status.to_status` that keeps the id of the call around, if any."""
+    request_id = logs.known().get("request_id")
+    if request_id is None:
+        return status
+    return status._replace(trailing_metadata=(*(status.trailing_metadata or ()), (HEADER, str(request_id))))

@@ -50,6 +50,8 @@ async def _json_body(request: Request) -> Any:
             raise TooLarge(f"session options are above {MAX_OPTIONS_BYTES} bytes")
     try:
         return json.loads(body) if body else {}
+    except RecursionError as error:
+        raise BadRequest("the body nests too deep") from error
     except ValueError as error:
         raise BadRequest(f"the body is no JSON: {error}") from error
 

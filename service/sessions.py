@@ -45,6 +45,10 @@ class SessionMeta:
     owner: str | None = None
 
 
+Place = tuple[str, bytes]
+"""A stream's key and an entry's id. Ids are times: entries of two streams may have the same one."""
+
+
 @dataclass(slots=True, eq=False)
 class Delivery:
     """A frame that came through a stream in Redis: what its commit acknowledges, and whom it answers.
@@ -60,6 +64,11 @@ class Delivery:
     channel: bytes
     request: bytes
     settled: bool = False
+
+    @property
+    def place(self) -> Place:
+        """Which frame it is, among all of a deployment."""
+        return self.stream, self.entry
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -16,8 +17,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from service import logs
 from service.errors import KineposeError
 
-# A collector that is away must hold up neither the process's end nor what waits to be sent.
+# A collector that is away must hold up neither what waits to be sent nor the process's end.
 EXPORT_TIMEOUT_S: Final = 3.0
+CLOSE_TIMEOUT_S: Final = 4.0
 TRACES_PATH: Final = "/v1/traces"
 
 _w3c = TraceContextTextMapPropagator()
@@ -40,7 +42,7 @@ class Spans:
         instance = f"{socket.gethostname()}-{os.getpid()}"
         resource = Resource.create({"service.name": service_name, "service.instance.id": instance})
         # A provider of our own: the global one can be set only once, and belongs to whoever embeds us.
-        self._provider = TracerProvider(resource=resource)
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(processor)
         self._tracer = self._provider.get_tracer("kinepose")
 
@@ -79,7 +81,10 @@ class Spans:
 
     def close(self) -> None:
         """See `tracing.close`."""
-        self._provider.shutdown()
+        # The SDK would try each of its batches for EXPORT_TIMEOUT_S.
+        closing = threading.Thread(target=self._provider.shutdown, name="kinepose-telemetry", daemon=True)
+        closing.start()
+        closing.join(CLOSE_TIMEOUT_S)
 
 
 def _trace_id(span: trace.Span) -> str | None:

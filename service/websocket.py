@@ -108,6 +108,8 @@ END = Stamp()
 def _parsed(text: str) -> Stamp | KineposeError:
     try:
         data = json.loads(text)
+    except RecursionError:
+        return BadRequest("a text message nests too deep")
     except ValueError as error:
         return BadRequest(f"a text message is no JSON: {error}")
     if data == {"end": True}:

@@ -56,12 +56,16 @@ class Answers:
     Args:
         client: of the deployment's Redis.
         channel: its name.
+
+    Attributes:
+        heard: answers are heard now.
     """
 
     def __init__(self, client: Redis, channel: str) -> None:
         self._client = client
         self._open: dict[bytes, Request] = {}
         self.channel = channel
+        self.heard = False
 
     @contextmanager
     def expected(self) -> Iterator[Request]:
@@ -84,12 +88,14 @@ class Answers:
                         if message is not None:
                             self._hear(message)
             except (RedisError, OSError):
+                self.heard = False
                 await asyncio.sleep(AGAIN_S)
 
     def _hear(self, message: dict[str, object]) -> None:
         data = message["data"]
         if message["type"] != "message" or not isinstance(data, bytes):
             # The channel is open, perhaps anew: what came before may have been missed.
+            self.heard = True
             for request in self._open.values():
                 request.tell(None)
             return

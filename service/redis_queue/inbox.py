@@ -2,8 +2,8 @@
 
 import logging
 import math
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Container, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
@@ -13,6 +13,7 @@ from service.redis_queue.codec import Sent, decode_job
 from service.redis_sessions.codec import RecordError
 from service.redis_sessions.keys import LINES, Keyspace, Line
 from service.redis_sessions.store import GROUP
+from service.sessions import Place
 
 log = logging.getLogger(__name__)
 
@@ -20,6 +21,18 @@ AT_ONCE = 16
 """Frames of one stream taken over in one go."""
 MOST_DELIVERIES = 3
 """A frame that ended so many workers is not given to another one."""
+
+STUCK_LEASES = 10
+"""A worker that has had a frame for so many leases will not answer it."""
+
+
+class Left(NamedTuple):
+    """A frame that some worker left. `deliveries`: how often it was given to one."""
+
+    stream: str
+    entry: bytes
+    deliveries: int
+
 
 Entries = list[tuple[bytes, dict[bytes, bytes] | None]]
 
@@ -31,7 +44,7 @@ class Inbox:
         scripts: of the package.
         keyspace: of the deployment.
         worker: this worker's name, its consumer in every group.
-        lease_s: frames that a worker did not touch for so long are taken over.
+        lease_s: see Roster; frames are given up for lost no sooner.
     """
 
     def __init__(self, scripts: Scripts, keyspace: Keyspace, worker: str, lease_s: float) -> None:
@@ -72,25 +85,43 @@ class Inbox:
                 return []
         return [sent for name, entries in reply or () for sent in await self._decoded(name.decode(), entries)]
 
-    async def taken_over(self, shards: Sequence[int]) -> list[Sent]:
-        """Frames that nobody worked on for a lease; those of this worker are renewed by it, and come, too."""
+    async def left(self, shards: Sequence[int], alive: Sequence[str], at_work: Container[Place]) -> list[Left]:
+        """Frames that were given to a worker which is dead, or stuck; or to this one, and which it does not know.
+
+        Not XAUTOCLAIM: that would take frames from workers that live and are only slow, and count them as given anew.
+
+        Args:
+            shards: whose streams are looked through.
+            alive: names of the workers that live.
+            at_work: frames that this worker knows.
+        """
         streams = list(self._streams(shards, LINES))
+        found = []
+        for stream, reply in zip(streams, await self._idle(streams), strict=True):
+            for entry in reply:
+                owner = entry["consumer"].decode()
+                stuck = entry["time_since_delivered"] > STUCK_LEASES * self._lease_ms
+                if (stream, entry["message_id"]) not in at_work and (
+                    owner == self._worker or owner not in alive or stuck
+                ):
+                    found.append(Left(stream, entry["message_id"], entry["times_delivered"]))
+        return found
+
+    async def _idle(self, streams: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """Entries of each stream that were given to a worker longer than a lease ago."""
         with self._scripts.told():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams:
-                    pipeline.xautoclaim(stream, GROUP, self._worker, self._lease_ms, "0-0", count=AT_ONCE)
+                    pipeline.xpending_range(stream, GROUP, "-", "+", AT_ONCE, idle=self._lease_ms)
                 replies = await pipeline.execute(raise_on_error=False)
-        found = []
-        for stream, reply in zip(streams, replies, strict=True):
-            if not isinstance(reply, Exception):  # NOGROUP: reading sees to it.
-                found += await self._decoded(stream, reply[1])
-        return found
+        # NOGROUP: reading sees to it.
+        return [[] if isinstance(reply, Exception) else reply for reply in replies]
 
-    async def deliveries(self, stream: str, entry: bytes) -> int:
-        """How often a frame was given to a worker."""
+    async def take_over(self, left: Left) -> list[Sent]:
+        """The frame, now this worker's; nothing where somebody else was faster, or it was answered or withdrawn."""
         with self._scripts.told():
-            pending = await self._client.xpending_range(stream, GROUP, entry, entry, 1)
-        return int(pending[0]["times_delivered"]) if pending else 0
+            entries: Any = await self._client.xclaim(left.stream, GROUP, self._worker, self._lease_ms, [left.entry])
+        return await self._decoded(left.stream, entries)
 
     async def answer(self, stream: str, entry: bytes, channel: bytes = b"", answer: bytes = b"") -> None:
         """Take a frame out; tell its answer where there is one."""

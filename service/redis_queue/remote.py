@@ -142,8 +142,8 @@ class RemoteCompute:
         return True
 
     async def ready(self) -> bool:
-        """See Compute: a worker is alive, which says so only while its own forward passes succeed."""
-        return self._roster.alive() > 0
+        """See Compute: answers are heard, and a worker lives, which says so only while its forward passes succeed."""
+        return self._answers.heard and self._roster.alive() > 0
 
     async def start(self) -> None:
         """Begin to listen, and to watch the workers. Redis need not be there yet."""

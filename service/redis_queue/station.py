@@ -22,7 +22,7 @@ from service.redis_queue.inbox import MOST_DELIVERIES, Inbox
 from service.redis_queue.roster import Roster
 from service.redis_queue.scripts import queue_scripts
 from service.redis_sessions.keys import LINES, Keyspace, Line
-from service.sessions import Delivery
+from service.sessions import Delivery, Place
 from service.way import Compute, FrameWay
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Station:
         self._metrics = metrics
         self._roster = Roster(scripts, keyspace, settings.worker_lease_s, name)
         self._inbox = Inbox(scripts, keyspace, name, settings.worker_lease_s)
-        self._at_work: dict[bytes, asyncio.Task[None]] = {}
+        self._at_work: dict[Place, asyncio.Task[None]] = {}
         self._requests: dict[bytes, asyncio.Task[None]] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
         self._count: Counter[Line] = Counter()
@@ -97,7 +97,7 @@ class Station:
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
-        with suppress(StoreUnavailable):
+        with suppress(KineposeError):
             await self._roster.leave()
         return not late
 
@@ -106,7 +106,7 @@ class Station:
     async def _beat(self) -> None:
         while True:
             if await self._compute.ready():
-                with suppress(StoreUnavailable):
+                with suppress(KineposeError):
                     await self._roster.beat()
             self._roster_changed.clear()
             with suppress(TimeoutError):
@@ -149,7 +149,7 @@ class Station:
                     look_at = loop.time() + self._roster.beat_s
                     await self._take_over()
                 await self._read()
-            except StoreUnavailable as error:
+            except KineposeError as error:
                 log.debug("nothing can be read: %s", error)
                 fresh = True
                 await asyncio.sleep(AGAIN_S)
@@ -174,34 +174,33 @@ class Station:
                 await self._room.wait()
 
     async def _take_over(self) -> None:
-        for sent in await self._inbox.taken_over(self._roster.own_shards()):
-            delivery = _delivery(sent.job)
-            if delivery.entry in self._at_work:
+        for left in await self._inbox.left(self._roster.own_shards(), self._roster.workers, self._at_work):
+            frames = await self._inbox.take_over(left)
+            if left.deliveries < MOST_DELIVERIES:
+                self._begin(frames)
+                self._metrics.frames_claimed.inc(len(frames))
                 continue
-            self._metrics.frames_claimed.inc()
-            if await self._inbox.deliveries(delivery.stream, delivery.entry) > MOST_DELIVERIES:
-                log.error("session %s frame %d ended %d workers", sent.job.session_id, sent.job.seq, MOST_DELIVERIES)
-                await self._tell(delivery, WorkerFailed("the frame ended every worker that had it"))
-                continue
-            self._begin([sent])
+            for sent in frames:
+                log.error("session %s frame %d ended %d workers", sent.job.session_id, sent.job.seq, left.deliveries)
+                await self._tell(_delivery(sent.job), WorkerFailed("the frame ended every worker that had it"))
 
     # -- what is at work ------------------------------------------------------------------------------------
 
     def _begin(self, frames: Iterable[Sent]) -> None:
         for sent in frames:
             delivery = _delivery(sent.job)
-            if delivery.entry not in self._at_work:
+            if delivery.place not in self._at_work:
                 self._start(sent, delivery)
 
     def _start(self, sent: Sent, delivery: Delivery) -> None:
         job, line = sent.job, _line(sent.job)
         task = asyncio.create_task(self._serve(sent, delivery, self._last.get(job.session_id)))
-        self._at_work[delivery.entry] = self._requests[delivery.request] = self._last[job.session_id] = task
+        self._at_work[delivery.place] = self._requests[delivery.request] = self._last[job.session_id] = task
         self._count[line] += 1
 
         def ended(task: asyncio.Task[None]) -> None:
             self._count[line] -= 1
-            del self._at_work[delivery.entry]
+            del self._at_work[delivery.place]
             if self._requests.get(delivery.request) is task:
                 del self._requests[delivery.request]
             if self._last.get(job.session_id) is task:
@@ -246,12 +245,12 @@ class Station:
         return replace(sent.job, deadline=(made_at_ms + sent.budget_ms) / 1000 - self._roster.ahead_s)
 
     async def _tell(self, delivery: Delivery, answer: FrameResult | KineposeError) -> None:
-        with suppress(StoreUnavailable):  # It is found again as unfinished.
+        with suppress(KineposeError):  # It is found again as unfinished.
             blob = encode_answer(delivery.request, answer)
             await self._inbox.answer(delivery.stream, delivery.entry, delivery.channel, blob)
 
     async def _forget(self, delivery: Delivery) -> None:
-        with suppress(StoreUnavailable):
+        with suppress(KineposeError):
             await self._inbox.answer(delivery.stream, delivery.entry)
 
 

@@ -24,7 +24,7 @@ from service.cli.numbers import positive, whole_number
 from service.cli.output import text_output
 from service.demo.__main__ import BUNDLED_CLIP
 from service.load.footage import read_footage
-from service.load.ledger import SessionLedger, counts, good_frames, latencies_s, milliseconds
+from service.load.ledger import SessionLedger, counts, error_codes, good_frames, latencies_s, milliseconds
 from service.load.machine import machine
 from service.load.pacing import SATURATED_LAG_S
 from service.load.processes import cpu_seconds
@@ -169,6 +169,7 @@ def _mode_report(mode: Mode) -> dict[str, Any]:
         "latency_ms": milliseconds([seconds for one in mode.rounds for seconds in one]),
         "rounds": [milliseconds(one) for one in mode.rounds],
         "frames": frames,
+        "error_codes": error_codes(mode.ledgers),
         "broken_sessions": [ledger.failure for ledger in mode.ledgers if ledger.failure is not None],
         "cpu_ms_a_frame": {name: round(1000 * seconds / frames["sent"], 3) for name, seconds in mode.cpu_s.items()},
         "idle_cpu_percent": {name: round(100 * s / mode.idle_s, 2) for name, s in mode.idle_cpu_s.items()},
@@ -194,8 +195,9 @@ def _print(report: dict[str, Any]) -> None:
     console.print(f"{allowed}: {'met' if report['met'] else 'not met'}")
     for name in ("embedded", "redis"):
         mode = report[name]
-        if mode["frames"]["lost"] or mode["broken_sessions"]:
-            console.print(f"{name}: {mode['frames']['lost']} frames lost, broken: {mode['broken_sessions']}")
+        if mode["frames"]["lost"] or mode["error_codes"] or mode["broken_sessions"]:
+            faults = f"errors {mode['error_codes']}, broken {mode['broken_sessions']}"
+            console.print(f"{name}: {mode['frames']['lost']} frames lost, {faults}")
         if mode["generator"]["saturated"]:
             console.print(f"{name}: the load generator itself was late; use less load")
 

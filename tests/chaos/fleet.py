@@ -1,6 +1,7 @@
 """The deployment that is disturbed: Redis, frontends, workers; and the hand that disturbs it."""
 
 import asyncio
+import logging
 import random
 import signal
 import socket
@@ -13,6 +14,8 @@ from pathlib import Path
 
 from tests.chaos.plan import FRONTEND_KINDS, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
 from tests.chaos.processes import FRONTEND_READY, WORKER_READY, Place, redis_recipe, service_recipe
+
+log = logging.getLogger("chaos.plan")
 
 GRACE_S = 15.0
 HOLD_LEASE_S = 5.0
@@ -111,6 +114,7 @@ class Fleet:
                 happened = await self._disturb_redis(disturbance)
         else:
             happened = await self._end_one(disturbance)
+        log.info("%s%s", disturbance, "" if happened else ": nothing there to disturb")
         if happened:
             self.done[kind] += 1
         else:

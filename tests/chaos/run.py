@@ -2,9 +2,11 @@
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from rich.console import Console
@@ -24,6 +26,7 @@ def main() -> int:
         console.print(str(disturbance), highlight=False)
     folder = arguments.logs or Path(tempfile.mkdtemp(prefix="chaos-"))
     console.print(f"logs: {folder}", highlight=False)
+    _log_to(folder)
     chaos = Chaos(
         arguments.seed,
         arguments.seconds,
@@ -38,6 +41,16 @@ def main() -> int:
     if arguments.json is not None:
         figures.write(result, arguments.json)
     return 0 if result.passed else 1
+
+
+def _log_to(folder: Path) -> None:
+    """What clients saw goes beside the processes' logs, with the same kind of times: a frame's way can be followed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(folder / "clients.log")
+    handler.setFormatter(logging.Formatter("%(asctime)s.%(msecs)03dZ %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"))
+    logging.Formatter.converter = time.gmtime
+    logging.getLogger("chaos").addHandler(handler)
+    logging.getLogger("chaos").setLevel(logging.INFO)
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,6 +1,7 @@
 """A live stream as a careful client runs it: paced, one frame at a time, and never in doubt about the last one."""
 
 import asyncio
+import logging
 import random
 import time
 from collections import Counter
@@ -14,6 +15,8 @@ from tests.chaos.connections import Connection, opened
 from tests.chaos.films import Film
 from tests.chaos.fleet import Address
 from tests.chaos.verdict import Answer, Record
+
+log = logging.getLogger("chaos.clients")
 
 REFUSALS = frozenset(
     {"deadline_passed", "draining", "no_worker", "queue_full", "stale_commit", "store_unavailable", "worker_failed"}
@@ -131,6 +134,7 @@ class LiveStream:
         await self._answered(picture)
         now = time.monotonic()
         self.tally.latencies_s.append(now - begin)
+        self._say(seq, f"answered after {now - begin:.2f} s")
         self.tally.answered_at.append(now)
         if self._dice.random() < SENT_AGAIN:
             self.tally.replays += 1
@@ -171,6 +175,7 @@ class LiveStream:
         self._avoided = address
         self._connection = connection = await opened(self.way, address)
         self.tally.reconnects += 1
+        self._say(seq, f"connects to {address.http_url}, {address.grpc_target}")
         next_seq = (await connection.session(self.record.session_id)).next_seq
         self._taken_in = next_seq == seq + 1
         if self._taken_in:
@@ -183,6 +188,8 @@ class LiveStream:
         """Send a frame and hang up, as a rule before its answer; an answer that was faster is kept for comparison."""
         self._cut = False
         self.tally.cuts += 1
+        assert picture.seq is not None
+        self._say(picture.seq, "sent and hung up")
         sending = asyncio.create_task(connection.exchange(self.record.session_id, picture))
         await asyncio.wait({sending}, timeout=self._dice.uniform(0, CUT_WITHIN_S))
         sending.cancel()
@@ -204,6 +211,7 @@ class LiveStream:
     async def _after(self, error: Exception, seq: int, attempt: int) -> None:
         """Count the failure, and get ready to try again elsewhere."""
         code = _code(error)
+        self._say(seq, f"{code}: {error}")
         self.tally.refused[code] += 1
         if code not in REFUSALS and code not in BROKEN:
             self._odd_errors += 1
@@ -212,6 +220,11 @@ class LiveStream:
                 raise Stuck(f"given up after {MOST_ODD} errors of no known kind") from error
         await self._disconnect()
         await asyncio.sleep(PAUSES_S[min(attempt, len(PAUSES_S) - 1)] * self._dice.uniform(0.5, 1.5))
+
+    def _say(self, seq: int, what: str) -> None:
+        log.info(
+            "stream %d, %s, session %s frame %d: %s", self.record.number, self.way, self.record.session_id, seq, what
+        )
 
     async def _finish(self) -> None:
         if self._connection is not None:

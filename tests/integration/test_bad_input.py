@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from service.app import RunningServer
+from service.compute import LocalCompute
 from service.pb import pose_pb2 as pb
 from tests.support.clips import make_cut_off, make_sound
 from tests.support.pictures import png_bomb
@@ -270,7 +271,9 @@ def decoding_waits(server: RunningServer) -> Iterator[None]:
     """While this holds, no picture is decoded: all threads that could do it are taken."""
     go_on = threading.Event()
     for _ in range(server.settings.decode_threads):
-        server.services.pipeline._decoders.submit(go_on.wait)
+        compute = server.services.pipeline.compute
+        assert isinstance(compute, LocalCompute)
+        compute.decoders.submit(go_on.wait)
     yield
     go_on.set()
 

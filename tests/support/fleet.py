@@ -28,6 +28,14 @@ from tests.support.trackers import FakeTracker
 LEASE_S = 0.6
 
 
+class Unprobed(LocalCompute):
+    """Ready while it lives, so that the tracker sees the frames of the test alone."""
+
+    async def ready(self) -> bool:
+        """See Compute."""
+        return self.live()
+
+
 @dataclass
 class FakeWorker:
     """A worker that can be killed: what it had is neither finished nor acknowledged."""
@@ -85,13 +93,16 @@ class Fleet:
         await pipeline.start()
         self.frontends.append(pipeline)
         await self.sees(pipeline, len(self.workers))
+        async with asyncio.timeout(20):
+            while self.workers and not await pipeline.ready():
+                pass
         return pipeline
 
     async def worker(self) -> FakeWorker:
         """One more, which every frontend has heard of."""
         metrics, tracker = Metrics(), FakeTracker()
         store = RedisSessions(self.client, RedisLimits.of(self.settings), metrics)
-        compute = LocalCompute(self.settings, Served(CARD, KINEPOSE_13, tracker), store, metrics)
+        compute = Unprobed(self.settings, Served(CARD, KINEPOSE_13, tracker), store, metrics)
         await compute.start()
         tracker.batches.clear()
         way = FrameWay(compute, store, KINEPOSE_13, metrics)
@@ -100,9 +111,16 @@ class Fleet:
         run = asyncio.create_task(station.run())
         worker = FakeWorker(name, tracker, station, compute, metrics, run)
         self.workers.append(worker)
+        async with asyncio.timeout(20):
+            while not await self._hears_orders(sum(not worker.run.done() for worker in self.workers)):
+                pass
         for frontend in self.frontends:
             await self.sees(frontend, sum(not worker.run.done() for worker in self.workers))
         return worker
+
+    async def _hears_orders(self, workers: int) -> bool:
+        [(_, count)] = await self.client.pubsub_numsub(self.keyspace.orders())
+        return int(count) >= workers
 
     async def sees(self, frontend: Pipeline, workers: int) -> None:
         """Wait until a frontend reckons with so many workers."""

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- KEYS[1] workers, KEYS[2] shards; ARGV[1] this worker or '' (who only looks), ARGV[2] lease ms, ARGV[3] how many shards this
 -- process reckons with, ARGV[4] channel on which workers hear of changes.
 -- Replies {how many shards the deployment has, now in Unix ms, worker, worker, ...}: those heard of within the lease.
