@@ -78,10 +78,11 @@ LABEL org.opencontainers.image.title="Kinepose" \
 RUN apt-get update \
  && apt-get install -y --no-install-recommends tini \
  && rm -rf /var/lib/apt/lists/* \
- && groupadd --system --gid 10001 kinepose \
- && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kinepose \
+ && groupadd --gid 10001 kinepose \
+ && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kinepose \
  && install -d -o kinepose -g kinepose -m 0750 \
-        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/redis /var/lib/kinepose/metrics /var/spool/kinepose
+        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/redis /var/lib/kinepose/metrics \
+        /var/lib/kinepose/grafana /var/spool/kinepose
 
 COPY --from=packages /opt/kinepose /opt/kinepose
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \

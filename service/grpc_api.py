@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
-from typing import Any, cast
+from contextlib import aclosing, asynccontextmanager
+from typing import cast
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
@@ -16,7 +16,7 @@ from service.clips import ClipOptions
 from service.config import Settings
 from service.context import Services
 from service.errors import BadRequest, Draining, KineposeError
-from service.grpc_calls import Calls, Context, authorization
+from service.grpc_calls import Calls, Context, authorization, heard_out
 from service.incoming import Numbering, frame_from_pb
 from service.messages import EncodedFrame, SessionInfo
 from service.pb import pose_pb2 as pb
@@ -30,22 +30,6 @@ LAST_WORDS_S = 2.0
 # How long a client may go on sending a clip that is refused already.
 HEAR_OUT_S = 10.0
 SESSION_HEADER = "kinepose-session-id"
-
-
-@asynccontextmanager
-async def _heard_out(messages: AsyncIterator[Any]) -> AsyncIterator[None]:
-    """Keeps an error of the block back until the client has sent all, or HEAR_OUT_S are over.
-
-    grpcio's asyncio client takes a call that ends while it sends for an INTERNAL error, and loses our status.
-    """
-    try:
-        yield
-    except KineposeError:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(HEAR_OUT_S):
-                async for _ in messages:
-                    pass
-        raise
 
 
 def _deadline(context: Context) -> float | None:
@@ -146,7 +130,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def EstimateClip(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Chunk], context: Context
     ) -> None:
-        async with _heard_out(request_iterator), self._services.jobs.scratch(self._caller(context)) as job:
+        async with heard_out(request_iterator, HEAR_OUT_S), self._services.jobs.scratch(self._caller(context)) as job:
             await self._receive(request_iterator, job)
             async with aclosing(self._services.jobs.results(job)) as results:
                 async for result in results:

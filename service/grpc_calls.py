@@ -5,10 +5,11 @@ configured. grpcio's own answer to bytes that are no message is UNKNOWN, with a 
 INVALID_ARGUMENT.
 """
 
+import asyncio
 import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -21,6 +22,8 @@ from service.auth import KeyRing
 from service.errors import BadRequest, KineposeError, Unauthenticated
 
 OPEN_SERVICE: Final = f"/{health.SERVICE_NAME}/"
+# How long a client without a key may go on sending what nobody wants.
+STRANGER_S: Final = 1.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -60,12 +63,28 @@ def authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | N
 
 
 def _refusal(error: Unauthenticated) -> Handler:
-    async def refuse(messages: Any, context: Context) -> None:
-        async with _told(context):
+    async def refuse(messages: AsyncIterator[bytes], context: Context) -> None:
+        async with _told(context), heard_out(messages, STRANGER_S):
             raise error
 
-    # Unary calls look the same on the wire; nothing is read of the request.
+    # Unary calls look the same on the wire.
     return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+@asynccontextmanager
+async def heard_out(messages: AsyncIterator[Any], seconds: float) -> AsyncIterator[None]:
+    """Keeps an error of the block back until the client has sent all, or that time is over.
+
+    grpcio's asyncio client takes a call that ends while it sends for an INTERNAL error, and loses our status.
+    """
+    try:
+        yield
+    except KineposeError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                async for _ in messages:
+                    pass
+        raise
 
 
 @asynccontextmanager

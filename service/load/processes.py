@@ -36,3 +36,10 @@ def cpu_seconds(pid: int) -> float:
     numbers = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()
     user, system = int(numbers[11]), int(numbers[12])
     return (user + system) / TICKS_PER_S
+
+
+def machine_cpu_seconds() -> float:
+    """Processor time that all processes of the machine have used since it began, stolen time included, seconds."""
+    # cpu user nice system idle iowait irq softirq steal ...
+    ticks = [int(text) for text in Path("/proc/stat").read_text().partition("\n")[0].split()[1:9]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / TICKS_PER_S

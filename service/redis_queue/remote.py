@@ -112,8 +112,8 @@ class RemoteCompute:
             elif loop.time() - last_worker > NO_WORKER_PATIENCE_S:
                 raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
             if not await self._is_under_way(stream, entry):
-                # Once more, for an answer that was on its way while we looked.
-                return await request.answer(0)
+                # An answer may have been on its way while we looked.
+                return await request.answer(LOOK_S / 5)
 
     async def _is_under_way(self, stream: str, entry: bytes) -> bool:
         """Look; a Redis that restarts is waited for, since it has the frame on its disk."""

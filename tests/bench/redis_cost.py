@@ -27,13 +27,15 @@ from service.load.footage import read_footage
 from service.load.ledger import SessionLedger, counts, error_codes, good_frames, latencies_s, milliseconds
 from service.load.machine import machine
 from service.load.pacing import SATURATED_LAG_S
-from service.load.processes import cpu_seconds
+from service.load.processes import cpu_seconds, machine_cpu_seconds
 from service.load.run import Plan, Target, drive
 from tests.bench.processes import FRONTEND_READY, WORKER_READY, Processes, Running, processes
 
 ALLOWED_MS = {"p50": 3.0, "p99": 10.0}
 WARM_UP_S = 2.0
 """Of each round: sessions are opened and connections made."""
+QUIET_CORES = 0.1
+"""Where others use more than this, the figures are theirs as well."""
 SETTLE_S = 1.0
 """Between rounds, so that one's last work is not in the other's time."""
 
@@ -46,6 +48,7 @@ class Mode:
         parts: its processes; the first is the one that clients speak to.
         rounds: latencies of each round, seconds from due.
         cpu_s, idle_cpu_s: processor time by process, while it was loaded and while the other one was.
+        elsewhere_s: processor time, meanwhile, of processes that have nothing to do with the measurement.
     """
 
     name: str
@@ -54,6 +57,7 @@ class Mode:
     ledgers: list[SessionLedger] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
     generator_cpu_s: float = 0.0
+    elsewhere_s: float = 0.0
     busy_s: float = 0.0
     idle_s: float = 0.0
     cpu_s: dict[str, float] = field(default_factory=dict)
@@ -118,10 +122,13 @@ def _target(mode: Mode) -> Target:
 
 
 async def _round(mode: Mode, other: Mode, plan: Plan) -> None:
-    busy, idle = mode.cpu(), other.cpu()
+    busy, idle, everyone = mode.cpu(), other.cpu(), machine_cpu_seconds()
     done = await drive(_target(mode), plan)
-    _add(mode.cpu_s, busy, mode.cpu())
-    _add(other.idle_cpu_s, idle, other.cpu())
+    busy_after, idle_after = mode.cpu(), other.cpu()
+    _add(mode.cpu_s, busy, busy_after)
+    _add(other.idle_cpu_s, idle, idle_after)
+    ours_s = sum(busy_after.values()) - sum(busy.values()) + sum(idle_after.values()) - sum(idle.values())
+    mode.elsewhere_s += machine_cpu_seconds() - everyone - ours_s - done.cpu_s
     mode.rounds.append(latencies_s(list(good_frames(done.ledgers, done.begin + WARM_UP_S)))[0])
     mode.ledgers += done.ledgers
     mode.lags += done.lags
@@ -173,6 +180,7 @@ def _mode_report(mode: Mode) -> dict[str, Any]:
         "broken_sessions": [ledger.failure for ledger in mode.ledgers if ledger.failure is not None],
         "cpu_ms_a_frame": {name: round(1000 * seconds / frames["sent"], 3) for name, seconds in mode.cpu_s.items()},
         "idle_cpu_percent": {name: round(100 * s / mode.idle_s, 2) for name, s in mode.idle_cpu_s.items()},
+        "cores_used_elsewhere": round(max(0.0, mode.elsewhere_s / mode.busy_s), 3),
         "generator": {
             "cpu_ms_a_frame": round(1000 * mode.generator_cpu_s / frames["sent"], 3),
             "lag_ms": milliseconds(mode.lags),
@@ -198,6 +206,8 @@ def _print(report: dict[str, Any]) -> None:
         if mode["frames"]["lost"] or mode["error_codes"] or mode["broken_sessions"]:
             faults = f"errors {mode['error_codes']}, broken {mode['broken_sessions']}"
             console.print(f"{name}: {mode['frames']['lost']} frames lost, {faults}")
+        if mode["cores_used_elsewhere"] > QUIET_CORES:
+            console.print(f"{name}: not quiet, other processes used {mode['cores_used_elsewhere']} cores meanwhile")
         if mode["generator"]["saturated"]:
             console.print(f"{name}: the load generator itself was late; use less load")
 

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.chaos.plan import FRONTEND_KINDS, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
+from tests.chaos.plan import PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
 from tests.chaos.processes import FRONTEND_READY, WORKER_READY, Place, redis_recipe, service_recipe
 
 log = logging.getLogger("chaos.plan")
@@ -113,7 +113,7 @@ class Fleet:
             async with self._redis_free:
                 happened = await self._disturb_redis(disturbance)
         else:
-            happened = await self._end_one(disturbance)
+            happened = await self._disturb_one(disturbance)
         log.info("%s%s", disturbance, "" if happened else ": nothing there to disturb")
         if happened:
             self.done[kind] += 1
@@ -122,19 +122,22 @@ class Fleet:
 
     async def _disturb_redis(self, disturbance: Disturbance) -> bool:
         await self._redis.up.wait()
-        if disturbance.kind is Kind.PAUSE_REDIS:
-            return await self._redis.pause(disturbance.away_s)
-        return await self._redis.end(SIGNALS[disturbance.kind], disturbance.away_s)
+        return await _disturbed(self._redis, disturbance)
 
-    async def _end_one(self, disturbance: Disturbance) -> bool:
-        """End the process meant, or the next one where that is away already."""
-        assert disturbance.kind in (*WORKER_KINDS, *FRONTEND_KINDS)
+    async def _disturb_one(self, disturbance: Disturbance) -> bool:
+        """End or freeze the process meant, or the next one where that is away already."""
         places = self._workers if disturbance.kind in WORKER_KINDS else self._frontends
         first = disturbance.target
         for place in places[first:] + places[:first]:
-            if await place.end(SIGNALS[disturbance.kind], disturbance.away_s):
+            if await _disturbed(place, disturbance):
                 return True
         return False
+
+
+async def _disturbed(place: Place, disturbance: Disturbance) -> bool:
+    if disturbance.kind in PAUSE_S:
+        return await place.pause(disturbance.away_s)
+    return await place.end(SIGNALS[disturbance.kind], disturbance.away_s)
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ from enum import StrEnum
 MEAN_GAP_S = 2.5
 FIRST, LAST = 0.04, 0.94
 """Shares of the time between which disturbances begin: streams first get under way, and go on after the last."""
-PAUSE_S = 2.0
 AWAY_S = (0.3, 1.5)
 """How long an ended process stays away before it is started again, seconds."""
 
@@ -18,6 +17,7 @@ class Kind(StrEnum):
 
     KILL_WORKER = "kill -9 a worker"
     STOP_WORKER = "SIGTERM a worker"
+    FREEZE_WORKER = "freeze a worker"
     KILL_FRONTEND = "kill -9 a frontend"
     STOP_FRONTEND = "SIGTERM a frontend"
     KILL_REDIS = "kill -9 Redis"
@@ -26,7 +26,9 @@ class Kind(StrEnum):
     DROP_CLIENTS = "drop clients"
 
 
-WORKER_KINDS = (Kind.KILL_WORKER, Kind.STOP_WORKER)
+PAUSE_S = {Kind.PAUSE_REDIS: 2.0, Kind.FREEZE_WORKER: 5.0}
+"""How long a process hangs, seconds; a worker longer than its lease: others go on with its frames, then it wakes."""
+WORKER_KINDS = (Kind.KILL_WORKER, Kind.STOP_WORKER, Kind.FREEZE_WORKER)
 FRONTEND_KINDS = (Kind.KILL_FRONTEND, Kind.STOP_FRONTEND)
 OFTEN = (Kind.KILL_WORKER, Kind.DROP_CLIENTS)
 REDIS_KINDS = (Kind.KILL_REDIS, Kind.STOP_REDIS, Kind.PAUSE_REDIS)
@@ -96,8 +98,7 @@ def _disturbance(dice: random.Random, kind: Kind, at_s: float, shape: Shape) -> 
     if kind is Kind.DROP_CLIENTS:
         few = dice.randint(1, max(1, shape.streams // 4))
         return Disturbance(at_s, kind, streams=tuple(sorted(dice.sample(range(shape.streams), few))))
-    if kind is Kind.PAUSE_REDIS:
-        return Disturbance(at_s, kind, away_s=PAUSE_S)
+    away_s = PAUSE_S.get(kind, away_s)
     if kind in REDIS_KINDS:
         return Disturbance(at_s, kind, away_s=away_s)
     most = shape.workers if kind in WORKER_KINDS else shape.frontends

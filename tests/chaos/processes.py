@@ -107,7 +107,8 @@ class Place:
         try:
             await asyncio.sleep(seconds)
         finally:
-            process.send_signal(signal.SIGCONT)
+            with suppress(ProcessLookupError):  # It may have been killed while it hung.
+                process.send_signal(signal.SIGCONT)
         return True
 
     async def close(self) -> None:

@@ -19,7 +19,7 @@ from service.errors import StoreUnavailable
 from service.load.footage import forth_and_back, read_footage
 from service.load.ledger import SessionLedger, counts, error_codes, good_frames, latencies_s, milliseconds
 from service.load.pacing import DueFrame, due_times
-from service.load.processes import usage
+from service.load.processes import machine_cpu_seconds, usage
 from service.load.run import run_session
 from service.load.server_side import ServerCounts, add_metrics, server_report
 from service.messages import Outcome
@@ -271,3 +271,4 @@ def test_a_process_is_measured_from_outside(tmp_path: Path) -> None:
     assert during.open_files == before.open_files + 1
     assert during.cpu_s >= before.cpu_s > 0
     assert during.resident_bytes > 10 * 2**20
+    assert machine_cpu_seconds() > during.cpu_s

@@ -22,6 +22,7 @@ from service.messages import DropPolicy, EncodedFrame, FrameResult, Outcome, Ses
 from service.pipeline import Pipeline
 from service.redis_queue.roster import Roster, ShardMismatch
 from service.redis_queue.scripts import queue_scripts
+from service.redis_queue.station import BLOCK_MS
 from service.redis_sessions.keys import Keyspace
 from tests.support.fleet import LEASE_S, fleet
 from tests.support.pipelines import Source, counted, frame, in_flight, until, value_of
@@ -84,6 +85,7 @@ async def test_sessions_stay_with_their_worker(redis_url: str) -> None:
     async with fleet(redis_url, workers=2) as deployment:
         [frontend] = deployment.frontends
         await until(lambda: all(len(worker.station.shards()) == 4 for worker in deployment.workers))
+        await asyncio.sleep(2 * BLOCK_MS / 1000)  # The first one's last read of all shards is over.
         await opened(frontend, *names)
         for seq in range(3):
             await asyncio.gather(*(frontend.estimate(frame(seq, 12 * seq + at, name)) for at, name in enumerate(names)))

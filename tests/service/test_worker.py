@@ -103,7 +103,7 @@ async def test_passing_device_failure_fails_the_batch_and_no_more() -> None:
 
 @pytest.mark.parametrize("death", [EngineError("context lost", sticky=True), SystemExit(3)])
 async def test_lost_device_ends_the_worker_and_leaves_nobody_waiting(death: BaseException) -> None:
-    """In the batch, in line or still to come: everybody gets DeviceLost, a WorkerFailed that another worker would not meet."""
+    """In the batch, in line or still to come: everybody gets DeviceLost."""
     async with working() as bench:
         bench.tracker.hold()
         bench.tracker.raises.append(death)
