@@ -16,11 +16,11 @@ SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test lint type bench proto clean system-serve system-test
+.PHONY: help setup demo serve test lint type audit bench chaos soak compose-test proto clean system-serve system-test
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
-	    | while IFS=$$'\t' read -r name text; do printf '  make %-8s %s\n' "$$name" "$$text"; done
+	    | while IFS=$$'\t' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 setup: $(ALL_READY) ## make .venv with everything in it: serving, training, tests and linters
 
@@ -33,18 +33,33 @@ serve: $(SERVE_READY) ## start the service (HTTP and gRPC) in the foreground
 test: system-test $(ALL_READY) ## install what tests need and run them: make test [ARGS='-k name']
 	$(PY) -m pytest $(ARGS)
 
-lint: $(ALL_READY) ## ruff, format, import rules, and whether the generated stubs are up to date
+lint: $(ALL_READY) ## ruff, format, import rules, Dockerfiles, and whether the generated stubs are up to date
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/hadolint Dockerfile deploy/proxy/Dockerfile
 	$(PY) -m service.pb.generate --check
 
 type: $(ALL_READY) ## mypy --strict
 	$(VENV)/bin/mypy --strict model service training tests
 
-bench: $(ALL_READY) ## measure what the service adds to a frame; writes out/bench.json
+audit: $(ALL_READY) ## look the locked packages up among the known vulnerabilities
+	deploy/audit.sh $(VENV)/bin/pip-audit constraints.txt
+
+bench: $(ALL_READY) ## measure what the service, and what Redis, adds to a frame; writes out/bench.json, out/redis_cost.json
 	mkdir -p out
-	$(VENV)/bin/kinepose bench --output out/bench.json
+	$(VENV)/bin/kinepose bench overhead --output out/bench.json
+	$(PY) -m tests.bench.redis_cost --output out/redis_cost.json
+
+chaos: system-test $(ALL_READY) ## 60 s of killed workers, frontends, Redis and clients: make chaos [ARGS='--seed 2']
+	$(PY) -m tests.chaos.run $(ARGS)
+
+soak: system-test $(ALL_READY) ## 15 minutes of load: memory, files and latency of every process; writes out/soak.json
+	mkdir -p out
+	$(PY) -m tests.bench.soak --output out/soak.json $(ARGS)
+
+compose-test: $(ALL_READY) ## build the images and run docker compose for real: clip, stream, killed worker, scaling
+	deploy/compose-test.sh
 
 proto: $(ALL_READY) ## generate the gRPC stubs from proto/
 	$(PY) -m service.pb.generate

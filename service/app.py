@@ -7,7 +7,7 @@ serve(settings)          a RunningServer until SIGTERM or SIGINT: refuse what is
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -16,9 +16,10 @@ from fastapi import FastAPI
 
 from service import grpc_api, operation, rest, rest_clips, websocket
 from service.clip_jobs import ClipJobs
-from service.composition import open_pipeline
+from service.composition import open_clip_relay, open_pipeline
 from service.config import Settings
 from service.context import Services
+from service.errors import ClipUnknown
 from service.gate import KeyGate
 from service.http import install_error_handlers
 from service.http_server import HttpServer, until_signal
@@ -29,8 +30,13 @@ API_VERSION = "1.0"
 log = logging.getLogger(__name__)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The app. `app.state.services` and `app.state.grpc_port` are set while its lifespan lasts."""
+def create_app(settings: Settings, http_port: Callable[[], int] | None = None) -> FastAPI:
+    """The app. `app.state.services` and `app.state.grpc_port` are set while its lifespan lasts.
+
+    Args:
+        settings: of the server.
+        http_port: tells in the lifespan which port the server listens on; without it, the one of the settings.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -38,7 +44,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.failure = None
         try:
             async with AsyncExitStack() as stack:
-                await _open(app, settings, stack)
+                await _open(app, settings, http_port() if http_port else settings.http_port, stack)
                 yield
         except Exception as error:
             app.state.failure = error
@@ -54,13 +60,15 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(router)
     app.add_middleware(KeyGate)
     install_error_handlers(app)
+    app.add_exception_handler(ClipUnknown, rest_clips.on_clip_unknown)
     return app
 
 
-async def _open(app: FastAPI, settings: Settings, stack: AsyncExitStack) -> None:
+async def _open(app: FastAPI, settings: Settings, http_port: int, stack: AsyncExitStack) -> None:
     pipeline = await stack.enter_async_context(open_pipeline(settings))
-    jobs = await stack.enter_async_context(ClipJobs(pipeline, settings))
-    services = Services(settings, pipeline, jobs)
+    relay = await stack.enter_async_context(open_clip_relay(settings, http_port))
+    jobs = await stack.enter_async_context(ClipJobs(pipeline, settings, relay.places if relay else None))
+    services = Services(settings, pipeline, jobs, relay)
     app.state.services = app.state.operated = services
     app.state.grpc_port, services.readiness = await stack.enter_async_context(grpc_api.serving(services))
 
@@ -77,7 +85,7 @@ class RunningServer:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.app = create_app(settings)
+        self.app = create_app(settings, lambda: self.http_port)
         self.grpc_port = 0
         self._http = HttpServer(self.app, settings)
 

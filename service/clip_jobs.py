@@ -20,6 +20,7 @@ from uuid import uuid4
 from model.values import Frame, Region
 from service import problem, wire
 from service.auth import NO_LIMITS, Caller, check_owner
+from service.clip_relay import ClipPlaces
 from service.clips import ClipOptions, ClipRun
 from service.config import Settings
 from service.errors import ClipUnknown, Draining, KineposeError, QueueFull
@@ -125,10 +126,17 @@ class _PipelineOf:
 
 
 class ClipJobs:
-    """All jobs of a server; an async context manager, at whose end all work stops and all folders go."""
+    """All jobs of a server; an async context manager, at whose end all work stops and all folders go.
 
-    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+    Args:
+        pipeline: computes their frames.
+        settings: limits.
+        places: told which jobs are here, where other frontends want to know it.
+    """
+
+    def __init__(self, pipeline: Pipeline, settings: Settings, places: ClipPlaces | None = None) -> None:
         self._pipeline = pipeline
+        self._places = places
         self._settings = settings
         self._most = settings.max_clip_jobs
         self._ttl_s = settings.clip_result_ttl_s
@@ -145,9 +153,7 @@ class ClipJobs:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for job in list(self._jobs.values()):
-            await self.discard(job)
-        await asyncio.gather(*self._clearing)
+        await asyncio.gather(*(self.discard(job) for job in list(self._jobs.values())), *self._clearing)
         await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
 
     # -- one job's life -----------------------------------------------------------------------------------
@@ -203,6 +209,8 @@ class ClipJobs:
             job.task.cancel()
             await asyncio.gather(job.task, return_exceptions=True)
         await asyncio.to_thread(shutil.rmtree, job.folder, ignore_errors=True)
+        if job.task and self._places:
+            await self._places.gone(job.id)
 
     def _discard_soon(self, job_id: str) -> None:
         job = self._jobs.pop(job_id, None)
@@ -236,8 +244,14 @@ class ClipJobs:
                 async for result in results:
                     file.write(line(wire.result_to_json(result)))
 
-    def start(self, job: ClipJob) -> None:
-        """Compute the clip in the background; its result stays until its time to live is over."""
+    async def start(self, job: ClipJob) -> None:
+        """Compute the clip in the background; its result stays until its time to live is over.
+
+        Raises:
+            StoreUnavailable, TooManySessions: other frontends cannot be told of it; it has not begun.
+        """
+        if self._places:
+            await self._places.begun(job.id)
         job.task = asyncio.create_task(self._work(job), name=f"clip-{job.id}")
 
     async def _work(self, job: ClipJob) -> None:
@@ -250,6 +264,8 @@ class ClipJobs:
             job.status, job.error = Status.FAILED, KineposeError("an error inside the server")
         loop = asyncio.get_running_loop()
         self._expiries[job.id] = loop.call_later(self._ttl_s, self._discard_soon, job.id)
+        if self._places:
+            await self._places.ended(job.id)
 
     async def overlay(self, job: ClipJob) -> Path:
         """The clip with its skeleton drawn; made when first asked for."""

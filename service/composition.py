@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 
 from model import zoo
+from service.clip_relay import ClipPlaces, ClipRelay, open_http, own_url
 from service.compute import LocalCompute
 from service.config import Settings
 from service.metrics import Metrics
@@ -78,6 +79,16 @@ async def open_pipeline(settings: Settings, metrics: Metrics | None = None) -> A
         )
         async with _running(pipeline):
             yield pipeline
+
+
+@asynccontextmanager
+async def open_clip_relay(settings: Settings, http_port: int) -> AsyncIterator[ClipRelay | None]:
+    """What finds the clip jobs of other frontends, for one that listens on this port; None without Redis."""
+    if settings.redis_url is None:
+        yield None
+        return
+    async with open_redis(settings) as client, open_http(settings) as http:
+        yield ClipRelay(ClipPlaces(client, settings, await own_url(settings, http_port)), http)
 
 
 @asynccontextmanager

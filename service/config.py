@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +24,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     grpc_port: int = Field(default=50051, ge=0, le=65535)
+    advertised_url: str | None = None
+    """Where other frontends reach this one, for its clip jobs: http://HOST:PORT, or https:// and a host that its
+    certificate names. Unset: `host`, or what this machine's name stands for, and the port that it listens on."""
 
     # What it computes with.
     model: str = "kimnet-lite"
@@ -106,6 +110,17 @@ class Settings(BaseSettings):
         except ValueError:
             # Its words may quote the password.
             raise ValueError("expected redis://, rediss:// or unix:// with host and port, or path") from None
+        return url
+
+    @field_validator("advertised_url")
+    @classmethod
+    def _check_advertised(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        more = parts.query or parts.fragment or "@" in parts.netloc
+        if parts.scheme not in ("http", "https") or not parts.hostname or more or parts.port == 0:
+            raise ValueError("expected http://HOST:PORT or https://HOST:PORT")
         return url
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ from starlette.requests import HTTPConnection
 
 from service.auth import Caller, KeyRing
 from service.clip_jobs import ClipJobs
+from service.clip_relay import ClipRelay
 from service.config import Settings
 from service.gate import caller_of
 from service.pipeline import Pipeline
@@ -27,6 +28,7 @@ class Services:
     """One server's parts; `operation.Operated` of a frontend.
 
     Attributes:
+        relay: asks other frontends for their clip jobs; None without Redis.
         draining: turns true once, when the server begins to shut down.
         keys: who may call.
     """
@@ -34,6 +36,7 @@ class Services:
     settings: Settings
     pipeline: Pipeline
     jobs: ClipJobs
+    relay: ClipRelay | None = None
     readiness: Readiness | None = None
     draining: bool = False
     keys: KeyRing = field(init=False)

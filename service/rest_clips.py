@@ -12,9 +12,9 @@ from service import clip_jobs, openapi, problem, wire
 from service.auth import Caller
 from service.clip_jobs import ClipJob, ClipJobs, Status
 from service.clips import ClipOptions
-from service.context import CallerOf, Services, ServicesOf
+from service.context import CallerOf, Services, ServicesOf, services_of
 from service.errors import KineposeError
-from service.http import ClosingStream, while_connected
+from service.http import ClosingStream, problem_response, while_connected
 from service.messages import FrameResult
 from service.uploads import receive_file
 
@@ -54,8 +54,8 @@ async def post_clip(
     async with AsyncExitStack() as stack:
         job = await _receive(request, services, caller, stack, region, model)
         if "respond-async" in prefer:
+            await services.jobs.start(job)
             stack.pop_all()
-            services.jobs.start(job)
             return _accepted(job)
         if NDJSON in accept:
             return await _line_by_line(request, services.jobs, job, stack)
@@ -167,6 +167,17 @@ async def get_overlay(clip_id: str, services: ServicesOf, caller: CallerOf) -> R
     if not _done(job):
         return _accepted(job)
     return FileResponse(await services.jobs.overlay(job), media_type="video/mp4")
+
+
+async def on_clip_unknown(request: Request, error: Exception) -> Response:
+    """A job that is not kept here may be kept by another frontend: its answer, or that nobody knows the job."""
+    assert isinstance(error, KineposeError)
+    relay = services_of(request).relay
+    try:
+        answer = await relay.answer(request, request.path_params["clip_id"]) if relay else None
+    except KineposeError as failed:
+        return problem_response(failed)
+    return answer or problem_response(error)
 
 
 def _done(job: ClipJob) -> bool:

@@ -54,6 +54,10 @@ class Keyspace:
         """Sorted set of all (or one owner's) session ids, each with a time (Unix ms) until which it lives at least."""
         return f"{self.prefix}:{{index}}" if owner is None else f"{self.prefix}:{{index}}:{owner}"
 
+    def clip(self, clip_id: str) -> str:
+        """String: base URL of the frontend that keeps this clip job. The id holds no braces (`clip_relay.CLIP_ID`)."""
+        return f"{self.prefix}:clip:{clip_id}"
+
     def workers(self) -> str:
         """Sorted set of workers, each with the time (Unix ms) when it was last heard of."""
         return f"{self.prefix}:{{workers}}"

@@ -105,14 +105,9 @@ def _figures(
         seconds=chaos.seconds,
         shape=chaos.shape,
         disturbances={kind: fleet.done[kind] for kind in kinds},
-        missed=len(fleet.missed),
         starts=sum(place.starts for place in fleet.places),
         counted=counters.totals(),
         longest_stop_s=round(max(fleet.stop_s, default=0.0), 2),
-        faults=[
-            *faults,
-            *fleet.faults,
-            *(f"never came about: {kind}" for kind in kinds if not fleet.done[kind]),
-        ],
+        faults=[*faults, *fleet.faults],
         **figures.of_streams(streams),
     )

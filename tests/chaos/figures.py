@@ -42,7 +42,6 @@ class Figures:
     reconnects: int
     refused: dict[str, int]
     disturbances: dict[Kind, int]
-    missed: int
     starts: int
     counted: dict[str, int]
     p50_ms: float
@@ -92,7 +91,6 @@ def show(figures: Figures, console: Console) -> None:
         "frames sent / answered": f"{figures.sent} / {figures.answered}",
         "sent again on purpose / since the answer was lost": f"{figures.replays} / {figures.repeated}",
         **{str(kind): count for kind, count in figures.disturbances.items()},
-        "disturbances that found nothing to disturb": figures.missed,
         "processes started": figures.starts,
         **figures.counted,
         "connections cut by clients / made anew": f"{figures.cuts} / {figures.reconnects}",

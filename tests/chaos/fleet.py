@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.plan import PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
-from tests.chaos.processes import FRONTEND_READY, WORKER_READY, Place, redis_recipe, service_recipe
+from tests.chaos.processes import FRONTEND_READY, LOOK_EVERY_S, WORKER_READY, Place, redis_recipe, service_recipe
 
 log = logging.getLogger("chaos.plan")
 
@@ -46,14 +46,12 @@ class Fleet:
 
     Attributes:
         done: how many disturbances of each kind came about.
-        missed: those that found nothing to disturb.
         redis_url: of its Redis.
     """
 
     def __init__(self, redis_url: str, redis: Place, frontends: list[Place], workers: list[Place]) -> None:
         self.redis_url = redis_url
         self.done: Counter[Kind] = Counter()
-        self.missed: list[Disturbance] = []
         self._redis = redis
         self._frontends = frontends
         self._workers = workers
@@ -104,34 +102,27 @@ class Fleet:
                 tasks.create_task(self._carry_out(disturbance, drop))
 
     async def _carry_out(self, disturbance: Disturbance, drop: Callable[[int], None]) -> None:
-        kind = disturbance.kind
-        if kind is Kind.DROP_CLIENTS:
+        if disturbance.kind is Kind.DROP_CLIENTS:
             for stream in disturbance.streams:
                 drop(stream)
-            happened = True
-        elif kind in REDIS_KINDS:
+        elif disturbance.kind in REDIS_KINDS:
             async with self._redis_free:
-                happened = await self._disturb_redis(disturbance)
+                while not await _disturbed(self._redis, disturbance):
+                    await asyncio.sleep(LOOK_EVERY_S)
         else:
-            happened = await self._disturb_one(disturbance)
-        log.info("%s%s", disturbance, "" if happened else ": nothing there to disturb")
-        if happened:
-            self.done[kind] += 1
-        else:
-            self.missed.append(disturbance)
+            await self._disturb_one(disturbance)
+        log.info("done: %s", disturbance)
+        self.done[disturbance.kind] += 1
 
-    async def _disturb_redis(self, disturbance: Disturbance) -> bool:
-        await self._redis.up.wait()
-        return await _disturbed(self._redis, disturbance)
-
-    async def _disturb_one(self, disturbance: Disturbance) -> bool:
-        """End or freeze the process meant, or the next one where that is away already."""
+    async def _disturb_one(self, disturbance: Disturbance) -> None:
+        """End or freeze the process meant, or the next one where that is away; where all are, the first that is back."""
         places = self._workers if disturbance.kind in WORKER_KINDS else self._frontends
         first = disturbance.target
-        for place in places[first:] + places[:first]:
-            if await _disturbed(place, disturbance):
-                return True
-        return False
+        while True:
+            for place in places[first:] + places[:first]:
+                if await _disturbed(place, disturbance):
+                    return
+            await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _disturbed(place: Place, disturbance: Disturbance) -> bool:

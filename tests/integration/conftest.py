@@ -11,6 +11,7 @@ import pytest_asyncio
 from service.app import RunningServer
 from service.pb.pose_pb2_grpc import PoseServiceStub
 from tests.support.clips import make_clip
+from tests.support.keys import Keys, make_keys
 from tests.support.pictures import smooth_picture
 from tests.support.server import SIZE, AsyncStub, free_ports
 from tests.support.weights import save_random_lite
@@ -56,3 +57,37 @@ async def stub(server: RunningServer) -> AsyncIterator[AsyncStub]:
     """A gRPC stub of the shared server."""
     async with grpc.aio.insecure_channel(server.grpc_target) as channel:
         yield PoseServiceStub(channel)
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    """Two keys without limits, and three that may do little."""
+    return make_keys(
+        tmp_path_factory.mktemp("keys") / "keys.json",
+        robot={},
+        drone={},
+        slow={"frames_per_s": 1, "clips_per_minute": 1},
+        rare={"sessions_per_minute": 1},
+        small={"max_sessions": 1},
+    )
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def guarded(weights: Path, keys: Keys) -> AsyncIterator[RunningServer]:
+    """A server that wants a key."""
+    async with RunningServer(free_ports(weights, api_keys_file=keys.file)) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def robot(guarded: RunningServer, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of that server with a key."""
+    async with httpx.AsyncClient(base_url=guarded.http_url, timeout=60, headers=keys.header("robot")) as client:
+        yield client
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def channel(guarded: RunningServer) -> AsyncIterator[grpc.aio.Channel]:
+    """A gRPC channel to the server that wants a key."""
+    async with grpc.aio.insecure_channel(guarded.grpc_target) as opened:
+        yield opened

@@ -1,9 +1,8 @@
-"""Keys at every door: who comes in without one, who meets another's session, what a key may ask for, and TLS."""
+"""Keys at every door: who comes in without one, who with one, and who meets another's session."""
 
 import asyncio
 import io
 import logging
-import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -22,14 +21,13 @@ from starlette.routing import BaseRoute
 
 from service import errors, logs
 from service.app import RunningServer
-from service.client import AsyncClient, Client, Picture, Unreachable
+from service.client import AsyncClient, Client, Picture
 from service.gate import OPEN_PATHS
-from service.http_server import StartFailed
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 from tests.support.clips import make_clip
-from tests.support.keys import Certificate, Keys, make_certificate, make_keys
-from tests.support.server import AsyncStub, chunks, each, free_ports, jpegs, told, told_grpc
+from tests.support.keys import Keys, make_keys
+from tests.support.server import AsyncStub, each, free_ports, jpegs, told, told_grpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -38,45 +36,11 @@ OPEN: set[Route] = {("GET", "/healthz"), ("GET", "/readyz")}
 HEALTH = "grpc.health.v1.Health"
 
 
-@pytest.fixture(scope="session")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """Two keys without limits, and three that may do little."""
-    return make_keys(
-        tmp_path_factory.mktemp("keys") / "keys.json",
-        robot={},
-        drone={},
-        slow={"frames_per_s": 1, "clips_per_minute": 1},
-        rare={"sessions_per_minute": 1},
-        small={"max_sessions": 1},
-    )
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def guarded(weights: Path, keys: Keys) -> AsyncIterator[RunningServer]:
-    """A server that wants a key."""
-    async with RunningServer(free_ports(weights, api_keys_file=keys.file)) as running:
-        yield running
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def nobody(guarded: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client without a key."""
     async with httpx.AsyncClient(base_url=guarded.http_url, timeout=60) as client:
         yield client
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def robot(guarded: RunningServer, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client with a key."""
-    async with httpx.AsyncClient(base_url=guarded.http_url, timeout=60, headers=keys.header("robot")) as client:
-        yield client
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def channel(guarded: RunningServer) -> AsyncIterator[grpc.aio.Channel]:
-    """A gRPC channel."""
-    async with grpc.aio.insecure_channel(guarded.grpc_target) as opened:
-        yield opened
 
 
 # -- all that there is ------------------------------------------------------------------------------------
@@ -341,132 +305,6 @@ async def test_refusals_show_in_the_metrics(robot: httpx.AsyncClient, nobody: ht
     before = await unauthenticated()
     await nobody.get("/v1/models")
     assert await unauthenticated() == before + 1
-
-
-# -- what a key may ask for -------------------------------------------------------------------------------
-
-
-async def test_sessions_have_a_rate(robot: httpx.AsyncClient, channel: grpc.aio.Channel, keys: Keys) -> None:
-    """429 with Retry-After, and RESOURCE_EXHAUSTED; the rate is one over all transports."""
-    created = [await robot.post("/v1/sessions", headers=keys.header("rare")) for _ in range(2)]
-
-    assert created[0].status_code == 201
-    assert told(created[1]) == (429, "rate_limited")
-    assert 1 <= int(created[1].headers["retry-after"]) <= 60
-    with pytest.raises(grpc.RpcError) as caught:
-        await PoseServiceStub(channel).CreateSession(pb.CreateSessionRequest(), metadata=keys.metadata("rare"))
-    code, error = told_grpc(caught.value)
-    assert (code, error.code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "rate_limited")
-    assert error.retry_after_ms is not None
-
-
-async def test_clips_have_a_rate(robot: httpx.AsyncClient, channel: grpc.aio.Channel, keys: Keys, clip: bytes) -> None:
-    """Their frames are no frames of sessions: the first clip comes through whole."""
-    first, second = [await robot.post("/v1/clips", content=clip, headers=keys.header("slow")) for _ in range(2)]
-    assert first.json()["clip"]["frames_emitted"] == 10
-    assert told(second) == (429, "rate_limited")
-    stub: AsyncStub = PoseServiceStub(channel)
-    with pytest.raises(grpc.RpcError) as caught:
-        _ = [r async for r in stub.EstimateClip(each(chunks(clip)), metadata=keys.metadata("slow"))]
-    assert told_grpc(caught.value)[1].code == "rate_limited"
-
-
-async def test_frames_have_a_rate(channel: grpc.aio.Channel, keys: Keys) -> None:
-    """A frame above it fails alone; its stream goes on, and every frame has one answer."""
-    stub: AsyncStub = PoseServiceStub(channel)
-    frames = [pb.Frame(image=image) for image in jpegs(6)]
-    results = [r async for r in stub.StreamPose(each(frames), metadata=keys.metadata("slow"))]
-
-    assert [r.seq for r in results] == list(range(6))
-    assert results[0].outcome == pb.OUTCOME_OK
-    assert "rate_limited" in {r.error.code for r in results}
-
-
-async def test_a_key_holds_so_many_sessions(robot: httpx.AsyncClient, keys: Keys) -> None:
-    """One more is refused until one has ended; other keys go on."""
-    headers = keys.header("small")
-    first = await robot.post("/v1/sessions", headers=headers)
-
-    assert told(await robot.post("/v1/sessions", headers=headers)) == (429, "too_many_sessions")
-    assert (await robot.post("/v1/sessions")).status_code == 201
-    await robot.delete(first.headers["location"], headers=headers)
-    assert (await robot.post("/v1/sessions", headers=headers)).status_code == 201
-
-
-# -- TLS --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """Of the server."""
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def encrypted(weights: Path, keys: Keys, certificate: Certificate) -> AsyncIterator[RunningServer]:
-    """A server that wants a key and speaks TLS only."""
-    settings = free_ports(
-        weights,
-        api_keys_file=keys.file,
-        tls_cert_file=certificate.cert_file,
-        tls_key_file=certificate.key_file,
-    )
-    async with RunningServer(settings) as running:
-        yield running
-
-
-@pytest.mark.parametrize("transport", ["http", "grpc"])
-async def test_tls_from_end_to_end(
-    transport: str, encrypted: RunningServer, keys: Keys, certificate: Certificate
-) -> None:
-    """Who trusts the certificate and has a key gets joints, blocking or not."""
-    address = (encrypted.http_url, None) if transport == "http" else (None, encrypted.grpc_target)
-    access: Any = {"api_key": keys.by_name["robot"], "root_certificates": certificate.pem}
-
-    def blocking() -> int:
-        with Client(*address, **access) as client:
-            return client.send_frame(client.create_session().session_id, Picture(jpegs(1)[0])).seq
-
-    async with AsyncClient(*address, **access) as client:
-        session = await client.create_session()
-        assert (await client.send_frame(session.session_id, Picture(jpegs(1)[0]))).seq == 0
-    assert await asyncio.to_thread(blocking) == 0
-
-
-@pytest.mark.parametrize("transport", ["http", "grpc"])
-@pytest.mark.parametrize("how", ["in the clear", "trusting another"])
-async def test_nothing_else_comes_in(transport: str, how: str, encrypted: RunningServer, tmp_path: Path) -> None:
-    """Neither in the clear nor with a certificate of somebody else."""
-    url = encrypted.http_url if how == "trusting another" else encrypted.http_url.replace("https", "http")
-    address = (url, None) if transport == "http" else (None, encrypted.grpc_target)
-    trusted = make_certificate(tmp_path).pem if how == "trusting another" else None
-
-    async with AsyncClient(*address, root_certificates=trusted, timeout_s=20) as client:
-        with pytest.raises(Unreachable):
-            await client.models()
-
-
-async def test_a_browsers_stream_is_encrypted_too(
-    encrypted: RunningServer, keys: Keys, certificate: Certificate
-) -> None:
-    """wss:// on the same port."""
-    trusted = ssl.create_default_context(cafile=certificate.cert_file)
-    async with httpx.AsyncClient(base_url=encrypted.http_url, verify=trusted, headers=keys.header("robot")) as http:
-        session_id = (await http.post("/v1/sessions")).json()["session_id"]
-    url = f"wss://127.0.0.1:{encrypted.http_port}/v1/sessions/{session_id}/stream"
-    async with websockets.connect(url, ssl=trusted, additional_headers=keys.header("robot")) as socket:
-        await socket.send(jpegs(1)[0])
-        assert '"outcome":"ok"' in str(await socket.recv())
-
-
-async def test_a_broken_certificate_fails_the_start(weights: Path, certificate: Certificate, tmp_path: Path) -> None:
-    """With an error, not with a port in the clear."""
-    broken = tmp_path / "cert.pem"
-    broken.write_text("no certificate")
-    settings = free_ports(weights, tls_cert_file=broken, tls_key_file=certificate.key_file)
-    with pytest.raises(StartFailed):
-        async with RunningServer(settings):
-            pass
 
 
 # -- secrets ----------------------------------------------------------------------------------------------

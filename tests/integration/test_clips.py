@@ -12,6 +12,7 @@ import pytest
 
 from service import wire
 from service.app import RunningServer
+from service.auth import ANYONE
 from tests.support.clips import make_cut_off
 from tests.support.server import told
 
@@ -123,7 +124,7 @@ async def test_a_job_at_work_is_polled_and_stopped(
     clip = make_cut_off(tmp_path, count=200).read_bytes()
     location = (await http.post("/v1/clips", content=clip, headers=LATER)).headers["location"]
     waiting = await http.get(f"{location}/poses")
-    run = server.services.jobs.get(location.rpartition("/")[2])
+    run = server.services.jobs.get(location.rpartition("/")[2], ANYONE)
     async with asyncio.timeout(60):
         while not (run.info and run.info.frames_emitted):
             await http.get(location)
@@ -173,7 +174,7 @@ async def test_finished_jobs_make_room_for_new_ones(tight_server: RunningServer)
     async with httpx.AsyncClient(base_url=tight_server.http_url, timeout=60) as http:
         first = (await http.post("/v1/clips", content=b"no clip", headers=LATER)).headers["location"]
         await job_done(http, first)
-        at_work = tight_server.services.jobs.open()
+        at_work = await tight_server.services.jobs.open(ANYONE)
         refused = await http.post("/v1/clips", content=b"no clip", headers=LATER)
         await tight_server.services.jobs.discard(at_work)
 
