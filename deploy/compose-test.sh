@@ -47,16 +47,20 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 
 check() { # what is checked, command... Progress goes to stderr, and is shown only where the check fails.
-    local name=$1 begin=$SECONDS
+    local name=$1 begin=$SECONDS status=0
     shift
-    if "$@" >"$work/output" 2>"$work/errors"; then
-        sed 's/^/     /' "$work/output"
-        echo "PASS $name ($((SECONDS - begin)) s)"
-    else
+    # Not in an `if`: bash would then go on after errors inside.
+    set +e
+    (set -e; "$@") >"$work/output" 2>"$work/errors"
+    status=$?
+    set -e
+    if [ "$status" -ne 0 ]; then
         sed 's/^/     /' "$work/errors" "$work/output"
         echo "FAIL $name"
         exit 1
     fi
+    sed 's/^/     /' "$work/output"
+    echo "PASS $name ($((SECONDS - begin)) s)"
 }
 
 calls() {
@@ -139,7 +143,6 @@ killed_redis() { # its file is synced each second
 }
 
 scaled() {
-    workers=3
     up
     calls workers --count 3
     calls streams --count 3
@@ -174,6 +177,7 @@ check "frames over a WebSocket" calls websocket
 check "a stream over gRPC" calls streams
 check "worker 1 killed in mid-stream" killed_worker 1
 check "worker 2 killed in mid-stream" killed_worker 2
+workers=3
 check "scaled to 3 workers" scaled
 check "a frontend killed" killed_frontend
 check "Redis killed, and started again" killed_redis

@@ -30,7 +30,7 @@ RETRY_AFTER_AWAY_MS = 1000
 
 
 class Quotas:
-    """Rates of API keys, counted in a sliding window. Belongs to one event loop.
+    """Rates of API keys, counted in a sliding window: at its edge, one more may come through. Of one event loop.
 
     Args:
         storage: where the counts are.

@@ -19,7 +19,7 @@ LOOK_EVERY_S = 0.05
 
 FRONTEND_READY = re.compile(r"ready: HTTP on (?P<http>http://[^\s,]+), gRPC on (?P<grpc>[^\s,\"]+)")
 WORKER_READY = re.compile(r"ready: ")
-REDIS_READY = re.compile(r"Ready to accept connections")
+REDIS_READY = re.compile(r"[Rr]eady to accept connections")
 
 Way = Literal["unix", "loopback"]
 

@@ -164,6 +164,10 @@ def _report(modes: tuple[Mode, Mode], arguments: argparse.Namespace) -> dict[str
         "embedded": embedded,
         "redis": redis,
         "added_ms": added,
+        "added_p50_ms_by_round": [
+            round(mine["p50"] - other["p50"], 3)
+            for mine, other in zip(redis["rounds"], embedded["rounds"], strict=True)
+        ],
         "allowed_ms": ALLOWED_MS,
         "met": all(added[name] <= most for name, most in ALLOWED_MS.items()),
         "sound": sound,

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos.moments import frames_at_work
 from tests.chaos.plan import PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
 from tests.chaos.processes import FRONTEND_READY, LOOK_EVERY_S, WORKER_READY, Place, redis_recipe, service_recipe
 
@@ -107,22 +108,24 @@ class Fleet:
                 drop(stream)
         elif disturbance.kind in REDIS_KINDS:
             async with self._redis_free:
-                while not await _disturbed(self._redis, disturbance):
-                    await asyncio.sleep(LOOK_EVERY_S)
+                await _disturb_one([self._redis], disturbance)
+        elif disturbance.kind in WORKER_KINDS:
+            await frames_at_work(self.redis_url)
+            await _disturb_one(self._workers, disturbance)
         else:
-            await self._disturb_one(disturbance)
+            await _disturb_one(self._frontends, disturbance)
         log.info("done: %s", disturbance)
         self.done[disturbance.kind] += 1
 
-    async def _disturb_one(self, disturbance: Disturbance) -> None:
-        """End or freeze the process meant, or the next one where that is away; where all are, the first that is back."""
-        places = self._workers if disturbance.kind in WORKER_KINDS else self._frontends
-        first = disturbance.target
-        while True:
-            for place in places[first:] + places[:first]:
-                if await _disturbed(place, disturbance):
-                    return
-            await asyncio.sleep(LOOK_EVERY_S)
+
+async def _disturb_one(places: Sequence[Place], disturbance: Disturbance) -> None:
+    """End or freeze the process meant, or the next one where that is away; where all are, the first that is back."""
+    first = disturbance.target
+    while True:
+        for place in (*places[first:], *places[:first]):
+            if await _disturbed(place, disturbance):
+                return
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _disturbed(place: Place, disturbance: Disturbance) -> bool:

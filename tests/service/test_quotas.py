@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
+from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
@@ -24,6 +25,12 @@ Make = Callable[[], Quotas]
 def caller(key_id: str = "robot", **limits: int) -> Caller:
     """Who has these limits."""
     return Caller(key_id, KeyLimits(**limits))
+
+
+@pytest.fixture(autouse=True)
+def _one_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In memory, no window ends between two calls of a test; in Redis one begins with the first call."""
+    monkeypatch.setattr("limits.aio.storage.memory.time", SimpleNamespace(time=lambda: 1_000_000.5))
 
 
 @pytest_asyncio.fixture(params=["memory", "redis"])
