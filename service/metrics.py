@@ -32,7 +32,13 @@ class Metrics:
             ["transport", "outcome"],
             registry=self.registry,
         )
-        self.frame_latency = self._seconds("frame_latency", "From the whole frame received to its answer.")
+        self.frame_latency = Histogram(
+            "kinepose_frame_latency_seconds",
+            "From the whole frame received to its answer, by transport.",
+            ["transport"],
+            buckets=MILLISECOND_BUCKETS,
+            registry=self.registry,
+        )
         self.queue_duration = self._seconds("queue_duration", "From a frame's turn to its micro-batch.")
         self.compute_duration = Histogram(
             "kinepose_compute_duration_seconds",
@@ -56,6 +62,9 @@ class Metrics:
     def _add_counts(self) -> None:
         self.pending_frames = Gauge("kinepose_pending_frames", "Frames in flight.", registry=self.registry)
         self.sessions_active = Gauge("kinepose_sessions_active", "Sessions held.", registry=self.registry)
+        self.sessions_limit = Gauge(
+            "kinepose_sessions_limit", "Sessions held at once, at most.", registry=self.registry
+        )
         self.sessions_closed = Counter(
             "kinepose_sessions_closed", "Sessions ended, by reason.", ["reason"], registry=self.registry
         )

@@ -92,6 +92,7 @@ class Pipeline:
         self._inflight = InFlight(settings.max_pending_frames)
         self._unfinished = Unfinished(frames=lambda: self._inflight.count)
         self._draining = False
+        self.metrics.sessions_limit.set(settings.max_sessions)
 
     # -- sessions -------------------------------------------------------------------------------------------
 
@@ -229,7 +230,7 @@ class Pipeline:
             raise
         finally:
             self.metrics.frames.labels(job.transport, outcome).inc()
-            self.metrics.frame_latency.observe(time.perf_counter() - job.received_at)
+            self.metrics.frame_latency.labels(job.transport).observe(time.perf_counter() - job.received_at)
         return result
 
     # -- 2. admit -------------------------------------------------------------------------------------------

@@ -97,12 +97,12 @@ class RedisSessions:
         """See SessionStore. Raises TooManySessions, too, where Redis is at its memory limit."""
         await self._index.sweep()
         ttl_ms = _ms(meta.ttl_s)
-        await self._index.admit(session_id, ttl_ms)
+        await self._index.admit(session_id, ttl_ms, meta.owner, owner_limit)
         epoch = secrets.randbits(63)
         try:
             reply = await self._run("create", session_id, epoch, encode_meta(meta), ttl_ms)
         except TooManySessions:
-            await self._index.leave(session_id)
+            await self._index.leave(session_id, meta.owner)
             raise
         if reply[0] == b"used":
             raise BadRequest(f"session {session_id} is in use", session_id)
@@ -198,7 +198,7 @@ class RedisSessions:
         self._hot.drop(session_id)
         self._metrics.sessions_closed.labels("closed").inc()
         with suppress(StoreUnavailable):  # A sweep takes it out, then.
-            await self._index.leave(session_id)
+            await self._index.leave(session_id, head.meta.owner)
         return head
 
     async def sweep(self) -> int:

@@ -56,9 +56,9 @@ async def deployment(
     shared = {"redis_url": redis_url, "redis_prefix": f"test-{secrets.token_hex(8)}", "redis_shards": 4}
     settings = free_ports(weights, max_batch=1, api_keys_file=keys.file, **shared)
     async with (
+        RunningWorker(free_ports(weights, max_batch=1, **shared)),
         RunningServer(settings) as one,
         RunningServer(settings) as other,
-        RunningWorker(free_ports(weights, max_batch=1, **shared)),
         httpx.AsyncClient(base_url=one.http_url, timeout=60, headers=keys.header("robot")) as at_one,
         httpx.AsyncClient(base_url=other.http_url, timeout=60, headers=keys.header("robot")) as at_other,
     ):
@@ -223,7 +223,8 @@ async def test_a_call_arrives_as_it_was_made_and_its_answer_as_it_was_given(depl
         heard.extend((await reader.readuntil(b"\r\n\r\n")).decode().lower().splitlines())
         writer.write(
             b"HTTP/1.1 206 Partial Content\r\nContent-Type: video/x\r\nContent-Encoding: br\r\nContent-Length: 2\r\n"
-            b"Date: then\r\nConnection: close, x-hop\r\nX-Hop: 1\r\nX-Request-Id: mine\r\nAccept-Ranges: bytes\r\n\r\nab"
+            b"Accept-Ranges: bytes\r\nDate: then\r\nX-Request-Id: mine\r\nX-Hop: 1\r\nConnection: close, x-hop\r\n"
+            b"\r\nab"
         )
         await writer.drain()
 
@@ -266,12 +267,15 @@ async def test_a_big_answer_is_passed_on_piece_by_piece(deployment: Deployment) 
             await writer.drain()
 
     got = 0
-    async with holder(deployment, talk) as path, asyncio.timeout(60):
-        async with deployment.clients[1].stream("GET", path) as answer:
-            async for data in answer.aiter_raw():
-                before, got = got // len(PIECE), got + len(data)
-                for _ in range(got // len(PIECE) - before):
-                    wanted.release()
+    async with (
+        holder(deployment, talk) as path,
+        asyncio.timeout(60),
+        deployment.clients[1].stream("GET", path) as answer,
+    ):
+        async for data in answer.aiter_raw():
+            before, got = got // len(PIECE), got + len(data)
+            for _ in range(got // len(PIECE) - before):
+                wanted.release()
     assert got == PIECES * len(PIECE)
 
 
@@ -308,16 +312,24 @@ async def test_an_answer_that_breaks_off_does_not_look_whole(deployment: Deploym
             await deployment.clients[1].get(path)
 
 
-async def test_a_query_may_hold_anything(deployment: Deployment) -> None:
-    """Bytes that are no text are passed on; what no URL can hold is refused."""
+async def test_a_call_that_no_client_library_would_make_is_relayed_or_refused(deployment: Deployment) -> None:
+    """Odd letters in a query and a header are passed on; a query that is too long for a URL is a bad request."""
+    heard: list[bytes] = []
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        heard.append(await reader.readuntil(b"\r\n\r\n"))
         writer.write(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
         await writer.drain()
 
-    there = deployment.clients[1]
+    server, key = deployment.servers[1], deployment.keys.header("robot")["authorization"].encode()
     async with holder(deployment, talk) as path:
-        assert (await there.get(f"{path}?%ff%00")).status_code == 204
-        url = httpx.URL(f"{there.base_url}").copy_with(path=path)
-        assert (await there.get(url.copy_with(query=b"a" * 60_000))).status_code == 204
+        for query, status in ((b'<"{|}%zz', b"204"), (b"a" * 100_000, b"422")):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.http_port)
+            writer.write(b"GET %s?%s HTTP/1.1\r\nHost: h\r\nAuthorization: %s\r\n" % (path.encode(), query, key))
+            writer.write(b"Accept: \xe9\r\nConnection: close\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            assert answer.startswith(b"HTTP/1.1 %s " % status), answer
+    assert len(heard) == 1
+    assert heard[0].startswith(b"GET %s?%%3C%%22%%7B%%7C%%7D%%25zz HTTP/1.1\r\n" % path.encode())
+    assert b"accept: \xe9\r\n" in heard[0].lower()

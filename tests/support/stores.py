@@ -95,9 +95,9 @@ class KeptInRedis(_Counted):
             left_ms = await self.client.pttl(key)
             if left_ms >= 0:
                 await self.client.pexpire(key, left_ms - passed_ms)
-        index = self.keyspace.index()
-        for session_id in cast(list[bytes], await self.client.zrange(index, 0, -1)):
-            await self.client.zincrby(index, -passed_ms, session_id)
+        for index in [key async for key in self.client.scan_iter(match=f"{self.keyspace.index()}*")]:
+            for session_id in cast(list[bytes], await self.client.zrange(index, 0, -1)):
+                await self.client.zincrby(index, -passed_ms, session_id)
 
     async def clear(self) -> None:
         """Leave nothing behind."""
