@@ -70,10 +70,10 @@ calls() {
 
 build() { docker compose build >&2; }
 
-up() { docker compose up --wait --no-recreate --scale worker="$workers" "$@"; }
+up() { docker compose up --wait --no-recreate --scale worker="$workers"; }
 workers=2
 
-containers() { docker compose ps --quiet --all "$@"; }
+containers() { docker compose ps --quiet --all; }
 
 # -- checks -----------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from asyncio import get_running_loop
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Final
-from urllib.parse import quote
 
 import httpx
 from fastapi import Request
@@ -45,7 +44,6 @@ NOT_PASSED_BACK: Final = frozenset(
     b"connection keep-alive proxy-authenticate proxy-connection te trailer transfer-encoding upgrade"
     b" date server".split()
 )
-UNRESERVED_IN_QUERIES: Final = "%/?:@!$&'()*+,;=-._~"
 
 CONNECT_S: Final = 3.0
 # Below the 5 s after which uvicorn closes a connection that rests: a call is never sent on one that just ends.
@@ -141,10 +139,10 @@ class ClipRelay:
 
 
 def _target(request: Request, url: str) -> httpx.URL:
-    # The path is one of our routes' with an id of hex digits in it; a query may hold any bytes.
-    query = quote(request.scope["query_string"], safe=UNRESERVED_IN_QUERIES)
+    # The path is one of our routes' with an id of hex digits in it. httpx escapes in the query what has to be.
+    path, query = request.scope["path"], request.scope["query_string"].decode("latin-1")
     try:
-        return httpx.URL(f"{url}{request.scope['path']}" + (f"?{query}" if query else ""))
+        return httpx.URL(f"{url}{path}?{query}" if query else f"{url}{path}")
     except httpx.InvalidURL as error:
         raise BadRequest("the query is too long") from error
 

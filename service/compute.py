@@ -3,9 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 
 from model.skeletons import Skeleton
@@ -74,13 +74,24 @@ class LocalCompute:
         """
         with self._working_on(job.session_id):
             async with asyncio.timeout_at(job.deadline):
-                frame = await self._decode(job)
-                await turn()
-                start = await self._checkout(job)
-                if start.replay is not None:
-                    return start.replay
+                async with self._decoding(job) as decoded:
+                    await turn()
+                    start = await self._checkout(job)
+                    if start.replay is not None:
+                        return start.replay
+                    frame = await decoded
                 tracked = await self._infer(job, frame, start)
             return await self._commit(job, frame, start, tracked)
+
+    @asynccontextmanager
+    async def _decoding(self, job: Job) -> "AsyncIterator[asyncio.Task[Frame]]":
+        """The picture is decoded while the frame waits for its turn and its state."""
+        task = asyncio.create_task(self._decode(job))
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
     @contextmanager
     def _working_on(self, session_id: str) -> Iterator[None]:

@@ -5,6 +5,7 @@ Not the wire form of `service.wire`, which is shaped for clients and leaves out 
 
 import json
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -29,8 +30,9 @@ def encode_meta(meta: SessionMeta) -> bytes:
     )
 
 
+@lru_cache(maxsize=1024)
 def decode_meta(blob: bytes) -> SessionMeta:
-    """What `encode_meta` was given. Raises RecordError."""
+    """What `encode_meta` was given. Raises RecordError. Every frame reads it, and it never changes: remembered."""
     try:
         data = _parsed(blob)
         options = data["options"] | {"drop_policy": DropPolicy(data["options"]["drop_policy"])}

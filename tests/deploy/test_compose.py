@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -84,6 +85,12 @@ def test_variables_of_the_image_are_settings() -> None:
     """As in the compose file."""
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert set(re.findall(r"\b(KINEPOSE_\w+)=", text)) <= SETTINGS
+
+
+def test_the_label_of_the_image_tells_the_version() -> None:
+    """The project's own."""
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert f"ARG VERSION={version}\n" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def test_ports_are_those_of_the_settings() -> None:
