@@ -97,7 +97,9 @@ async def _told(context: Context) -> AsyncIterator[None]:
             await _abort(context, error)
         except grpc.aio.AbortError:
             raise
-        except Exception:
+        except Exception as error:
+            if context.done():  # The client went while it was written to; nobody is there to be told.
+                raise asyncio.CancelledError from error
             log.exception("a gRPC call failed")
             await _abort(context, KineposeError("an error inside the server"))
 

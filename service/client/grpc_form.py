@@ -13,6 +13,9 @@ from service.pb import pose_pb2 as pb
 
 CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.max_send_message_length", -1)]
 
+BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
+"""How grpcio tells of a connection that could not be made, or that broke while a stream was under way."""
+
 
 def credentials(access: Access) -> grpc.ChannelCredentials | None:
     """What a channel is opened with; None without encryption."""
@@ -75,6 +78,6 @@ def told() -> Generator[None, None, None]:
 def _typed(error: grpc.RpcError) -> Exception:
     assert isinstance(error, grpc.Call | grpc.aio.AioRpcError)
     # What our server says carries details; without them it was not there to say anything.
-    if error.code() is grpc.StatusCode.UNAVAILABLE and not error.trailing_metadata():
+    if error.code() in BROKEN and not error.trailing_metadata():
         return Unreachable(error.details() or "no connection")
     return problem.from_rpc_error(error)

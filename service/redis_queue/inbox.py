@@ -17,10 +17,10 @@ from service.sessions import Place
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 16
+AT_ONCE = 64
 """Frames of one stream taken over in one go."""
-MOST_DELIVERIES = 3
-"""A frame that ended so many workers is not given to another one."""
+MOST_DELIVERIES = 5
+"""A frame that so many workers died with is not given to another one; some died of something else."""
 
 STUCK_LEASES = 10
 """A worker that has had a frame for so many leases will not answer it."""
@@ -55,67 +55,75 @@ class Inbox:
         self._lease_ms = math.ceil(1000 * lease_s)
 
     async def open(self) -> None:
-        """Make the groups that are not there. A Redis that lost its data needs that again."""
+        """Make the groups that are not there, which a Redis that lost its data needs again; strike out dead workers."""
+        streams = list(self._streams(range(self._keyspace.shards), LINES))
         with self._scripts.told():
             async with self._client.pipeline(transaction=False) as pipeline:
-                for stream in self._streams(range(self._keyspace.shards), LINES):
+                for stream in streams:
                     pipeline.xgroup_create(stream, GROUP, id="0", mkstream=True)
                 for reply in await pipeline.execute(raise_on_error=False):
                     if isinstance(reply, Exception) and "BUSYGROUP" not in str(reply):
                         raise reply
+        for stream in streams:
+            await self._scripts.run("tidy", (stream,), GROUP, STUCK_LEASES * self._lease_ms)
 
     async def read(self, shards: Sequence[int], lines: Iterable[Line], block_ms: int | None) -> list[Sent]:
         """New frames, at most one a stream; waits for block_ms where there are none, not at all for None."""
-        streams = dict.fromkeys(self._streams(shards, lines), ">")
-        return await self._read(streams, count=1, block_ms=block_ms)
-
-    async def unfinished(self, shards: Sequence[int]) -> list[Sent]:
-        """Frames that were given to this worker and are not answered: also those whose way to it was cut."""
-        return await self._read(dict.fromkeys(self._streams(shards, LINES), "0"), count=None, block_ms=None)
-
-    async def _read(self, streams: dict[str, str], count: int | None, block_ms: int | None) -> list[Sent]:
+        # A dict of plain texts, which redis-py's stub does not take for what it wants.
+        wanted: Any = dict.fromkeys(self._streams(shards, lines), ">")
         with self._scripts.told():
             try:
-                wanted: Any = streams  # a dict of plain texts, which the stub does not take for what it wants
-                reply: Any = await self._client.xreadgroup(GROUP, self._worker, wanted, count, block_ms)
+                reply: Any = await self._client.xreadgroup(GROUP, self._worker, wanted, 1, block_ms)
             except ResponseError as error:
                 if "NOGROUP" not in str(error):
                     raise
+                reply = None
                 await self.open()
-                return []
         return [sent for name, entries in reply or () for sent in await self._decoded(name.decode(), entries)]
 
-    async def left(self, shards: Sequence[int], alive: Sequence[str], at_work: Container[Place]) -> list[Left]:
-        """Frames that were given to a worker which is dead, or stuck; or to this one, and which it does not know.
+    async def unfinished(self, at_work: Container[Place]) -> list[Sent]:
+        """Frames that were given to this worker, and whose way to it was cut, or which it left when Redis was away.
+
+        Read by XRANGE: XREADGROUP and XCLAIM would count that as given anew.
+        """
+        streams = list(self._streams(range(self._keyspace.shards), LINES))
+        found = []
+        for stream, entry in await self._pending(streams, consumername=self._worker):
+            if (stream, entry["message_id"]) not in at_work:
+                found += await self._found(stream, entry["message_id"])
+        return found
+
+    async def _found(self, stream: str, entry: bytes) -> list[Sent]:
+        with self._scripts.told():
+            entries: Any = await self._client.xrange(stream, entry, entry)
+        return await self._decoded(stream, entries or [(entry, None)])
+
+    async def left(self, shards: Sequence[int], alive: Sequence[str]) -> list[Left]:
+        """Frames that were given to a worker which is dead, or stuck.
 
         Not XAUTOCLAIM: that would take frames from workers that live and are only slow, and count them as given anew.
 
         Args:
             shards: whose streams are looked through.
             alive: names of the workers that live.
-            at_work: frames that this worker knows.
         """
-        streams = list(self._streams(shards, LINES))
         found = []
-        for stream, reply in zip(streams, await self._idle(streams), strict=True):
-            for entry in reply:
-                owner = entry["consumer"].decode()
-                stuck = entry["time_since_delivered"] > STUCK_LEASES * self._lease_ms
-                if (stream, entry["message_id"]) not in at_work and (
-                    owner == self._worker or owner not in alive or stuck
-                ):
-                    found.append(Left(stream, entry["message_id"], entry["times_delivered"]))
+        for stream, entry in await self._pending(list(self._streams(shards, LINES)), idle=self._lease_ms):
+            owner = entry["consumer"].decode()
+            stuck = entry["time_since_delivered"] > STUCK_LEASES * self._lease_ms
+            if owner != self._worker and (owner not in alive or stuck):
+                found.append(Left(stream, entry["message_id"], entry["times_delivered"]))
         return found
 
-    async def _idle(self, streams: Sequence[str]) -> list[list[dict[str, Any]]]:
-        """Entries of each stream that were given to a worker longer than a lease ago."""
+    async def _pending(self, streams: Sequence[str], **which: Any) -> list[tuple[str, dict[str, Any]]]:
+        """Frames that were given to workers, the oldest of each stream."""
         with self._scripts.told():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams:
-                    pipeline.xpending_range(stream, GROUP, "-", "+", AT_ONCE, idle=self._lease_ms)
+                    pipeline.xpending_range(stream, GROUP, "-", "+", AT_ONCE, **which)
                 replies = await pipeline.execute(raise_on_error=False)
-        # NOGROUP: reading sees to it.
-        return [[] if isinstance(reply, Exception) else reply for reply in replies]
+        answered = zip(streams, replies, strict=True)  # NOGROUP is an exception: reading sees to it.
+        return [(stream, entry) for stream, reply in answered if not isinstance(reply, Exception) for entry in reply]
 
     async def take_over(self, left: Left) -> list[Sent]:
         """The frame, now this worker's; nothing where somebody else was faster, or it was answered or withdrawn."""

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 """Who waits for so long looks whether its frame is still under way."""
-MOST_LOOKS_GONE = 5
+MOST_TIMES_LOST = 5
 """So often a frame may be gone without an answer; then something is wrong that asking again does not mend."""
 NO_WORKER_PATIENCE_S = 10.0
 """So long a frame that was accepted waits for a worker to come back."""
@@ -73,16 +73,18 @@ class RemoteCompute:
                 return await self._asked(job, request, stream)
 
     async def _asked(self, job: Job, request: Request, stream: str) -> FrameResult:
-        entry = await self._submit(job, request, stream)
+        handed_over: asyncio.Task[bytes] | None = None
         try:
-            for _ in range(MOST_LOOKS_GONE):
-                answer = await self._answer(request, stream, entry)
+            for time in range(MOST_TIMES_LOST):
+                self._metrics.frames_asked_again.inc(time > 0)
+                handed_over = asyncio.create_task(self._submit(job, request, stream))
+                # Shielded: whoever cancels this must not leave an entry that nobody knows of.
+                answer = await self._answer(request, stream, await asyncio.shield(handed_over))
                 if answer is not None:
                     return answer
-                self._metrics.frames_asked_again.inc()
-                entry = await self._submit(job, request, stream)
         except (asyncio.CancelledError, NoWorker):
-            self._in_background(self._withdraw(request, stream, entry))
+            if handed_over is not None:
+                self._in_background(self._withdraw(request, stream, handed_over))
             raise
         raise WorkerFailed("the frame's answer was lost time and again", retry_after_ms=RETRY_AFTER_MS)
 
@@ -127,9 +129,10 @@ class RemoteCompute:
                     raise
             await asyncio.sleep(LOOK_S / 5)
 
-    async def _withdraw(self, request: Request, stream: str, entry: bytes) -> None:
+    async def _withdraw(self, request: Request, stream: str, handed_over: "asyncio.Task[bytes]") -> None:
         """Nobody waits for the frame any more: take it out, and tell the worker that may have it."""
-        with suppress(StoreUnavailable), self._scripts.told():
+        with suppress(KineposeError), self._scripts.told():
+            entry = await handed_over
             async with self._client.pipeline(transaction=False) as pipeline:
                 pipeline.xdel(stream, entry)
                 pipeline.publish(self._keyspace.orders(), b"W" + request.id)

@@ -7,4 +7,4 @@ from service.redis_client import Scripts, lua
 
 def queue_scripts(client: Redis) -> Scripts:
     """All of them, for one client."""
-    return Scripts(client, {name: lua(__package__, name) for name in ("submit", "answer", "waits", "beat")})
+    return Scripts(client, {name: lua(__package__, name) for name in ("submit", "answer", "waits", "beat", "tidy")})

@@ -31,6 +31,8 @@ BLOCK_MS = 250
 """A read that waits does not see new shards for so long."""
 AGAIN_S = 0.2
 LISTEN_S = 1.0
+REMEMBER_S = 10.0
+"""So long a withdrawn frame is known, should it come after the word that it is withdrawn."""
 
 
 class Station:
@@ -52,7 +54,6 @@ class Station:
         scripts = queue_scripts(client)
         self._client = client
         self._orders = keyspace.orders()
-        self._shards = settings.redis_shards
         self._most = settings.worker_frames
         self._grace_s = settings.drain_grace_s
         self._compute = compute
@@ -67,6 +68,7 @@ class Station:
         self._room = asyncio.Event()
         self._roster_changed = asyncio.Event()
         self._withdrawn: set[bytes] = set()
+        self._look_again = True
 
     async def run(self) -> None:
         """Take frames until cancelled. Raises ShardMismatch."""
@@ -128,30 +130,33 @@ class Station:
     def _obey(self, order: bytes) -> None:
         if order == b"M":
             self._roster_changed.set()
-        elif (task := self._requests.get(order[1:])) is not None:
-            self._withdrawn.add(order[1:])
+            return
+        request = order[1:]
+        # It may be on its way to us still.
+        self._withdrawn.add(request)
+        asyncio.get_running_loop().call_later(REMEMBER_S, self._withdrawn.discard, request)
+        if (task := self._requests.get(request)) is not None:
             task.cancel()
 
     # -- what comes in --------------------------------------------------------------------------------------
 
     async def _take(self) -> None:
-        """Read; after every failure, and once a lease, look for what else is this worker's to do."""
+        """Read, and look for what dead workers left; after every failure, for what was left here."""
         loop = asyncio.get_running_loop()
         look_at = -1.0
-        fresh = True
-        while True:
+        while self._compute.live():
             try:
-                if fresh:
+                if self._look_again:
                     await self._inbox.open()
-                    self._begin(await self._inbox.unfinished(range(self._shards)))
-                    fresh = False
+                    self._begin(await self._inbox.unfinished(self._at_work))
+                    self._look_again = False
                 if loop.time() >= look_at:
                     look_at = loop.time() + self._roster.beat_s
                     await self._take_over()
                 await self._read()
             except KineposeError as error:
                 log.debug("nothing can be read: %s", error)
-                fresh = True
+                self._look_again = True
                 await asyncio.sleep(AGAIN_S)
 
     async def _read(self) -> None:
@@ -174,7 +179,7 @@ class Station:
                 await self._room.wait()
 
     async def _take_over(self) -> None:
-        for left in await self._inbox.left(self._roster.own_shards(), self._roster.workers, self._at_work):
+        for left in await self._inbox.left(self._roster.own_shards(), self._roster.workers):
             frames = await self._inbox.take_over(left)
             if left.deliveries < MOST_DELIVERIES:
                 self._begin(frames)
@@ -205,7 +210,6 @@ class Station:
                 del self._requests[delivery.request]
             if self._last.get(job.session_id) is task:
                 del self._last[job.session_id]
-            self._withdrawn.discard(delivery.request)
             self._room.set()
             if not task.cancelled() and (error := task.exception()) is not None:
                 log.error("session %s frame %d: a bug", job.session_id, job.seq, exc_info=error)
@@ -219,10 +223,14 @@ class Station:
                 await asyncio.wait({before})
 
         job = self._with_deadline(sent, delivery)
+        if delivery.request in self._withdrawn:
+            await self._forget(delivery)
+            return
         try:
             answer: FrameResult | KineposeError = await self._end_of(sent.origin, job, turn)
         except (StoreUnavailable, DeviceLost) as error:
             log.info("session %s frame %d is left for later: %s", job.session_id, job.seq, error)
+            self._look_again = True
             return
         except KineposeError as error:
             answer = error

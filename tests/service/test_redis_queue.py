@@ -20,10 +20,12 @@ from service.errors import (
 )
 from service.messages import DropPolicy, EncodedFrame, FrameResult, Outcome, SessionOptions
 from service.pipeline import Pipeline
+from service.redis_queue.inbox import MOST_DELIVERIES, Inbox
 from service.redis_queue.roster import Roster, ShardMismatch
 from service.redis_queue.scripts import queue_scripts
 from service.redis_queue.station import BLOCK_MS
 from service.redis_sessions.keys import Keyspace
+from service.redis_sessions.store import GROUP
 from tests.support.fleet import LEASE_S, fleet
 from tests.support.pipelines import Source, counted, frame, in_flight, until, value_of
 from tests.support.trackers import grey, history
@@ -295,7 +297,7 @@ async def test_a_frame_that_ends_every_worker_is_given_up(redis_url: str) -> Non
         [frontend] = deployment.frontends
         await opened(frontend)
         answer = asyncio.create_task(_failure(frontend, frame(0)))
-        for _ in range(3):
+        for _ in range(MOST_DELIVERIES):
             worker = deployment.workers[-1]
             worker.tracker.hold()
             await worker.tracker.entered()
@@ -309,6 +311,43 @@ async def _failure(frontend: Pipeline, sent: EncodedFrame) -> KineposeError:
     with pytest.raises(KineposeError) as raised:
         await frontend.estimate(sent)
     return raised.value
+
+
+async def test_outages_do_not_count_against_a_frame(redis_url: str) -> None:
+    """A worker that finds its own frames again, however often, has not died with them."""
+    async with fleet(redis_url, max_batch=1) as deployment:
+        [frontend] = deployment.frontends
+        await opened(frontend)
+        [worker] = deployment.workers
+        worker.tracker.hold()
+        answer = asyncio.create_task(frontend.estimate(frame(0)))
+        await worker.tracker.entered()
+        inbox = Inbox(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
+        for _ in range(2 * MOST_DELIVERIES):
+            [found] = await inbox.unfinished(())
+        delivery = found.job.delivery
+        assert delivery is not None
+        pending = await deployment.client.xpending_range(delivery.stream, GROUP, "-", "+", 9)
+        assert [entry["times_delivered"] for entry in pending] == [1]
+        worker.tracker.let_go()
+        assert value_of(await answer) == history([0])
+
+
+async def test_workers_that_are_gone_are_struck_out(redis_url: str) -> None:
+    """Of every group, unless they hold a frame."""
+    async with fleet(redis_url, workers=0) as deployment:
+        stream = deployment.keyspace.stream(0, "live")
+        inbox = Inbox(queue_scripts(deployment.client), deployment.keyspace, "another", 1e-6)
+        await inbox.open()
+        await deployment.client.xgroup_createconsumer(stream, GROUP, "long gone")
+        await deployment.client.xgroup_createconsumer(stream, GROUP, "holds one")
+        await deployment.client.xadd(stream, {"job": b"{}", "picture": b""}, id="1-1")
+        await deployment.client.xclaim(stream, GROUP, "holds one", 0, ["1-1"], force=True)
+        await asyncio.sleep(0.05)
+        await inbox.open()
+        names = {one["name"] for one in await deployment.client.xinfo_consumers(stream, GROUP)}
+        assert b"long gone" not in names
+        assert b"holds one" in names
 
 
 async def test_processes_with_other_shards_do_not_fit(redis_url: str) -> None:
