@@ -1,10 +1,11 @@
 """The connection to Redis: scripts by name, and failures as the errors that clients are told."""
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -14,11 +15,14 @@ from redis.exceptions import OutOfMemoryError, RedisError
 
 from service.errors import StoreUnavailable, TooManySessions
 
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
 
 RETRY_AFTER_AWAY_MS = 1000
 RETRY_AFTER_FULL_MS = 5000
 MOST_CONNECTIONS = 64
+CANCEL_AGAIN_S = 0.2
 READ_BYTES = 256 * 1024
 """A state in one or two reads."""
 
@@ -62,7 +66,7 @@ class Scripts:
     async def run(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
         """A script's reply, in which texts are bytes. Raises StoreUnavailable, TooManySessions (no memory left)."""
         with self.told():
-            reply: list[Any] = await self._scripts[name](keys=keys, args=args)
+            reply: list[Any] = await unharmed(self._scripts[name](keys=keys, args=args))
         return reply
 
     @contextmanager
@@ -80,6 +84,28 @@ class Scripts:
         if self._away:
             log.info("Redis is back")
         self._away = False
+
+
+async def unharmed(command: Coroutine[Any, Any, T]) -> T:
+    """A command's reply. Cancelling this lets the command come to its end, which nobody hears.
+
+    Before Python 3.12 asyncio.wait_for may swallow a cancellation, and redis-py sends inside of it: a caller that is
+    cancelled there would go on as if nothing had been.
+    """
+    task = asyncio.create_task(command)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        raise
+
+
+async def ended(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks that use Redis until they have ended; see `unharmed` for why once may not do."""
+    while alive := [task for task in tasks if not task.done()]:
+        for task in alive:
+            task.cancel()
+        await asyncio.wait(alive, timeout=CANCEL_AGAIN_S)
 
 
 def lua(package: str, *parts: str) -> str:

@@ -145,7 +145,7 @@ class RunningWorker:
     ) -> None:
         assert self._run is not None
         self.parts.draining = True
-        self._run.cancel()
+        self.parts.station.stop()
         await asyncio.gather(self._run, return_exceptions=True)
         if not await self.parts.station.finish():
             log.warning("the grace period is over; other workers take over what is left")
@@ -171,4 +171,5 @@ async def work(settings: Settings) -> None:
     stop.cancel()
     with suppress(asyncio.CancelledError):
         await stop
-    raise WorkerLost("the worker has lost its device") from lost.exception()
+    cause = lost.exception()
+    raise WorkerLost(str(cause or "the device is lost")) from cause

@@ -38,4 +38,4 @@ def run(arguments: argparse.Namespace) -> None:
         with in_process(settings, "kinepose-worker"):
             asyncio.run(work(settings))
     except (StartFailed, TracingUnavailable, WorkerLost) as error:
-        raise CommandFailed(f"{error}: {error.__cause__}" if error.__cause__ else str(error)) from error
+        raise CommandFailed(str(error)) from error

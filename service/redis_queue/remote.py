@@ -15,6 +15,7 @@ from service.errors import KineposeError, NoWorker, QueueFull, StoreUnavailable,
 from service.frames import Job
 from service.messages import FrameResult
 from service.metrics import Metrics
+from service.redis_client import ended
 from service.redis_queue.answers import Answers, Request
 from service.redis_queue.codec import Origin, encode_job
 from service.redis_queue.roster import Roster, ShardMismatch
@@ -160,9 +161,7 @@ class RemoteCompute:
 
     async def aclose(self) -> None:
         """See Compute."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(*self._tasks)
 
     async def _watch(self) -> None:
         while True:

@@ -17,6 +17,7 @@ from service.errors import DeviceLost, KineposeError, StoreUnavailable, WorkerFa
 from service.frames import Job
 from service.messages import FrameResult
 from service.metrics import Metrics
+from service.redis_client import ended
 from service.redis_queue.codec import Origin, Sent, encode_answer
 from service.redis_queue.inbox import MOST_DELIVERIES, Inbox
 from service.redis_queue.roster import Roster
@@ -69,13 +70,25 @@ class Station:
         self._roster_changed = asyncio.Event()
         self._withdrawn: set[bytes] = set()
         self._look_again = True
+        self._stopping = False
 
     async def run(self) -> None:
-        """Take frames until cancelled. Raises ShardMismatch."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._beat(), name="kinepose-beat")
-            group.create_task(self._hear_orders(), name="kinepose-orders")
-            group.create_task(self._take(), name="kinepose-take")
+        """Take frames until `stop`, or until the device is lost. Raises ShardMismatch."""
+        taking = asyncio.create_task(self._take(), name="kinepose-take")
+        beside = [
+            asyncio.create_task(self._beat(), name="kinepose-beat"),
+            asyncio.create_task(self._hear_orders(), name="kinepose-orders"),
+        ]
+        try:
+            done, _ = await asyncio.wait([taking, *beside], return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            await ended(taking, *beside)
+
+    def stop(self) -> None:
+        """Take no more. `run` returns when the read that is under way has ended: what it brings is not lost."""
+        self._stopping = True
 
     def shards(self) -> tuple[int, ...]:
         """The shards that it reads."""
@@ -90,17 +103,15 @@ class Station:
         return list(self._at_work.values())
 
     async def finish(self) -> bool:
-        """After `run`: bring what was taken to its end, then be on the list no more; False where grace was too short.
+        """After `run`: leave the list, and bring what was taken to its end; False where the grace was too short.
 
-        What is left is cancelled and not answered: another worker takes it over.
+        What is left then is cancelled and not answered: another worker takes it over.
         """
-        tasks = self.at_work()
-        _, late = await asyncio.wait(tasks, timeout=self._grace_s) if tasks else (None, set())
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
         with suppress(KineposeError):
             await self._roster.leave()
+        tasks = self.at_work()
+        _, late = await asyncio.wait(tasks, timeout=self._grace_s) if tasks else (None, set())
+        await ended(*late)
         return not late
 
     # -- who lives ------------------------------------------------------------------------------------------
@@ -144,7 +155,7 @@ class Station:
         """Read, and look for what dead workers left; after every failure, for what was left here."""
         loop = asyncio.get_running_loop()
         look_at = -1.0
-        while self._compute.live():
+        while self._compute.live() and not self._stopping:
             try:
                 if self._look_again:
                     await self._inbox.open()

@@ -16,6 +16,7 @@ from service.compute import LocalCompute
 from service.config import Settings
 from service.metrics import Metrics
 from service.pipeline import Pipeline
+from service.redis_client import ended
 from service.redis_queue.remote import RemoteCompute
 from service.redis_queue.station import Station
 from service.redis_sessions.keys import LINES, Keyspace
@@ -50,16 +51,13 @@ class FakeWorker:
     async def kill(self) -> None:
         """End it as kill -9 does, as far as Redis can see."""
         self.tracker.let_go()
-        tasks = [self.run, *self.station.at_work()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(self.run, *self.station.at_work())
         await self.compute.aclose()
 
     async def stop(self) -> bool:
         """End it as SIGTERM does."""
-        self.run.cancel()
-        await asyncio.gather(self.run, return_exceptions=True)
+        self.station.stop()
+        await self.run
         finished = await self.station.finish()
         await self.compute.aclose()
         return finished
