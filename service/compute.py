@@ -3,9 +3,10 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import replace
 
 from model.skeletons import Skeleton
@@ -72,26 +73,28 @@ class LocalCompute:
             TimeoutError: its deadline passed before it was computed.
             KineposeError: as the store and the worker say.
         """
-        with self._working_on(job.session_id):
-            async with asyncio.timeout_at(job.deadline):
-                async with self._decoding(job) as decoded:
-                    await turn()
-                    start = await self._checkout(job)
-                    if start.replay is not None:
-                        return start.replay
-                    frame = await decoded
+        async with asyncio.timeout_at(job.deadline):
+            # Not for the commit: a batch is kept waiting for those who may still come to it.
+            with self._working_on(job.session_id), self._decoding(job) as decoded:
+                await turn()
+                start = await self._checkout(job)
+                if start.replay is not None:
+                    return start.replay
+                frame = await decoded
                 tracked = await self._infer(job, frame, start)
-            return await self._commit(job, frame, start, tracked)
+        return await self._commit(job, frame, start, tracked)
 
-    @asynccontextmanager
-    async def _decoding(self, job: Job) -> "AsyncIterator[asyncio.Task[Frame]]":
+    @contextmanager
+    def _decoding(self, job: Job) -> "Iterator[asyncio.Future[Frame]]":
         """The picture is decoded while the frame waits for its turn and its state."""
-        task = asyncio.create_task(self._decode(job))
+        loop = asyncio.get_running_loop()
+        # No task: its first step would come after what the caller does next.
+        decoded = loop.run_in_executor(self.decoders, copy_context().run, self._decode, job)
         try:
-            yield task
+            yield decoded
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            if not decoded.cancel() and not decoded.cancelled():
+                decoded.exception()  # Told to whoever waited for it; if nobody did, that is no news.
 
     @contextmanager
     def _working_on(self, session_id: str) -> Iterator[None]:
@@ -103,14 +106,12 @@ class LocalCompute:
             if not self._sessions[session_id]:
                 del self._sessions[session_id]
 
-    async def _decode(self, job: Job) -> Frame:
+    def _decode(self, job: Job) -> Frame:
         if isinstance(job.picture, Frame):
             return job.picture
         begin = time.perf_counter()
-        limits = (self._settings.max_image_bytes, self._settings.max_image_pixels)
-        loop = asyncio.get_running_loop()
         with tracing.span("decode"):
-            frame = await loop.run_in_executor(self.decoders, decode, job.picture, *limits)
+            frame = decode(job.picture, self._settings.max_image_bytes, self._settings.max_image_pixels)
         self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
         return replace(frame, pts_us=job.pts_us)
 

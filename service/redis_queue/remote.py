@@ -5,8 +5,10 @@ import logging
 import secrets
 from collections.abc import Coroutine
 from contextlib import suppress
+from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from service import logs, tracing
 from service.compute import Turn
@@ -15,7 +17,7 @@ from service.errors import KineposeError, NoWorker, QueueFull, StoreUnavailable,
 from service.frames import Job
 from service.messages import FrameResult
 from service.metrics import Metrics
-from service.redis_client import ended
+from service.redis_client import ended, unharmed
 from service.redis_queue.answers import Answers, Request
 from service.redis_queue.codec import Origin, encode_job
 from service.redis_queue.roster import Roster, ShardMismatch
@@ -52,6 +54,7 @@ class RemoteCompute:
         self._scripts = queue_scripts(client)
         self._roster = Roster(self._scripts, self._keyspace, settings.worker_lease_s)
         self._answers = Answers(client, self._keyspace.answers(secrets.token_hex(8)))
+        self._lengths: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def result(self, job: Job, turn: Turn) -> FrameResult:
@@ -68,6 +71,7 @@ class RemoteCompute:
             raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
         line: Line = "clip" if job.transport == "clip" else "live"
         stream = self._keyspace.stream(self._keyspace.shard_of(job.session_id), line)
+        self._check_room(stream)
         end = None if job.deadline is None else job.deadline + PAST_DEADLINE_S
         with self._answers.expected() as request:
             async with asyncio.timeout_at(end):
@@ -95,12 +99,24 @@ class RemoteCompute:
             budget_ms = max(0, round(1000 * (job.deadline - asyncio.get_running_loop().time())))
         facts = logs.known()
         about = Origin(self._answers.channel, str(facts.get("request_id", "")), tracing.current_traceparent())
-        fields = encode_job(job, request.id, about, budget_ms)
-        status, told = await self._scripts.run("submit", (stream,), self._settings.max_stream_frames, *fields)
-        if status == b"full":
-            raise QueueFull(f"{told} frames wait for the session's worker, the limit", retry_after_ms=RETRY_AFTER_MS)
-        entry: bytes = told
+        fields: Any = encode_job(job, request.id, about, budget_ms)
+        entry: bytes
+        with self._scripts.told():
+            try:
+                add: Any = self._client.xadd(stream, fields)
+                entry = await unharmed(add)
+            except OutOfMemoryError:
+                [entry] = await self._scripts.run("submit", (stream,), *fields.values())
         return entry
+
+    def _check_room(self, stream: str) -> None:
+        """Refuse where the stream was full when it was looked at last.
+
+        Until it is looked at again it grows by no more than all frontends may have in flight.
+        """
+        count = self._lengths.get(stream, 0)
+        if count >= self._settings.max_stream_frames:
+            raise QueueFull(f"{count} frames wait for the session's worker, the limit", retry_after_ms=RETRY_AFTER_MS)
 
     async def _answer(self, request: Request, stream: str, entry: bytes) -> FrameResult | None:
         """The frame's answer; None where it is not under way any more and none was heard."""
@@ -176,14 +192,16 @@ class RemoteCompute:
             await asyncio.sleep(self._roster.beat_s)
 
     async def _measure(self) -> None:
+        shards = range(self._keyspace.shards)
+        streams = {(shard, line): self._keyspace.stream(shard, line) for line in LINES for shard in shards}
         with self._scripts.told():
             async with self._client.pipeline(transaction=False) as pipeline:
-                for line in LINES:
-                    for shard in range(self._keyspace.shards):
-                        pipeline.xlen(self._keyspace.stream(shard, line))
+                for stream in streams.values():
+                    pipeline.xlen(stream)
                 counts = await pipeline.execute()
-        for number, line in enumerate(LINES):
-            own = counts[number * self._keyspace.shards : (number + 1) * self._keyspace.shards]
+        self._lengths = dict(zip(streams.values(), counts, strict=True))
+        for line in LINES:
+            own = (count for (_, where), count in zip(streams, counts, strict=True) if where == line)
             self._metrics.stream_frames.labels(line).set(sum(own))
 
     def _in_background(self, work: Coroutine[object, object, None]) -> None:

@@ -34,6 +34,7 @@ class Roster:
 
     Attributes:
         workers: names, sorted.
+        own_shards: those that this worker reads.
         ahead_s: by how much Redis's clock (Unix, seconds) is ahead of the event loop's.
     """
 
@@ -44,6 +45,7 @@ class Roster:
         self._worker = worker
         self._seen_at = -math.inf
         self.workers: tuple[str, ...] = ()
+        self.own_shards: tuple[int, ...] = ()
         self.ahead_s = 0.0
 
     @property
@@ -69,6 +71,8 @@ class Roster:
     def _take(self, workers: tuple[str, ...]) -> None:
         if workers != self.workers:
             log.info("workers: %d alive (%s)", len(workers), ", ".join(workers) or "none")
+            owners = shard_owners(self._keyspace.shards, workers)
+            self.own_shards = tuple(shard for shard, owner in enumerate(owners) if owner == self._worker)
         self.workers = workers
 
     def alive(self) -> int:
@@ -83,11 +87,6 @@ class Roster:
                 pipeline.zrem(self._keyspace.workers(), self._worker or "")
                 pipeline.publish(self._keyspace.orders(), b"M")
                 await pipeline.execute()
-
-    def own_shards(self) -> tuple[int, ...]:
-        """The shards that this worker reads."""
-        owners = shard_owners(self._keyspace.shards, self.workers)
-        return tuple(shard for shard, owner in enumerate(owners) if owner == self._worker)
 
 
 def shard_owners(shards: int, workers: Sequence[str]) -> list[str]:

@@ -92,7 +92,7 @@ class Station:
 
     def shards(self) -> tuple[int, ...]:
         """The shards that it reads."""
-        return self._roster.own_shards()
+        return self._roster.own_shards
 
     def workers(self) -> tuple[str, ...]:
         """Names of the workers that it knows to live."""
@@ -171,7 +171,7 @@ class Station:
                 await asyncio.sleep(AGAIN_S)
 
     async def _read(self) -> None:
-        shards = self._roster.own_shards()
+        shards = self._roster.own_shards
         lines = [line for line in LINES if self._count[line] < self._most]
         if not shards or not lines:
             await self._wait_for_room()
@@ -180,7 +180,9 @@ class Station:
         block_ms = BLOCK_MS if len(lines) == len(LINES) else None
         sent = await self._inbox.read(shards, lines, block_ms)
         self._begin(sent)
-        if not sent and block_ms is None:
+        if sent:
+            await asyncio.sleep(0)  # Their work begins before the next read is written.
+        elif block_ms is None:
             await self._wait_for_room()
 
     async def _wait_for_room(self) -> None:
@@ -190,7 +192,7 @@ class Station:
                 await self._room.wait()
 
     async def _take_over(self) -> None:
-        for left in await self._inbox.left(self._roster.own_shards(), self._roster.workers):
+        for left in await self._inbox.left(self._roster.own_shards, self._roster.workers):
             frames = await self._inbox.take_over(left)
             if left.deliveries < MOST_DELIVERIES:
                 self._begin(frames)

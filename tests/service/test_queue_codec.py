@@ -51,8 +51,8 @@ def test_a_frame_comes_out_as_it_went_in(
 ) -> None:
     """Every number and every pixel, with where it came from."""
     job = Job(session, seq, pts_us, picture, region, transport, streamed=streamed)
-    header, blob = encode_job(job, REQUEST, origin, budget_ms)
-    sent = decode_job("stream", b"1-0", {b"job": header, b"picture": blob})
+    fields = {name.encode(): blob for name, blob in encode_job(job, REQUEST, origin, budget_ms).items()}
+    sent = decode_job("stream", b"1-0", fields)
     assert (sent.origin, sent.budget_ms) == (origin, budget_ms)
     got = sent.job
     names = ("session_id", "seq", "pts_us", "region", "transport", "streamed")
@@ -94,10 +94,10 @@ def test_a_lost_device_is_told_as_what_clients_know() -> None:
 def test_a_frame_of_another_make_is_refused(change: dict[str, Any]) -> None:
     """As RecordError, whatever is wrong with it."""
     job = Job("s", 0, None, b"", None, "http")
-    header, blob = encode_job(job, REQUEST, Origin("c", "", None), None)
-    broken = json.dumps(json.loads(header) | change).encode()
+    fields = encode_job(job, REQUEST, Origin("c", "", None), None)
+    broken = json.dumps(json.loads(fields["job"]) | change).encode()
     with pytest.raises(RecordError):
-        decode_job("stream", b"1-0", {b"job": broken, b"picture": blob})
+        decode_job("stream", b"1-0", {b"job": broken, b"picture": fields["picture"]})
 
 
 @given(st.binary(max_size=64))

@@ -16,6 +16,7 @@ from service.errors import (
     QueueFull,
     SeqOutOfOrder,
     SessionUnknown,
+    TooManySessions,
     WorkerFailed,
 )
 from service.messages import DropPolicy, EncodedFrame, FrameResult, Outcome, SessionOptions
@@ -28,6 +29,7 @@ from service.redis_sessions.keys import Keyspace
 from service.redis_sessions.store import GROUP
 from tests.support.fleet import LEASE_S, fleet
 from tests.support.pipelines import Source, counted, frame, in_flight, until, value_of
+from tests.support.redis_server import own_redis
 from tests.support.trackers import grey, history
 
 
@@ -284,6 +286,7 @@ async def test_a_full_stream_refuses(redis_url: str) -> None:
         worker.tracker.hold()
         first = asyncio.create_task(frontend.estimate(frame(0, session="a")))
         await worker.tracker.entered()
+        await until(lambda: counted(frontend, "stream_frames", line="live") == 1)
         with pytest.raises(QueueFull) as raised:
             await frontend.estimate(frame(0, session="b"))
         assert raised.value.retry_after_ms
@@ -348,6 +351,23 @@ async def test_workers_that_are_gone_are_struck_out(redis_url: str) -> None:
         names = {one["name"] for one in await deployment.client.xinfo_consumers(stream, GROUP)}
         assert b"long gone" not in names
         assert b"holds one" in names
+
+
+async def test_a_full_redis_goes_on_with_the_sessions_it_has() -> None:
+    """Workers go on beating and frames go on coming; only new sessions are refused."""
+    with own_redis() as redis:
+        async with fleet(redis.url) as deployment:
+            [frontend] = deployment.frontends
+            await opened(frontend)
+            await frontend.estimate(frame(0))
+            await deployment.client.config_set("maxmemory", "1")
+            assert value_of(await frontend.estimate(frame(1))) == history([0, 1])
+            with pytest.raises(TooManySessions):
+                await opened(frontend, "another")
+            await asyncio.sleep(2 * LEASE_S)
+            assert value_of(await frontend.estimate(frame(2))) == history([0, 1, 2])
+            assert await deployment.left() == (0, 0)
+            await deployment.client.config_set("maxmemory", "0")
 
 
 async def test_processes_with_other_shards_do_not_fit(redis_url: str) -> None:
