@@ -73,9 +73,17 @@ class LocalCompute:
             TimeoutError: its deadline passed before it was computed.
             KineposeError: as the store and the worker say.
         """
+        with self._decoding(job) as decoded:
+            try:
+                return await self._tried(job, turn, decoded)
+            except StaleCommit:
+                # The hot state was old, or another worker was faster; if with this very frame, that is its answer.
+                return await self._tried(job, turn, decoded)
+
+    async def _tried(self, job: Job, turn: Turn, decoded: "asyncio.Future[Frame]") -> FrameResult:
         async with asyncio.timeout_at(job.deadline):
             # Not for the commit: a batch is kept waiting for those who may still come to it.
-            with self._working_on(job.session_id), self._decoding(job) as decoded:
+            with self._working_on(job.session_id):
                 await turn()
                 start = await self._checkout(job)
                 if start.replay is not None:
@@ -127,15 +135,8 @@ class LocalCompute:
 
     async def _commit(self, job: Job, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
         result = computed(job, frame, tracked, start.meta.model, self._skeleton)
-        try:
-            with tracing.span("commit"), self._metrics.state_io("commit"):
-                await self._store.commit(job.session_id, start.version, tracked.state, result, job.delivery)
-        except StaleCommit:
-            # Another worker may have answered this very frame: then there is one answer, and it is that one.
-            again = await self._checkout(job)
-            if again.replay is None:
-                raise
-            return again.replay
+        with tracing.span("commit"), self._metrics.state_io("commit"):
+            await self._store.commit(job.session_id, start.version, tracked.state, result, job.delivery)
         return result
 
     # -- health and life ------------------------------------------------------------------------------------

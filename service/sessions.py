@@ -29,10 +29,14 @@ Clock = Callable[[], float]
 
 
 class Version(NamedTuple):
-    """What compare-and-set compares. `epoch` tells lives of one id apart; `seq` is expected next."""
+    """What compare-and-set compares. `epoch` tells lives of one id apart; `seq` is expected next.
+
+    `token` tells two histories of one life apart, where a store outside the process may lose its last writes.
+    """
 
     epoch: int
     seq: int
+    token: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Protocol
 from model.skeletons import Skeleton
 from service import tracing
 from service.compute import Turn
-from service.errors import KineposeError
+from service.errors import KineposeError, StaleCommit
 from service.frames import Job, failed, placed, told
 from service.messages import FrameResult
 from service.metrics import Metrics
@@ -78,6 +78,12 @@ class FrameWay:
     async def _spend(self, job: Job, turn: Turn, error: KineposeError) -> FrameResult:
         """A frame that ended without a new state: its answer is kept for replay, the state stays."""
         await turn()
+        try:
+            return await self._kept(job, error)
+        except StaleCommit:  # The hot state was old, or another worker was faster.
+            return await self._kept(job, error)
+
+    async def _kept(self, job: Job, error: KineposeError) -> FrameResult:
         with self._metrics.state_io("checkout"):
             start = await self._store.checkout(job.session_id, job.seq)
         if start.replay is not None:

@@ -73,7 +73,7 @@ async def _parts(settings: Settings) -> AsyncIterator[WorkerParts]:
     metrics = Metrics()
     served = await asyncio.to_thread(load_served, settings)
     async with open_redis(settings) as client:
-        store = RedisSessions(client, RedisLimits.of(settings), metrics)
+        store = RedisSessions(client, RedisLimits.of(settings), metrics, optimistic=True)
         compute = LocalCompute(settings, served, store, metrics)
         way = FrameWay(compute, store, SKELETONS[served.card.skeleton], metrics)
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 BLOCK_MS = 250
 """A read that waits does not see new shards for so long."""
 AGAIN_S = 0.2
+HEAD_START_S = 0.0005
 LISTEN_S = 1.0
 REMEMBER_S = 10.0
 """So long a withdrawn frame is known, should it come after the word that it is withdrawn."""
@@ -181,7 +182,8 @@ class Station:
         sent = await self._inbox.read(shards, lines, block_ms)
         self._begin(sent)
         if sent:
-            await asyncio.sleep(0)  # Their work begins before the next read is written.
+            # Writing the next read would keep the threads that decode these from beginning.
+            await asyncio.sleep(HEAD_START_S)
         elif block_ms is None:
             await self._wait_for_room()
 

@@ -4,16 +4,24 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from model.state import TrackState
+from service.sessions import SessionMeta, Version
 
 
 class HotState(NamedTuple):
-    """A state, and the token of the commit that wrote it.
+    """A state, and where its session was when this process saw it last.
 
-    No (epoch, seq): a Redis that lost its last writes in a crash may see the same seq twice, with other frames.
+    Attributes:
+        id: token of the commit that wrote the state, b"" where there is none. Not (epoch, seq): a Redis that lost its
+            last writes in a crash may see the same seq twice, with other frames.
+        state: None at the start.
+        version: what the next commit compares.
+        meta: as created.
     """
 
     id: bytes
-    state: TrackState
+    state: TrackState | None
+    version: Version
+    meta: SessionMeta
 
 
 class HotStates:

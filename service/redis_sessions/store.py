@@ -84,10 +84,13 @@ class RedisSessions:
         client: with bytes as replies; who made it closes it.
         limits: the deployment's.
         metrics: told of sessions that begin and end, and of lost races.
+        optimistic: `checkout` trusts a hot state that fits the frame, and asks Redis only where there is none. What it
+            does not know by then (the session was closed, or went on elsewhere), commit and spend find out.
     """
 
-    def __init__(self, client: Redis, limits: RedisLimits, metrics: Metrics) -> None:
+    def __init__(self, client: Redis, limits: RedisLimits, metrics: Metrics, *, optimistic: bool = False) -> None:
         self._limits = limits
+        self._optimistic = optimistic
         self._metrics = metrics
         self._scripts = Scripts(client, _texts())
         self._index = SessionIndex(self._scripts, limits.keyspace, limits.max_sessions, metrics)
@@ -120,27 +123,23 @@ class RedisSessions:
     async def checkout(self, session_id: str, seq: int) -> Checkout:
         """See SessionStore. The state travels only where this process does not have it."""
         hot = self._hot.get(session_id)
+        if self._optimistic and hot is not None and hot.version.seq == seq:
+            return Checkout(hot.state, hot.version, None, hot.meta)
         reply = await self._run("checkout", session_id, seq, hot.id if hot else "")
         if reply[0] == b"order":
             expected = int(reply[1])
             raise SeqOutOfOrder(f"expected frame {expected}, got {seq}", session_id, seq, expected)
-        _, epoch, next_seq, meta, result, state_id, state = reply
+        _, epoch, next_seq, token, meta, result, state_id, state = reply
         with _readable(session_id):
-            return Checkout(
-                state=self._state(session_id, hot, state_id, state),
-                version=Version(int(epoch), int(next_seq)),
-                replay=decode_result(result) if result else None,
-                meta=decode_meta(meta),
+            known = hot.state if hot and not state else None
+            hot = HotState(
+                state_id,
+                decode_state(state) if state else known if state_id else None,
+                Version(int(epoch), int(next_seq), token),
+                decode_meta(meta),
             )
-
-    def _state(self, session_id: str, hot: HotState | None, state_id: bytes, blob: bytes) -> TrackState | None:
-        if not state_id:
-            return None
-        if blob:
-            hot = HotState(state_id, decode_state(blob))
             self._hot.put(session_id, hot)
-        assert hot is not None  # Redis leaves out only the state that it was told of.
-        return hot.state
+            return Checkout(hot.state, hot.version, decode_result(result) if result else None, hot.meta)
 
     async def commit(
         self,
@@ -151,17 +150,27 @@ class RedisSessions:
         delivery: Delivery | None = None,
     ) -> None:
         """See SessionStore. Raises TooManySessions where Redis has no memory for the session's first state."""
-        if state is None:
-            await self._advance(session_id, version, result, delivery, "drop")
-        else:
-            token = await self._advance(session_id, version, result, delivery, "set", encode_state(state))
-            self._hot.put(session_id, HotState(token, state))
+        kind, blob = ("drop", b"") if state is None else ("set", encode_state(state))
+        token = await self._advance(session_id, version, result, delivery, kind, blob)
+        self._moved_on(session_id, version, token, token if state else b"", state)
 
     async def spend(
         self, session_id: str, version: Version, result: FrameResult, delivery: Delivery | None = None
     ) -> None:
         """See SessionStore."""
-        await self._advance(session_id, version, result, delivery, "keep")
+        token = await self._advance(session_id, version, result, delivery, "keep")
+        hot = self._hot.get(session_id)
+        if hot is not None:
+            self._moved_on(session_id, version, token, hot.id, hot.state)
+
+    def _moved_on(
+        self, session_id: str, last: Version, token: bytes, state_id: bytes, state: TrackState | None
+    ) -> None:
+        hot = self._hot.get(session_id)
+        if hot is not None and hot.version == last:
+            self._hot.put(session_id, HotState(state_id, state, Version(last.epoch, last.seq + 1, token), hot.meta))
+        else:
+            self._hot.drop(session_id)
 
     async def _advance(
         self,
@@ -175,13 +184,14 @@ class RedisSessions:
         """Write, and settle the delivery with it; the token of what was written."""
         token = secrets.token_bytes(8)
         pts = "" if result.pts_us is None else result.pts_us
-        written = (*version, token, encode_result(result), pts, kind, state)
+        written = (version.epoch, version.seq, token, encode_result(result), pts, kind, state, version.token)
         if delivery is None:
             reply = await self._run("commit", session_id, *written)
         else:
             settled = (GROUP, delivery.entry, delivery.channel, delivery.request + RESULT)
             reply = await self._run("commit", session_id, *written, *settled, stream=delivery.stream)
         if reply[0] == b"stale":
+            self._hot.drop(session_id)
             self._metrics.state_cas_conflicts.inc()
             raise StaleCommit("the session moved on in between", session_id, result.seq, int(reply[1]))
         if delivery is not None:

@@ -7,6 +7,7 @@ import pytest
 
 from service.errors import StoreUnavailable, TooManySessions
 from service.redis_client import MOST_CONNECTIONS, connected
+from service.sessions import Version
 from tests.support.redis_server import OwnRedis, own_redis
 from tests.support.stores import TTL_S, KeptInRedis, meta, result, same, state
 
@@ -36,13 +37,13 @@ async def kept(redis: OwnRedis) -> AsyncIterator[KeptInRedis]:
 async def all_fail(kept: KeptInRedis) -> None:
     """Every operation says that the store is away, and when to try again; only `release` is silent."""
     store = kept.store
-    version = (0, 1)
+    version = Version(0, 1)
     calls = (
         store.create("b", meta()),
         store.hold("a"),
         store.checkout("a", 1),
-        store.commit("a", version, state(1), result("a", 1)),  # type: ignore[arg-type]
-        store.spend("a", version, result("a", 1)),  # type: ignore[arg-type]
+        store.commit("a", version, state(1), result("a", 1)),
+        store.spend("a", version, result("a", 1)),
         store.info("a"),
         store.close("a"),
         store.sweep(),

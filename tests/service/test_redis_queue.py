@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,17 +17,19 @@ from service.errors import (
     QueueFull,
     SeqOutOfOrder,
     SessionUnknown,
+    StaleCommit,
     TooManySessions,
     WorkerFailed,
 )
 from service.messages import DropPolicy, EncodedFrame, FrameResult, Outcome, SessionOptions
+from service.metrics import Metrics
 from service.pipeline import Pipeline
 from service.redis_queue.inbox import MOST_DELIVERIES, Inbox
 from service.redis_queue.roster import Roster, ShardMismatch
 from service.redis_queue.scripts import queue_scripts
 from service.redis_queue.station import BLOCK_MS
 from service.redis_sessions.keys import Keyspace
-from service.redis_sessions.store import GROUP
+from service.redis_sessions.store import GROUP, RedisLimits, RedisSessions
 from tests.support.fleet import LEASE_S, fleet
 from tests.support.pipelines import Source, counted, frame, in_flight, until, value_of
 from tests.support.redis_server import own_redis
@@ -368,6 +371,24 @@ async def test_a_full_redis_goes_on_with_the_sessions_it_has() -> None:
             assert value_of(await frontend.estimate(frame(2))) == history([0, 1, 2])
             assert await deployment.left() == (0, 0)
             await deployment.client.config_set("maxmemory", "0")
+
+
+async def test_a_session_that_went_on_elsewhere_is_read_again(redis_url: str) -> None:
+    """A worker whose hot state is old, since Redis lost its last write, starts from Redis's."""
+    async with fleet(redis_url) as deployment:
+        [frontend] = deployment.frontends
+        await opened(frontend)
+        await frontend.estimate(frame(0))
+        key = deployment.keyspace.session("s").session
+        before: Any = await deployment.client.hgetall(key)
+        await frontend.estimate(frame(1, 50))
+        await deployment.client.hset(key, mapping=before)
+        await frontend.estimate(frame(1, 60))
+        other = RedisSessions(deployment.client, RedisLimits.of(deployment.settings), Metrics())
+        lost = await other.checkout("s", 2)
+        assert value_of(await frontend.estimate(frame(2))) == history([0, 60, 2])
+        with pytest.raises(StaleCommit):
+            await other.commit("s", lost.version, lost.state, await frontend.estimate(frame(2)))
 
 
 async def test_processes_with_other_shards_do_not_fit(redis_url: str) -> None:

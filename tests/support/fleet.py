@@ -99,7 +99,7 @@ class Fleet:
     async def worker(self) -> FakeWorker:
         """One more, which every frontend has heard of."""
         metrics, tracker = Metrics(), FakeTracker()
-        store = RedisSessions(self.client, RedisLimits.of(self.settings), metrics)
+        store = RedisSessions(self.client, RedisLimits.of(self.settings), metrics, optimistic=True)
         compute = Unprobed(self.settings, Served(CARD, KINEPOSE_13, tracker), store, metrics)
         await compute.start()
         tracker.batches.clear()

@@ -1,11 +1,11 @@
 -- ARGV[3] seq; ARGV[4] state_id of the state that the caller has, or ''.
--- Replies {'order', next seq} or {'ok', epoch, next seq, meta, result, state_id, state}: the result where the
+-- Replies {'order', next seq} or {'ok', epoch, next seq, token, meta, result, state_id, state}: the result where the
 -- frame is the last one sent again; the state unless the caller has it. What is left out is ''.
 if not ttl_ms then
   return gone()
 end
-local found = redis.call('HMGET', session, 'epoch', 'seq', 'meta', 'result_seq', 'state_id')
-local epoch, seq, meta, result_seq, state_id = found[1], found[2], found[3], found[4], found[5]
+local found = redis.call('HMGET', session, 'epoch', 'seq', 'meta', 'result_seq', 'state_id', 'token')
+local epoch, seq, meta, result_seq, state_id, token = unpack(found)
 if ARGV[3] ~= seq and ARGV[3] ~= result_seq then
   return {'order', seq}
 end
@@ -19,4 +19,4 @@ end
 if state_id and state_id ~= ARGV[4] then
   state = redis.call('HGET', session, 'state')
 end
-return {'ok', epoch, seq, meta, result, state_id or '', state}
+return {'ok', epoch, seq, token or '', meta, result, state_id or '', state}

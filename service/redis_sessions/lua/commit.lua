@@ -1,14 +1,15 @@
 -- ARGV[3] epoch and ARGV[4] seq, as checked out; ARGV[5] token of this call, and of its state; ARGV[6] result; ARGV[7] pts or '';
--- ARGV[8] what becomes of the state: 'keep', 'drop' or 'set'; ARGV[9] the new one.
--- Where the frame came through a stream, also KEYS[3] stream, ARGV[10] group, ARGV[11] entry, ARGV[12] channel to answer
--- on, ARGV[13] what goes before the answer.
+-- ARGV[8] what becomes of the state: 'keep', 'drop' or 'set'; ARGV[9] the new one; ARGV[10] token of the write before, as
+-- checked out, or '' for any.
+-- Where the frame came through a stream, also KEYS[3] stream, ARGV[11] group, ARGV[12] entry, ARGV[13] channel to answer
+-- on, ARGV[14] what goes before the answer.
 -- Replies {'ok'} or {'stale', next seq}.
 if not ttl_ms then
   return gone()
 end
 local found = redis.call('HMGET', session, 'epoch', 'seq', 'pts', 'token')
 local epoch, seq, pts, token = found[1], found[2], found[3] or '', found[4]
-if epoch ~= ARGV[3] or seq ~= ARGV[4] then
+if epoch ~= ARGV[3] or seq ~= ARGV[4] or (ARGV[10] ~= '' and ARGV[10] ~= (token or '')) then
   -- Its own token: this very call, sent again because its reply was lost.
   if token == ARGV[5] then
     return {'ok'}
@@ -43,8 +44,8 @@ end
 redis.call('HINCRBY', session, 'seq', 1)
 touch(held)
 if KEYS[3] then
-  redis.call('XACK', KEYS[3], ARGV[10], ARGV[11])
-  redis.call('XDEL', KEYS[3], ARGV[11])
-  redis.call('PUBLISH', ARGV[12], ARGV[13] .. ARGV[6])
+  redis.call('XACK', KEYS[3], ARGV[11], ARGV[12])
+  redis.call('XDEL', KEYS[3], ARGV[12])
+  redis.call('PUBLISH', ARGV[13], ARGV[14] .. ARGV[6])
 end
 return {'ok'}
