@@ -7,9 +7,8 @@ import asyncio
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import ExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -27,6 +26,7 @@ from service.errors import ClipUnknown, Draining, KineposeError, QueueFull
 from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 from service.overlay import render_overlay
 from service.pipeline import Pipeline
+from service.scratch import scratch_folder
 
 # Clips that are computed at once; more wait their turn. Frames of clips give way to live ones in any case.
 RUNNING = 4
@@ -144,17 +144,18 @@ class ClipJobs:
         self._turns = asyncio.Semaphore(RUNNING)
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._clearing: set[asyncio.Task[None]] = set()
+        self._own = ExitStack()
         self.draining = False
 
     async def __aenter__(self) -> Self:
-        self._root = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix="kinepose-clips-"))
+        self._root = await asyncio.to_thread(self._own.enter_context, scratch_folder("kinepose-clips-"))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(self.discard(job) for job in list(self._jobs.values())), *self._clearing)
-        await asyncio.to_thread(shutil.rmtree, self._root, ignore_errors=True)
+        await asyncio.to_thread(self._own.close)
 
     # -- one job's life -----------------------------------------------------------------------------------
 
