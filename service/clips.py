@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -141,7 +141,8 @@ async def _reading(
     try:
         opening = thread.submit(lambda: opened.enter_context(open_video(path, max_seconds, max_pixels)))
         video = await asyncio.wrap_future(opening)
-        frames = iter(video)
+        # Closed before the clip is, and in this thread: FFmpeg's demuxer must not outlive its file.
+        frames = opened.enter_context(closing(iter(video)))
         for _ in range(READ_AHEAD):
             ahead.append(_submit_next(thread, frames))
         yield video, _taken(thread, frames, ahead)

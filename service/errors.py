@@ -208,3 +208,7 @@ class Draining(KineposeError):
     """The server is shutting down and accepts nothing new."""
 
     code, http_status, grpc_code = "draining", 503, grpc.StatusCode.UNAVAILABLE
+
+
+BY_CODE = {kind.code: kind for kind in KineposeError.__subclasses__()}
+"""The class that each code tells of. Those below a class share its code: clients are not told them apart."""

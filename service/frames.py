@@ -141,8 +141,7 @@ def ok_or_raise(result: FrameResult) -> FrameResult:
     """The result, or the error that it tells of, for callers who get errors by exception."""
     if result.outcome is Outcome.OK:
         return result
-    kinds = {kind.code: kind for kind in KineposeError.__subclasses__()}
-    kind = kinds.get(result.error_code or "", KineposeError)
+    kind = errors.BY_CODE.get(result.error_code or "", KineposeError)
     raise kind(result.error_detail or "", result.session_id, result.seq)
 
 

@@ -3,7 +3,7 @@
 Both directions, so that a client meets the classes of `service.errors` again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import grpc
@@ -20,18 +20,9 @@ DOMAIN = "kinepose"
 CONTEXT = ("session_id", "seq", "expected_seq", "retry_after_ms")
 
 
-def _classes(base: type[KineposeError]) -> Iterator[type[KineposeError]]:
-    for cls in base.__subclasses__():
-        yield cls
-        yield from _classes(cls)
-
-
-BY_CODE: dict[str, type[KineposeError]] = {cls.code: cls for cls in _classes(errors.KineposeError)}
-
-
 def error_of(code: str, detail: str, **context: Any) -> KineposeError:
     """The error that a code stands for; a code that this version does not know becomes the base class."""
-    return BY_CODE.get(code, KineposeError)(detail, **context)
+    return errors.BY_CODE.get(code, KineposeError)(detail, **context)
 
 
 # -- HTTP -------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Clips to Frames, through PyAV (FFmpeg). Blocking: the service reads a clip in a thread of its own."""
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
@@ -68,7 +68,7 @@ class Video:
         """Width and height of the upright frames."""
         return self.orientation.size(self._first.width, self._first.height)
 
-    def __iter__(self) -> Iterator[Frame]:
+    def __iter__(self) -> Generator[Frame, None, None]:
         """The frames, one in memory at a time.
 
         Raises:

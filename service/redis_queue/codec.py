@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, get_args
 import numpy as np
 
 from model.values import Frame, Region
-from service.errors import KineposeError
+from service.errors import BY_CODE, KineposeError
 from service.frames import Job, Transport
 from service.messages import FrameResult
 from service.redis_sessions.codec import RecordError, decode_result, encode_result
@@ -123,8 +123,7 @@ def decode_answer(blob: bytes) -> tuple[bytes, FrameResult | KineposeError]:
         return request, decode_result(body)
     try:
         data = json.loads(body)
-        kinds = {known.code: known for known in KineposeError.__subclasses__()}
-        return request, kinds.get(data.pop("code"), KineposeError)(**data)
+        return request, BY_CODE.get(data.pop("code"), KineposeError)(**data)
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"an answer: {error!r}") from error
 

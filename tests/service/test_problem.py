@@ -4,7 +4,7 @@ import pytest
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from service import problem
-from service.errors import KineposeError, QueueFull, SeqOutOfOrder, SessionExpired
+from service.errors import BY_CODE, DeviceLost, KineposeError, QueueFull, SeqOutOfOrder, SessionExpired, WorkerFailed
 
 ERRORS = [
     SeqOutOfOrder("expected 7, got 9", "s1", 9, 7),
@@ -37,9 +37,13 @@ def test_an_error_survives_google_rpc_status(error: KineposeError) -> None:
 
 def test_every_error_has_a_code_of_its_own() -> None:
     """The code tells the class: no two share one."""
-    classes = list(problem._classes(KineposeError))
+    assert list(BY_CODE.values()) == KineposeError.__subclasses__()
 
-    assert len(problem.BY_CODE) == len(classes)
+
+def test_a_lost_device_is_told_as_what_clients_know() -> None:
+    """A class below another is for the inside: it has that one's code, which tells of that one."""
+    error = problem.from_problem(problem.to_problem(DeviceLost("gone")))
+    assert type(error) is WorkerFailed
 
 
 def test_a_code_from_the_future_is_still_an_error() -> None:
