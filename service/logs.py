@@ -41,6 +41,12 @@ def configure(settings: Settings) -> None:
     logging.captureWarnings(True)
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("uvicorn.error").addFilter(_no_false_alarm)
+
+
+def _no_false_alarm(record: logging.LogRecord) -> bool:
+    """uvicorn takes a WebSocket that was refused with a status for a fault; anybody could fill the log with it."""
+    return "returned without completing handshake" not in record.getMessage()
 
 
 # -- what lines are about ---------------------------------------------------------------------------------

@@ -62,7 +62,7 @@ class RemoteCompute:
 
         Raises:
             NoWorker: none lives, or none came back in time.
-            QueueFull: the stream of the session's shard is full.
+            QueueFull: the stream of the session's shard is full; a patient frame waits.
             TimeoutError: its deadline passed.
             KineposeError: as the worker says.
         """
@@ -71,10 +71,10 @@ class RemoteCompute:
             raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
         line: Line = "clip" if job.transport == "clip" else "live"
         stream = self._keyspace.stream(self._keyspace.shard_of(job.session_id), line)
-        self._check_room(stream)
         end = None if job.deadline is None else job.deadline + PAST_DEADLINE_S
         with self._answers.expected() as request:
             async with asyncio.timeout_at(end):
+                await self._room(job, stream)
                 return await self._asked(job, request, stream)
 
     async def _asked(self, job: Job, request: Request, stream: str) -> FrameResult:
@@ -109,14 +109,16 @@ class RemoteCompute:
                 [entry] = await self._scripts.run("submit", (stream,), *fields.values())
         return entry
 
-    def _check_room(self, stream: str) -> None:
-        """Refuse where the stream was full when it was looked at last.
+    async def _room(self, job: Job, stream: str) -> None:
+        """Refuse, or wait with a patient frame, where the stream was full when it was looked at last.
 
         Until it is looked at again it grows by no more than all frontends may have in flight.
         """
-        count = self._lengths.get(stream, 0)
-        if count >= self._settings.max_stream_frames:
-            raise QueueFull(f"{count} frames wait for the session's worker, the limit", retry_after_ms=RETRY_AFTER_MS)
+        while (count := self._lengths.get(stream, 0)) >= self._settings.max_stream_frames:
+            if not job.patient:
+                detail = f"{count} frames wait for the session's worker, the limit"
+                raise QueueFull(detail, retry_after_ms=RETRY_AFTER_MS)
+            await asyncio.sleep(self._roster.beat_s)
 
     async def _answer(self, request: Request, stream: str, entry: bytes) -> FrameResult | None:
         """The frame's answer; None where it is not under way any more and none was heard."""

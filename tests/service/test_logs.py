@@ -25,6 +25,7 @@ def logging_as_it_was() -> Iterator[None]:
     levels = [logger.level for logger in loggers]
     yield
     logging.captureWarnings(False)
+    logging.getLogger("uvicorn.error").removeFilter(logs._no_false_alarm)
     for logger, level in zip(loggers, levels, strict=True):
         logger.setLevel(level)
     for handler in logging.getLogger().handlers[:]:
@@ -217,3 +218,13 @@ def test_lines_go_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "hello" in captured.err
+
+
+def test_refused_websockets_are_no_faults(stderr: Lines) -> None:
+    """uvicorn's line about them is left out; its other errors are not."""
+    logs.configure(Settings())
+    logger = logging.getLogger("uvicorn.error")
+    logger.error("ASGI callable returned without completing handshake.")
+    logger.error("something else")
+    [line] = stderr()
+    assert line.endswith("something else")

@@ -281,7 +281,7 @@ async def test_without_a_worker_frames_are_refused_at_once(redis_url: str) -> No
 
 
 async def test_a_full_stream_refuses(redis_url: str) -> None:
-    """What is in it is answered all the same."""
+    """What is in it is answered all the same, and a stream's next frame waits for room."""
     async with fleet(redis_url, max_stream_frames=1, redis_shards=1, max_batch=1) as deployment:
         [frontend] = deployment.frontends
         await opened(frontend, "a", "b")
@@ -293,8 +293,11 @@ async def test_a_full_stream_refuses(redis_url: str) -> None:
         with pytest.raises(QueueFull) as raised:
             await frontend.estimate(frame(0, session="b"))
         assert raised.value.retry_after_ms
+        patient = asyncio.create_task(streamed(frontend, frame(0, 8, session="b"), session="b"))
+        await in_flight(frontend, 2)
         worker.tracker.let_go()
         assert value_of(await first) == history([0])
+        assert [value_of(result) for result in await patient] == [history([8])]
 
 
 async def test_a_frame_that_ends_every_worker_is_given_up(redis_url: str) -> None:
