@@ -148,11 +148,6 @@ class KeyRing:
         if path is not None:
             self._refresh(path)
 
-    @property
-    def required(self) -> bool:
-        """Whether calls need a key."""
-        return self._path is not None
-
     def caller(self, authorization: str | None) -> Caller:
         """Who sends this `authorization` header or metadata (`Bearer KEY`). Raises Unauthenticated."""
         if self._path is None:

@@ -53,7 +53,6 @@ def test_without_a_file_everybody_may_call() -> None:
     keys = ring(None)
 
     assert keys.caller(None) is keys.caller("Bearer nonsense") is ANYONE
-    assert not keys.required
 
 
 def test_a_key_is_its_holder(keys_file: Path) -> None:
