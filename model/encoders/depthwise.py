@@ -6,16 +6,16 @@ from torch import Tensor, nn
 
 
 class DepthwiseConv(nn.Conv2d):
-    """A kxk convolution of each channel by itself, [B, C, H, W] to [B, C, H/stride, W/stride], no bias.
+    """A kxk convolution of each channel by itself, [B, C, H, W] to [B, C, H/stride, W/stride].
 
     Args:
         same: TensorFlow's SAME padding for even inputs (more on the right and bottom), which the ImageNet
             weights of EfficientNet-Lite were trained with; symmetric otherwise.
     """
 
-    def __init__(self, channels: int, kernel: int, stride: int = 1, same: bool = False) -> None:
+    def __init__(self, channels: int, kernel: int, stride: int = 1, same: bool = False, bias: bool = False) -> None:
         padding = 0 if same else kernel // 2
-        super().__init__(channels, channels, kernel, stride, padding, groups=channels, bias=False)
+        super().__init__(channels, channels, kernel, stride, padding, groups=channels, bias=bias)
         self.same = same
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class DepthwiseConv(nn.Conv2d):
     def _convolve(self, x: Tensor) -> Tensor:
         if self.same:
             x = same_pad(x, self.kernel_size[0], self.stride[0])
-        return F.conv2d(x, self.weight, None, self.stride, self.padding, 1, self.groups)
+        return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, 1, self.groups)
 
 
 def same_pad(x: Tensor, kernel: int, stride: int) -> Tensor:

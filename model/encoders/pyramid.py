@@ -33,28 +33,39 @@ class Lateral(nn.Module):
 
 
 class LightPyramid(nn.Module):
-    """Backbone maps at strides 4, 8, 16, 32 to features [B, D, S/4, S/4], ReLU'd."""
+    """Backbone maps at strides 4, 8, 16, 32 to features [B, D, S/4, S/4], ReLU'd.
 
-    def __init__(self, channels: tuple[int, ...], wide: int = 128, dim: int = 64) -> None:
+    Args:
+        channels: of the four maps.
+        wide: channels at strides 8 to 32.
+        dim: D.
+        beside: channels of one more map at stride 4 that is read beside the backbone's; 0 where there is none.
+    """
+
+    def __init__(self, channels: tuple[int, ...], wide: int = 128, dim: int = 64, beside: int = 0) -> None:
         super().__init__()
         c4, c8, c16, c32 = channels
         self.lateral32 = Lateral(c32, wide)
         self.lateral16 = Lateral(c16, wide)
         self.lateral8 = Lateral(c8, wide)
         self.lateral4 = Lateral(c4, dim)
+        self.lateral_beside = Lateral(beside, dim) if beside else None
         self.smooth16 = SeparableConv(wide, wide, 5)
         self.smooth8 = SeparableConv(wide, wide, 5)
         self.narrow = Lateral(wide, dim)
         self.smooth4 = nn.Sequential(SeparableConv(dim, dim, 3), SeparableConv(dim, dim, 3))
 
-    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
+    def forward(self, maps: tuple[Tensor, ...], beside: Tensor | None = None) -> Tensor:
         f4, f8, f16, f32 = maps
-        x = self.smooth16(self.lateral16(f16) + _double(self.lateral32(f32)))  # [B, wide, S/16, S/16]
-        x = self.smooth8(self.lateral8(f8) + _double(x))  # [B, wide, S/8, S/8]
-        x = self.lateral4(f4) + _double(self.narrow(x))  # [B, D, S/4, S/4]
+        x = self.smooth16(self.lateral16(f16) + double(self.lateral32(f32)))  # [B, wide, S/16, S/16]
+        x = self.smooth8(self.lateral8(f8) + double(x))  # [B, wide, S/8, S/8]
+        x = self.lateral4(f4) + double(self.narrow(x))  # [B, D, S/4, S/4]
+        if self.lateral_beside is not None and beside is not None:
+            x = x + self.lateral_beside(beside)
         out: Tensor = self.smooth4(x)
         return out
 
 
-def _double(x: Tensor) -> Tensor:
+def double(x: Tensor) -> Tensor:
+    """Twice the size, bilinear with half-pixel centres."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)

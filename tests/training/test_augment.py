@@ -10,7 +10,7 @@ from model.values import Array
 from tests.training import made_up
 from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import SKELETON, Clip
-from training.samples.augment import Look, augment_frame, hide_joints, random_transform, render
+from training.samples.augment import PhotometricJitter, augment_frame, occlude_joints, random_transform, render
 from training.samples.pictures import Pictures
 from training.samples.sequences import Sequences, augment_sequence, moving_crops
 
@@ -52,8 +52,8 @@ def test_hidden_joints_keep_their_labels() -> None:
     """A patch changes the picture at a joint and nothing else about the sample."""
     clip = made_up.still()
     rng = np.random.default_rng(0)
-    sample = augment_frame(clip, 0, 64, AugmentConfig(look=0, hide=0, far_share=0), rng)
-    hidden = hide_joints(sample, 4, rng)
+    sample = augment_frame(clip, 0, 64, AugmentConfig(photometric=0, occlude=0, far_share=0), rng)
+    hidden = occlude_joints(sample, 4, rng)
     assert (hidden.image != sample.image).any()
     np.testing.assert_array_equal(hidden.cells, sample.cells)
     np.testing.assert_array_equal(hidden.labelled, sample.labelled)
@@ -62,7 +62,7 @@ def test_hidden_joints_keep_their_labels() -> None:
 def test_a_look_is_the_same_for_all_frames_of_a_clip() -> None:
     """Colours, blur and sharpness are drawn once; only grain differs from frame to frame."""
     picture = np.random.default_rng(1).integers(0, 256, (32, 32, 3), np.uint8)
-    look = Look(np.random.default_rng(5))
+    look = PhotometricJitter(np.random.default_rng(5))
     look.noise = 0.0
     np.testing.assert_array_equal(look(picture), look(picture))
 

@@ -142,4 +142,4 @@ def test_sources_are_read_through_the_catalog(data: Path) -> None:
 def test_a_taught_source_needs_its_teacher(data: Path) -> None:
     """The error says how to make the file."""
     with pytest.raises(ValueError, match="kinepose-train teach"):
-        read_sources(data, [Source(dataset="sub-jhmdb", part="test2", taught=True)])
+        read_sources(data, [Source(dataset="sub-jhmdb", part="test2", pseudo_labels=True)])

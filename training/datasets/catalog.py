@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from training.datasets import jhmdb, lsp, lspet, penn_action
+from training.datasets import coco, jhmdb, lsp, lspet, penn_action
 from training.datasets.errors import DatasetError
 from training.datasets.jhmdb_splits import FOLDS
 from training.datasets.person import Clip
@@ -79,6 +79,14 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             names=lambda root, part: lsp.part_names(part),
             clips=lsp.read_clips,
         ),
+        "coco": Dataset(
+            folder="COCO",
+            parts=("train", "val"),
+            needs={"annotations": "keypoints"},
+            layout="annotations/person_keypoints_{train,val}.json and images/",
+            names=coco.part_names,
+            clips=coco.read_clips,
+        ),
         "lspet": Dataset(
             folder="LSPET",
             parts=("train", "val"),
@@ -96,7 +104,7 @@ def read(data: Path, dataset: str, part: str) -> Iterator[Clip]:
     """The clips of a part, one after the other.
 
     Args:
-        data: folder that holds JHMDB/, LSPET/, Penn_Action/ and LSP/, or those of them that are read.
+        data: folder that holds JHMDB/, LSPET/, COCO/, Penn_Action/ and LSP/, or those of them that are read.
 
     Raises:
         DatasetError: at the call, an unknown name, a wrong layout or an empty part; while reading, a broken file.

@@ -14,6 +14,9 @@ from training.datasets.files import read_mat
 from training.datasets.leeds import read_still
 from training.datasets.person import Clip
 
+LEFT_OUT = frozenset({"im03959.jpg", "im04787.jpg"})
+"""Pictures of train that are also in val, as im01803.jpg and im03597.jpg."""
+
 _NAME = re.compile(r"im(\d{5})\.jpg")
 
 
@@ -22,7 +25,8 @@ def part_names(root: Path, part: str) -> list[str]:
     path = root / f"{part}.txt"
     if not path.is_file():
         raise DatasetError(f"{path}: no such file; expected one image name a line")
-    return path.read_text().split()
+    names = path.read_text().split()
+    return [name for name in names if name not in LEFT_OUT] if part == "train" else names
 
 
 def read_clips(root: Path, names: list[str]) -> Iterator[Clip]:

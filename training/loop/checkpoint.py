@@ -60,6 +60,11 @@ def restore(running: Running, state: dict[str, Any]) -> None:
     running.progress = Progress(**state["progress"])
 
 
+def is_run(path: Path) -> bool:
+    """Whether the file is a run's checkpoint, and not somebody else's weights."""
+    return {"network", "average", "progress"} <= read(path).keys()
+
+
 def averaged(path: Path) -> dict[str, Tensor]:
     """The averaged weights of a run."""
     weights: dict[str, Tensor] = read(path)["average"]

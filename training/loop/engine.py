@@ -13,26 +13,18 @@ from torch.utils.data import Dataset
 
 from model.kimnet import KIMNet
 from training.config import Phase, RunConfig, StageConfig
-from training.datasets.person import Clip
 from training.loop import checkpoint
 from training.loop.checkpoint import Progress, Running
 from training.loop.ema import EMA
 from training.loop.journal import Journal
 from training.loop.loading import StepSampler, load
 from training.loop.optimizer import build_optimizer, rate_at, set_rate, set_training_mode
-from training.loop.relation import relate_by_head
+from training.loop.relation import init_relation_from_head
 from training.losses.clips import ClipLosses
 from training.losses.pictures import PictureLosses
 from training.samples.pictures import Pictures
+from training.samples.pool import Pools
 from training.samples.sequences import Sequences
-
-
-@dataclass(frozen=True, slots=True)
-class Pools:
-    """The people to learn from, in memory."""
-
-    stills: list[Clip]
-    clips: list[Clip]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +54,10 @@ class Engine:
     def _run_stage(self, number: int, network: KIMNet, pools: Pools, found: dict[str, Any] | None) -> dict[str, Tensor]:
         """One stage from the network's present weights (or the checkpoint); gives its averaged weights."""
         stage = self.config.stages[number]
-        if stage.relate_by_head and not found:
-            relate_by_head(network)
+        if stage.init_relation_from_head and not found:
+            init_relation_from_head(network)
         self.fabric.to_device(network)
-        set_training_mode(network, stage.frozen)
+        set_training_mode(network, stage)
         losses: nn.Module = PictureLosses(network) if stage.kind == "pictures" else ClipLosses(network)
         optimizer = build_optimizer(network, stage.optimizer)
         running = Running(network, optimizer, EMA(network, self.config.average), Progress(number, 0))
@@ -104,7 +96,7 @@ class Engine:
         """Forward, backward, clip, update, average, log.
 
         Raises:
-            FloatingPointError: a loss is not finite; the weights are those before the step.
+            FloatingPointError: a loss or a gradient is not finite; the weights are those before the step.
         """
         step = running.progress.step
         torch.manual_seed(self._seed_of(running.progress))
@@ -116,7 +108,9 @@ class Engine:
         set_rate(optimizer, rate)
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
-        self.fabric.clip_gradients(losses, optimizer, max_norm=stage.optimizer.clip, error_if_nonfinite=False)
+        norm = self.fabric.clip_gradients(losses, optimizer, max_norm=stage.optimizer.clip, error_if_nonfinite=False)
+        if norm is not None and not bool(torch.isfinite(norm)):
+            raise FloatingPointError(f"{stage.name}, step {step}: the gradient's norm is {float(norm)}")
         optimizer.step()
         running.average.update(running.network)
         running.progress.step = step + 1
@@ -137,5 +131,5 @@ class Engine:
     def _samples(self, stage: StageConfig, phase: Phase, pools: Pools, number: int) -> Dataset[Any]:
         seed = self.config.seed + 1000 * number + phase.size
         if stage.kind == "pictures":
-            return Pictures([pools.stills, pools.clips], phase.size, stage.augment, seed)
+            return Pictures([*pools.stills, *pools.clips], phase.size, stage.augment, seed)
         return Sequences(pools.stills, pools.clips, phase.size, stage.sequence, stage.augment, seed)

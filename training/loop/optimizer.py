@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from model.encoders.efficientnet_lite import EfficientNetLite0
+from model.encoders.mobilenet_v2 import EARLY_BLOCKS
+from model.encoders.movenet import MoveNetBody
 from model.kimnet import KIMNet
-from training.config import Optimizer
+from training.config import Optimizer, StageConfig
 
 _EARLY_BLOCKS = 3
 """EfficientNet-Lite0's blocks up to stride 4."""
@@ -36,25 +38,32 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["share"]
 
 
-def set_training_mode(network: KIMNet, frozen: str) -> None:
+def set_training_mode(network: KIMNet, stage: StageConfig) -> None:
     """Train mode, but the frozen parts neither learn nor update their running statistics.
+
+    What has a share of 0 of the rate is frozen, too: its gradient would count towards the clip norm.
 
     Raises:
         ValueError: the network's encoder has no such part.
     """
     network.train().requires_grad_(True)
-    for part in _frozen_parts(network, frozen):
+    for part in _frozen_parts(network, stage.frozen):
         part.eval().requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        if _share(name, stage.optimizer) == 0:
+            parameter.requires_grad_(False)
 
 
 def _frozen_parts(network: KIMNet, frozen: str) -> list[nn.Module]:
     if frozen == "nothing":
         return []
     backbone = getattr(network.encoder, "backbone", None)
-    if not isinstance(backbone, EfficientNetLite0):
+    if not isinstance(backbone, EfficientNetLite0 | MoveNetBody):
         raise ValueError(f"frozen: {network.config.name} has no part named {frozen}")
     if frozen == "backbone":
         return [backbone]
+    if isinstance(backbone, MoveNetBody):
+        return [backbone.trunk.stem, *list(backbone.trunk.blocks)[:EARLY_BLOCKS]]
     return [backbone._conv_stem, backbone._bn0, *list(backbone._blocks)[:_EARLY_BLOCKS]]
 
 

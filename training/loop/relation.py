@@ -7,7 +7,7 @@ from model.kimnet import KIMNet
 
 
 @torch.no_grad()
-def relate_by_head(network: KIMNet) -> None:
+def init_relation_from_head(network: KIMNet) -> None:
     """Let both projections of eq. 6 begin as the trained head of frame 1, scaled as the JRE's norm scales its maps.
 
     q_i and k_j are then maps of joints i and j, and their product (eq. 7) is how far the two overlap: W_r begins near
@@ -17,7 +17,7 @@ def relate_by_head(network: KIMNet) -> None:
     Raises:
         ValueError: the network has no head on its features, or no norm at the end of its JRE.
     """
-    head, norm = network.initialiser, network.jre.norm
+    head, norm = network.initialiser, network.jre.start_norm or network.jre.norm
     if not isinstance(head, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
         raise ValueError(f"{network.config.name}: the relation can start from a 1x1 head and a JRE with its norm only")
     scale = norm.weight / (_present(norm.running_var) + norm.eps).sqrt()

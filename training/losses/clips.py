@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from model.kimnet import Encoded, KIMNet
 from training.losses.heatmap import heatmap_loss
+from training.losses.presence import presence_loss
 from training.losses.prior import gaussians
 from training.samples.sequences import Sequence
 
@@ -22,11 +23,14 @@ class ClipLosses(nn.Module):
         self.network = network
 
     def forward(self, batch: Sequence, sigma: float) -> dict[str, Tensor]:
-        images, cells, labelled, thetas = batch
+        images, cells, labelled, thetas, present = batch
         encoded = encode_sequences(self.network, images)
         maps = unroll_moving(self.network, encoded, thetas)
         targets = gaussians(cells, maps.shape[-1], sigma)
-        losses = {"clip": heatmap_loss(maps, targets, labelled)}
+        losses = {
+            "clip": heatmap_loss(maps, targets, labelled),
+            "presence": presence_loss(encoded.presence, present),
+        }
         if self.network.config.initialiser == "head":
             first = self.network.start(encoded.p.flatten(0, 1)).m
             losses["first"] = heatmap_loss(first, targets.flatten(0, 1), labelled.flatten(0, 1))
@@ -43,7 +47,7 @@ def encode_sequences(network: KIMNet, images: Tensor) -> Encoded:
 
 def unroll_moving(network: KIMNet, encoded: Encoded, thetas: Tensor) -> Tensor:
     """Maps [B, T, K, h, w] of encoded frames [B, T, ...]; q and m are sampled into each next crop."""
-    q, k, g, p = encoded
+    q, k, g, p, _ = encoded
     maps = [network.start(p[:, 0])]
     for t in range(1, q.shape[1]):
         q_prev = sample_maps(q[:, t - 1], thetas[:, t])

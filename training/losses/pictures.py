@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from model.kimnet import KIMNet
 from training.losses.heatmap import heatmap_loss
+from training.losses.presence import presence_loss
 from training.losses.prior import gaussians, made_up_prior
 from training.samples.pictures import Batch
 
@@ -21,13 +22,16 @@ class PictureLosses(nn.Module):
         self.network = network
 
     def forward(self, batch: Batch, sigma: float) -> dict[str, Tensor]:
-        images, cells, labelled = batch
+        images, cells, labelled, present = batch
         encoded = self.network.encode(images.to(memory_format=torch.channels_last))
         first = self.network.start(encoded.p).m
-        prior = made_up_prior(cells, labelled, first.detach().float(), sigma)
+        # Where nobody is, the prior is somebody else's: what was there a frame ago is to be let go.
+        former = torch.where(present[:, None, None], cells, cells.roll(1, dims=0))
+        prior = made_up_prior(former, labelled, first.detach().float(), sigma)
         later = self.network.recur(encoded.q, encoded.k, encoded.g, prior).m
         targets = gaussians(cells, first.shape[-1], sigma)
         return {
             "first": heatmap_loss(first, targets, labelled),
             "later": heatmap_loss(later, targets, labelled),
+            "presence": presence_loss(encoded.presence, present),
         }

@@ -13,8 +13,15 @@ from model.coords import crop_input, frame_to_heatmap, region_to_transform
 from model.values import Array, FrameTransform
 from training.config import AugmentConfig
 from training.datasets.person import SKELETON, Clip
+from training.samples.absent import background
 
 _MIRROR = list(SKELETON.mirrored())
+
+NOWHERE = -1e4
+"""Where the joints of nobody lie, heatmap cells: no blob reaches into the map from there."""
+
+STRIDE = 4
+"""Input pixels a heatmap cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -25,11 +32,13 @@ class Sample:
         image: uint8 [S, S, 3].
         cells: joints in heatmap cells, float32 [K, 2].
         labelled: bool [K].
+        present: whether anybody is in the picture; where nobody is, all joints are "labelled" to lie far outside.
     """
 
     image: Array
     cells: Array
     labelled: Array
+    present: bool = True
 
 
 def random_transform(clip: Clip, t: int, size: int, config: AugmentConfig, rng: np.random.Generator) -> FrameTransform:
@@ -59,7 +68,7 @@ def render(clip: Clip, t: int, transform: FrameTransform) -> Sample:
     return Sample(crop_input(clip.frames[t], transform), cells, labelled)
 
 
-class Look:
+class PhotometricJitter:
     """A change of colour, sharpness and noise, drawn once and applied alike to every frame of a clip."""
 
     def __init__(self, rng: np.random.Generator) -> None:
@@ -96,7 +105,7 @@ def _colour_table(rng: np.random.Generator) -> Array:
     return np.clip(table * 255, 0, 255).astype(np.uint8)[None]
 
 
-def hide_joints(sample: Sample, stride: int, rng: np.random.Generator) -> Sample:
+def occlude_joints(sample: Sample, stride: int, rng: np.random.Generator) -> Sample:
     """One to three patches of noise or flat colour over random labelled joints; their labels stay."""
     image = sample.image.copy()
     joints = np.flatnonzero(sample.labelled)
@@ -114,12 +123,20 @@ def hide_joints(sample: Sample, stride: int, rng: np.random.Generator) -> Sample
     return replace(sample, image=image)
 
 
+def without_person(clip: Clip, t: int, size: int, rng: np.random.Generator) -> Sample:
+    """A sample in which nobody is: its heatmap targets are empty."""
+    cells = np.full((len(SKELETON), 2), NOWHERE, np.float32)
+    return Sample(background(clip, t, size, rng), cells, np.ones(len(SKELETON), bool), present=False)
+
+
 def augment_frame(clip: Clip, t: int, size: int, config: AugmentConfig, rng: np.random.Generator) -> Sample:
     """A single augmented frame."""
-    transform = random_transform(clip, t, size, config, rng)
-    sample = render(clip, t, transform)
-    if rng.random() < config.look:
-        sample = replace(sample, image=Look(rng)(sample.image))
-    if rng.random() < config.hide and sample.labelled.any():
-        sample = hide_joints(sample, transform.stride, rng)
+    if rng.random() < config.absent:
+        sample = without_person(clip, t, size, rng)
+    else:
+        sample = render(clip, t, random_transform(clip, t, size, config, rng))
+    if rng.random() < config.photometric:
+        sample = replace(sample, image=PhotometricJitter(rng)(sample.image))
+    if sample.present and rng.random() < config.occlude and sample.labelled.any():
+        sample = occlude_joints(sample, STRIDE, rng)
     return sample

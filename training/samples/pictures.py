@@ -6,27 +6,25 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from training.config import AugmentConfig
-from training.datasets.person import Clip
 from training.samples.augment import augment_frame
+from training.samples.pool import Pool, draw
 
-Batch = tuple[Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 class Pictures(Dataset[Batch]):
-    """Augmented pictures: random stills and random frames of clips, from both pools equally often.
+    """Augmented pictures: random stills and random frames of clips, from all pools by their weights.
 
     Sample i is a function of the seed and of i alone. It is: image uint8 [3, S, S], joints in cells float32 [K, 2],
-    labelled bool [K].
+    labelled bool [K], present bool [].
     """
 
-    def __init__(self, pools: list[list[Clip]], size: int, config: AugmentConfig, seed: int) -> None:
-        self.pools = [pool for pool in pools if pool]
-        self.size, self.config, self.seed = size, config, seed
+    def __init__(self, pools: list[Pool], size: int, config: AugmentConfig, seed: int) -> None:
+        self.pools, self.size, self.config, self.seed = pools, size, config, seed
 
     def __getitem__(self, index: int) -> Batch:
         rng = np.random.default_rng([self.seed, index])
-        pool = self.pools[rng.integers(len(self.pools))]
-        clip = pool[rng.integers(len(pool))]
+        clip = draw(self.pools, rng)
         sample = augment_frame(clip, int(rng.integers(len(clip))), self.size, self.config, rng)
         image = torch.from_numpy(np.ascontiguousarray(sample.image.transpose(2, 0, 1)))
-        return image, torch.from_numpy(sample.cells), torch.from_numpy(sample.labelled)
+        return image, torch.from_numpy(sample.cells), torch.from_numpy(sample.labelled), torch.tensor(sample.present)

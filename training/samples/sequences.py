@@ -7,6 +7,7 @@ frame before, with noise, so that the recurrence learns maps that have been move
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -16,23 +17,32 @@ from model.coords import frame_to_heatmap, heatmap_to_frame, region_to_transform
 from model.values import Array, FrameTransform
 from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import Clip
-from training.samples.augment import Look, Sample, hide_joints, random_transform, render
+from training.samples.augment import (
+    STRIDE,
+    PhotometricJitter,
+    Sample,
+    occlude_joints,
+    random_transform,
+    render,
+    without_person,
+)
+from training.samples.pool import Pool, draw
 
-Sequence = tuple[Tensor, Tensor, Tensor, Tensor]
+Sequence = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class Sequences(Dataset[Sequence]):
     """Augmented sequences.
 
     Sample i is a function of the seed and of i alone. It is: images uint8 [T, 3, S, S], joints in cells float32
-    [T, K, 2], labelled bool [T, K], and thetas float32 [T, 2, 3]: thetas[t] samples the maps of frame t-1 into the crop
-    of frame t, in grid_sample's coordinates (thetas[0] is the identity).
+    [T, K, 2], labelled bool [T, K], thetas float32 [T, 2, 3]: thetas[t] samples the maps of frame t-1 into the crop
+    of frame t, in grid_sample's coordinates (thetas[0] is the identity); and present bool [T].
     """
 
     def __init__(
         self,
-        stills: list[Clip],
-        clips: list[Clip],
+        stills: list[Pool],
+        clips: list[Pool],
         size: int,
         config: SequenceConfig,
         augment: AugmentConfig,
@@ -44,28 +54,33 @@ class Sequences(Dataset[Sequence]):
     def __getitem__(self, index: int) -> Sequence:
         rng = np.random.default_rng([self.seed, index])
         still = bool(self.stills) and rng.random() < self.config.still_share
-        pool = self.stills if still else self.clips
-        return augment_sequence(pool[rng.integers(len(pool))], self.size, self.config, self.augment, rng)
+        clip = draw(self.stills if still else self.clips, rng)
+        return augment_sequence(clip, self.size, self.config, self.augment, rng)
 
 
 def augment_sequence(
     clip: Clip, size: int, config: SequenceConfig, augment: AugmentConfig, rng: np.random.Generator
 ) -> Sequence:
     """One sequence from a clip; a clip that is too short stands still at its end."""
-    start = int(rng.integers(max(1, len(clip) - config.frames + 1)))
-    times = [min(start + i, len(clip) - 1) for i in range(config.frames)]
+    step = 2 if rng.random() < config.skip_share else 1
+    start = int(rng.integers(max(1, len(clip) - step * (config.frames - 1))))
+    times = [min(start + step * i, len(clip) - 1) for i in range(config.frames)]
     transforms = moving_crops(clip, times, size, config, augment, rng)
     samples = [render(clip, t, transform) for t, transform in zip(times, transforms, strict=True)]
-    if rng.random() < augment.look:
-        look = Look(rng)
+    if rng.random() < augment.absent:
+        samples = _leaving(samples, clip, times, rng)
+    samples = [_blurred(s, rng) if rng.random() < config.motion_blur else s for s in samples]
+    if rng.random() < augment.photometric:
+        look = PhotometricJitter(rng)
         samples = [replace(s, image=look(s.image)) for s in samples]
-    samples = _hide(samples, augment.hide, rng)
+    samples = _occlude(samples, augment.occlude, rng)
     pairs = zip([transforms[0], *transforms], transforms, strict=False)
     return (
         torch.from_numpy(np.stack([s.image.transpose(2, 0, 1) for s in samples])),
         torch.from_numpy(np.stack([s.cells for s in samples])),
         torch.from_numpy(np.stack([s.labelled for s in samples])),
         torch.from_numpy(np.stack([sampling_theta(old, new) for old, new in pairs]).astype(np.float32)),
+        torch.from_numpy(np.array([s.present for s in samples])),
     )
 
 
@@ -86,7 +101,7 @@ def moving_crops(
         led = region_to_transform(clip.region(before), size)
         # The offset dies away, as the tracker finds its person, and new noise comes in.
         drift = 0.5 * drift + rng.normal(0, config.drift * led.side, 2)
-        side = led.side * scale * math.exp(rng.normal(0, config.breath))
+        side = led.side * scale * math.exp(rng.normal(0, config.scale_jitter))
         x, y = led.center_x + drift[0], led.center_y + drift[1]
         crops.append(replace(first, center_x=float(x), center_y=float(y), side=side))
     return crops
@@ -102,12 +117,33 @@ def sampling_theta(old: FrameTransform, new: FrameTransform) -> Array:
     return np.stack([right - origin, down - origin, origin], axis=1)
 
 
-def _hide(samples: list[Sample], share: float, rng: np.random.Generator) -> list[Sample]:
+def _leaving(samples: list[Sample], clip: Clip, times: list[int], rng: np.random.Generator) -> list[Sample]:
+    """The same sequence without the person from a random frame on; the crop stays where the person was."""
+    first = int(rng.integers(len(samples)))
+    size = samples[0].image.shape[0]
+    empty = without_person(clip, times[first], size, rng)
+    return [*samples[:first], *([empty] * (len(samples) - first))]
+
+
+def _blurred(sample: Sample, rng: np.random.Generator) -> Sample:
+    """Smeared along a random line of up to 5 % of the picture's side."""
+    length = int(rng.integers(3, max(4, sample.image.shape[0] // 20))) | 1
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1.0
+    middle = (length - 1) / 2
+    turn = cv2.getRotationMatrix2D((middle, middle), float(rng.uniform(0, 180)), 1.0)
+    turned = cv2.warpAffine(kernel, turn, (length, length))
+    return replace(sample, image=cv2.filter2D(sample.image, -1, turned / turned.sum()))
+
+
+def _occlude(samples: list[Sample], share: float, rng: np.random.Generator) -> list[Sample]:
     """Hide joints in one frame, or anew in each of frames 2..T (the paper's two kinds of occlusion)."""
     draw = rng.random()
     if draw >= share:
         return samples
     in_one = {int(rng.integers(len(samples)))}
     hidden = in_one if draw < share / 2 else set(range(1, len(samples)))
-    stride = 4
-    return [hide_joints(s, stride, rng) if t in hidden and s.labelled.any() else s for t, s in enumerate(samples)]
+    return [
+        occlude_joints(s, STRIDE, rng) if t in hidden and s.present and s.labelled.any() else s
+        for t, s in enumerate(samples)
+    ]

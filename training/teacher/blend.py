@@ -76,6 +76,19 @@ def blend(clips: list[Clip], path: Path) -> list[Clip]:
     return [_blend_one(clip, pseudo, offsets) if clip.name in pseudo.row else clip for clip in clips]
 
 
+def restyle_clips(clips: list[Clip], path: Path) -> list[Clip]:
+    """Still pictures with hand-made labels in COCO's style, moved to where JHMDB would have them."""
+    coefficients = read_pseudo_labels(path).style
+    return [_restyle_one(clip, coefficients) for clip in clips]
+
+
+def _restyle_one(clip: Clip, coefficients: Array) -> Clip:
+    labelled = clip.labelled[0, _SHARED]
+    joints = clip.joints.copy()
+    joints[0, _SHARED] = style.restyle(clip.joints[0, _SHARED], coefficients, labelled)
+    return replace(clip, joints=joints)
+
+
 def _offsets(clips: list[Clip], pseudo: PseudoLabels) -> Array:
     """How the teacher's joints lie from the labels in the median, [shared, 2], as a share of the person's size.
 

@@ -24,12 +24,39 @@ def upright(joints: Array) -> bool:
     return bool(_middle(joints, "hip")[1] > _middle(joints, "shoulder")[1])
 
 
-def restyle(joints: Array, coefficients: Array) -> Array:
-    """Joints [12, 2] of a person, moved by coefficients [6, 7]."""
+def restyle(joints: Array, coefficients: Array, labelled: Array | None = None) -> Array:
+    """Joints [12, 2] of a person, moved by coefficients [6, 7].
+
+    Args:
+        labelled: bool [12], joints that are known (None: all); a vector with an unknown end moves nothing.
+    """
     moved = joints.astype(np.float64)
+    known = np.ones(len(LIMB_JOINTS), bool) if labelled is None else labelled
     for place, name in enumerate(LIMB_JOINTS):
-        moved[place] += coefficients[PARTS.index(name.partition("_")[2])] @ body_vectors(joints, name)
+        vectors = np.where(known_vectors(known, name)[:, None], body_vectors(joints, name), 0.0)
+        moved[place] += coefficients[PARTS.index(name.partition("_")[2])] @ vectors
     return moved
+
+
+def known_vectors(labelled: Array, name: str) -> Array:
+    """Which of `body_vectors` have all their ends among the labelled joints [12], bool [7]."""
+    side = name.partition("_")[0]
+    other = "right" if side == "left" else "left"
+
+    def all_of(*names: str) -> bool:
+        return all(bool(labelled[LIMB_JOINTS.index(joint)]) for joint in names)
+
+    return np.array(
+        [
+            all_of("left_shoulder", "right_shoulder", "left_hip", "right_hip"),
+            all_of(f"{side}_shoulder", f"{other}_shoulder"),
+            all_of(f"{side}_hip", f"{other}_hip"),
+            all_of(f"{side}_shoulder", f"{side}_elbow"),
+            all_of(f"{side}_elbow", f"{side}_wrist"),
+            all_of(f"{side}_hip", f"{side}_knee"),
+            all_of(f"{side}_knee", f"{side}_ankle"),
+        ]
+    )
 
 
 def body_vectors(joints: Array, name: str) -> Array:
