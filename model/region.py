@@ -4,13 +4,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.values import Array, Region
+from model.values import Array, Pose, Region
 
 JOINT_SEEN = 0.1
 """Score from which a joint counts as seen. Low: an uncertain foot is still a better guess of the box than no foot."""
 
 MIN_SEEN = 5
 """Joints that must be seen for the person to count as seen."""
+
+PRESENT = 0.3
+"""Presence from which on somebody counts as being in the crop (docs/training.md has the error rates)."""
 
 BODY_PADDING = 0.13
 """A body sticks out of the box of its joints by about this share of the box's longer side, on each side (JHMDB train:
@@ -44,14 +47,22 @@ def box_from_joints(xy: Array, score: Array) -> Region | None:
     return Region(x, y, max(w, _MIN_SIDE), max(h, _MIN_SIDE))
 
 
-def next_box(current: Region, xy: Array, score: Array, image_size: tuple[int, int]) -> NextBox:
+def seen_box(pose: Pose, presence: float, image_size: tuple[int, int]) -> Region | None:
+    """The box of a person that was read; None where nobody was seen, or only outside the picture."""
+    if presence < PRESENT:
+        return None
+    found = box_from_joints(pose.xy_px, pose.score)
+    return found if found is not None and found.overlaps(*image_size) else None
+
+
+def next_box(current: Region, pose: Pose, presence: float, image_size: tuple[int, int]) -> NextBox:
     """Box for frame t+1.
 
     Seen: the joints' box, smoothed with the current one. Not seen: the current box grows about its middle, up
     to the whole frame, so that a lost person is never left in a shrinking box.
     """
-    found = box_from_joints(xy, score)
-    if found is None or not found.overlaps(*image_size):
+    found = seen_box(pose, presence, image_size)
+    if found is None:
         return NextBox(_grown(current, image_size), seen=False)
     return NextBox(_towards(current, found), seen=True)
 

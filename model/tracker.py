@@ -14,7 +14,7 @@ import numpy as np
 from model.coords import crop_input, heatmap_to_frame, region_to_transform, resample_maps
 from model.engines.base import Engine, ModelInput, ModelOutput
 from model.heatmaps import decode
-from model.region import box_from_joints, next_box
+from model.region import next_box, seen_box
 from model.search import coarse_windows, fine_windows
 from model.state import TrackState
 from model.values import Array, Frame, FrameTransform, Pose, Region, RegionSource
@@ -23,7 +23,7 @@ LOST_PATIENCE = 4
 """Frames in a row without the person after which the whole frame is searched again."""
 
 _FINE_EVERY = 8
-_GOOD_SCORE = 0.35
+_GOOD_STRENGTH = 0.35
 _REFINEMENTS = 2
 
 
@@ -53,12 +53,20 @@ class TrackRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
-    """One frame's joints, the person's box that they were read with and its source, and the next frame's state."""
+    """What was read of one frame.
+
+    Attributes:
+        pose: the joints.
+        region, source: the person's box that they were read with, and where it comes from.
+        person_score: how probable it is that there is a person in that box, 0 to 1.
+        state: what the next frame needs.
+    """
 
     pose: Pose
     region: Region
     state: TrackState
     source: RegionSource
+    person_score: float
 
 
 Plan = Generator[list[ModelInput], list[ModelOutput], Tracked]
@@ -106,7 +114,7 @@ class Tracker:
         transform = region_to_transform(region, self.input_size)
         [output] = yield [prepare(request.frame, transform, state)]
         new_state, pose = self._finish(request, region, transform, output, state)
-        return Tracked(pose, region, new_state, source)
+        return Tracked(pose, region, new_state, source, output.presence)
 
     def _usable_state(self, request: TrackRequest) -> TrackState | None:
         state = request.state
@@ -117,20 +125,17 @@ class Tracker:
     ) -> Generator[list[ModelInput], list[ModelOutput], tuple[Region, bool]]:
         """Look for the person in the whole frame; the best box, and whether somebody is in it."""
         width, height = frame.size
-        transforms = coarse_windows(width, height, self.input_size)
-        pose = yield from _best_pose(frame, transforms)
-        if _strength(pose) < _GOOD_SCORE and _looks_closely(state):
-            closer = yield from _best_pose(frame, fine_windows(width, height, self.input_size))
-            pose = max(pose, closer, key=_strength)
+        best = yield from _best_candidate(frame, coarse_windows(width, height, self.input_size))
+        if best.strength < _GOOD_STRENGTH and _looks_closely(state):
+            closer = yield from _best_candidate(frame, fine_windows(width, height, self.input_size))
+            best = max(best, closer, key=_strength)
         for _ in range(_REFINEMENTS):
-            region = box_from_joints(pose.xy_px, pose.score)
-            if region is None or not region.overlaps(width, height):
+            region = seen_box(best.pose, best.presence, frame.size)
+            if region is None:
                 return _fallback(frame, state), False
-            pose = yield from _best_pose(frame, [region_to_transform(region, self.input_size)])
-        region = box_from_joints(pose.xy_px, pose.score)
-        if region is None or not region.overlaps(width, height):
-            return _fallback(frame, state), False
-        return region, True
+            best = yield from _best_candidate(frame, [region_to_transform(region, self.input_size)])
+        region = seen_box(best.pose, best.presence, frame.size)
+        return (_fallback(frame, state), False) if region is None else (region, True)
 
     def _finish(
         self,
@@ -141,7 +146,7 @@ class Tracker:
         state: TrackState | None,
     ) -> tuple[TrackState, Pose]:
         pose = read_pose(output.m, transform)
-        following = next_box(region, pose.xy_px, pose.score, request.frame.size)
+        following = next_box(region, pose, output.presence, request.frame.size)
         box = following.region
         lost = 0 if following.seen else 1 + (state.lost_frames if state else 0)
         new_state = TrackState(
@@ -214,14 +219,29 @@ def _check(request: TrackRequest, state: TrackState | None) -> None:
         raise RegionOutside(f"the region lies outside the frame of {size[0]}x{size[1]}")
 
 
-def _best_pose(frame: Frame, transforms: list[FrameTransform]) -> Generator[list[ModelInput], list[ModelOutput], Pose]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidate:
+    """What one window of a search showed."""
+
+    pose: Pose
+    presence: float
+
+    @property
+    def strength(self) -> float:
+        """How much speaks for a person here, 0 to 1."""
+        return self.presence * float(self.pose.score.mean())
+
+
+def _best_candidate(
+    frame: Frame, transforms: list[FrameTransform]
+) -> Generator[list[ModelInput], list[ModelOutput], _Candidate]:
     outputs = yield [prepare(frame, t, None) for t in transforms]
-    poses = [read_pose(output.m, t) for output, t in zip(outputs, transforms, strict=True)]
-    return max(poses, key=_strength)
+    read = zip(outputs, transforms, strict=True)
+    return max((_Candidate(read_pose(output.m, t), output.presence) for output, t in read), key=_strength)
 
 
-def _strength(pose: Pose) -> float:
-    return float(pose.score.mean())
+def _strength(candidate: _Candidate) -> float:
+    return candidate.strength
 
 
 def _looks_closely(state: TrackState | None) -> bool:

@@ -32,17 +32,19 @@ class ModelInput:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ModelOutput:
-    """What the network says of one frame, float32 [K, h, w] each.
+    """What the network says of one frame; maps are float32 [K, h, w].
 
     Attributes:
         m: joint heatmaps.
         q: query maps, kept for the next frame.
         carry: the maps that the next frame reads; `m` itself unless the config says otherwise.
+        presence: how probable it is that somebody is in the crop, 0 to 1.
     """
 
     m: Array
     q: Array
     carry: Array
+    presence: float
 
 
 class Engine(Protocol):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.engines.inputs import check_inputs
-from model.kimnet import KIMNet, Maps
+from model.kimnet import Encoded, KIMNet, Maps
 from model.values import Array
 
 # OpenVINO reports its use over the network from the moment of its import, if it finds this package. A service
@@ -70,12 +70,12 @@ class OpenVINOEngine:
 def _read(request: ov.InferRequest, arrays: list[Array]) -> ModelOutput:
     # Neither inputs nor outputs are shared with OpenVINO: its buffers are written anew by the next call.
     results = request.infer([np.ascontiguousarray(a[None]) for a in arrays], share_inputs=False, share_outputs=False)
-    maps = [results[port][0] for port in range(len(results))]
-    return ModelOutput(m=maps[0], q=maps[1], carry=maps[2] if len(maps) > 2 else maps[0])
+    m, q, presence, *carry = (results[port][0] for port in range(len(results)))
+    return ModelOutput(m, q, carry[0] if carry else m, float(presence))
 
 
 class _First(nn.Module):
-    """image uint8 [1, S, S, 3] to m, q and, where it is not m, carry; each [1, K, h, w]."""
+    """image uint8 [1, S, S, 3] to m, q [1, K, h, w], presence [1] and, where it is not m, carry."""
 
     def __init__(self, network: KIMNet) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class _First(nn.Module):
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         encoded = self.network.encode(_planes(image))
-        return _ports(self.network, self.network.start(encoded.p), encoded.q)
+        return _ports(self.network, self.network.start(encoded.p), encoded)
 
 
 class _Next(nn.Module):
@@ -96,15 +96,16 @@ class _Next(nn.Module):
     def forward(self, image: Tensor, q_prev: Tensor, m_prev: Tensor) -> tuple[Tensor, ...]:
         encoded = self.network.encode(_planes(image), torch.zeros(1, dtype=torch.bool))
         maps = self.network.recur(q_prev, encoded.k, encoded.g, m_prev)
-        return _ports(self.network, maps, encoded.q)
+        return _ports(self.network, maps, encoded)
 
 
 def _planes(image: Tensor) -> Tensor:
     return image.permute(0, 3, 1, 2).to(torch.float32)  # [1, 3, S, S]
 
 
-def _ports(network: KIMNet, maps: Maps, q: Tensor) -> tuple[Tensor, ...]:
-    return (maps.m, q) if network.config.kmm_heat_in == "final" else (maps.m, q, maps.carry)
+def _ports(network: KIMNet, maps: Maps, encoded: Encoded) -> tuple[Tensor, ...]:
+    ports = (maps.m, encoded.q, encoded.presence.sigmoid())
+    return ports if network.config.kmm_heat_in == "final" else (*ports, maps.carry)
 
 
 def _examples(network: KIMNet) -> tuple[Tensor, Tensor, Tensor]:

@@ -65,7 +65,8 @@ class TorchEngine:
             m_prev = self._tensor([item.m_prev for item in batch if item.m_prev is not None])
             maps = self._network.recur(q_prev, encoded.k[going_on], encoded.g[going_on], m_prev)
             _put(maps, going_on, m, carry)
-        return _outputs(m, encoded.q, m if self.config.kmm_heat_in == "final" else carry)
+        carried = m if self.config.kmm_heat_in == "final" else carry
+        return _outputs(m, encoded.q, carried, encoded.presence.float().sigmoid())
 
     def _tensor(self, arrays: list[Array]) -> Tensor:
         # np.stack copies: the caller's arrays may be read-only or change later.
@@ -88,11 +89,11 @@ def _put(maps: Maps, rows: list[int], m: Tensor, carry: Tensor) -> None:
     carry[rows] = maps.carry.to(carry.dtype)
 
 
-def _outputs(m: Tensor, q: Tensor, carry: Tensor) -> list[ModelOutput]:
+def _outputs(m: Tensor, q: Tensor, carry: Tensor, presence: Tensor) -> list[ModelOutput]:
     """Rows of [B, K, h, w] as arrays of their own: none keeps the batch alive."""
     m_rows, q_rows = _rows(m), _rows(q)
     carry_rows = m_rows if carry is m else _rows(carry)
-    return [ModelOutput(*row) for row in zip(m_rows, q_rows, carry_rows, strict=True)]
+    return [ModelOutput(*row) for row in zip(m_rows, q_rows, carry_rows, presence.tolist(), strict=True)]
 
 
 def _rows(batch: Tensor) -> list[Array]:

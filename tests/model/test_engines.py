@@ -76,24 +76,27 @@ def by_the_network(network: KIMNet, item: ModelInput) -> ModelOutput:
         else:
             q_prev, m_prev = torch.tensor(item.q_prev)[None], torch.tensor(item.m_prev)[None]
             maps = network.recur(q_prev, encoded.k, encoded.g, m_prev)
-    return ModelOutput(maps.m[0].numpy(), encoded.q[0].numpy(), maps.carry[0].numpy())
+    presence = float(encoded.presence[0].sigmoid())
+    return ModelOutput(maps.m[0].numpy(), encoded.q[0].numpy(), maps.carry[0].numpy(), presence)
 
 
 def assert_close(got: ModelOutput, expected: ModelOutput, tolerance: float = TOLERANCE) -> None:
     """All maps agree within the tolerance."""
     for name in ("m", "q", "carry"):
         np.testing.assert_allclose(getattr(got, name), getattr(expected, name), rtol=0, atol=tolerance)
+    assert abs(got.presence - expected.presence) <= tolerance
 
 
 def assert_same_bits(got: ModelOutput, expected: ModelOutput) -> None:
     """All maps agree bit for bit."""
     for name in ("m", "q", "carry"):
         assert getattr(got, name).tobytes() == getattr(expected, name).tobytes(), name
+    assert got.presence == expected.presence
 
 
 def copied(output: ModelOutput) -> ModelOutput:
     """The output as it is now."""
-    return ModelOutput(output.m.copy(), output.q.copy(), output.carry.copy())
+    return ModelOutput(output.m.copy(), output.q.copy(), output.carry.copy(), output.presence)
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "continuing"])

@@ -56,7 +56,7 @@ class DotEngine:
 
     def _read(self, item: ModelInput) -> ModelOutput:
         m = np.stack([self._map(item.image, k) for k in range(JOINTS)])
-        return ModelOutput(m, m * 2, m)
+        return ModelOutput(m, m * 2, m, float(m.max() > 0.5))
 
     def _map(self, image: Array, joint: int) -> Array:
         # Edges blend with black, which keeps the ratio of red to green.

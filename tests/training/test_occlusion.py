@@ -37,7 +37,7 @@ def _filled(output: ModelOutput, item: ModelInput) -> ModelOutput:
         return output
     seen = output.m.max(axis=(1, 2)) > 0
     m = np.where(seen[:, None, None], output.m, item.m_prev)
-    return ModelOutput(m, output.q, m)
+    return ModelOutput(m, output.q, m, output.presence)
 
 
 def _tracker() -> Tracker:

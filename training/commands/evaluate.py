@@ -1,22 +1,36 @@
-"""`kinepose-train evaluate`: whole clips through the tracker in all three ways; prints a table."""
+"""`kinepose-train evaluate`: whole clips, or single pictures, through the tracker; prints a table."""
 
 import argparse
+from collections.abc import Sequence
+from pathlib import Path
 
 from model import zoo
 from model.cards import card_to_markdown
 from training import provenance
 from training.commands import subject
 from training.datasets import catalog
+from training.datasets.person import Clip
 from training.evaluation.metrics import MetricOptions
-from training.evaluation.run import PROTOCOLS, evaluate
+from training.evaluation.peer import MoveNetReader
+from training.evaluation.run import PROTOCOLS, Protocol, Scores, evaluate, score
+from training.report.measure import Subject
 from training.report.table import table
 from training.report.words import dataset_name
+from training.teacher.blend import read_pseudo_labels, restyle_clips
+
+SEEDS = 5
+"""Runs that a tracked figure is the mean of."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     subject.add_arguments(parser)
     parser.add_argument("--reader", choices=("recurrent", "frame by frame"), default="recurrent")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="noise seeds of tracked figures (default %(default)s)")
+    parser.add_argument(
+        "--restyle", type=Path, metavar="NPZ", help="move COCO's labels to JHMDB's places first (pseudo-labels' file)"
+    )
+    parser.add_argument("--movenet", type=Path, help="movenet-thunder.json: its own reading of the true boxes, beside")
     parser.add_argument("--write-card", action="store_true", help="write the figures into the model card")
 
 
@@ -29,13 +43,36 @@ def run(args: argparse.Namespace) -> None:
             "kinepose-train evaluate: a card holds figures of the default protocol: leave out the switches"
         )
     measured = subject.open_subject(args)
-    tracker = subject.tracker_of(measured)
-    clips = list(catalog.read(args.data, args.dataset, args.part))
-    scores = {way: evaluate(tracker, clips, way, args.reader, options) for way in PROTOCOLS}
-    measured_on = f"{dataset_name(args.dataset)} {args.part}"
+    clips = _clips(args)
+    scores = _scores(args, measured, clips, options)
+    measured_on = f"{dataset_name(args.dataset)} {args.part}{', labels in JHMDB style' if args.restyle else ''}"
     print(table(scores, measured_on, options.alpha))
+    if args.movenet:
+        style = read_pseudo_labels(args.restyle).style if args.restyle else None
+        peer = score(MoveNetReader(args.movenet, style).run(clips), options)
+        print("\nMoveNet Thunder, true box each frame\n")
+        print(table({"box": peer}, measured_on, options.alpha))
     if args.write_card:
-        folder = args.weights or zoo.BUNDLED
-        figures = provenance.with_figures(measured.card, scores, measured_on)
-        updated = zoo.save(measured.network, folder / f"{args.model}.safetensors", figures)
-        (folder / f"{args.model}.md").write_text(card_to_markdown(updated))
+        _write_card(args, measured, scores, measured_on)
+
+
+def _clips(args: argparse.Namespace) -> list[Clip]:
+    clips = list(catalog.read(args.data, args.dataset, args.part))
+    return restyle_clips(clips, args.restyle) if args.restyle else clips
+
+
+def _scores(
+    args: argparse.Namespace, measured: Subject, clips: Sequence[Clip], options: MetricOptions
+) -> dict[Protocol, Scores]:
+    """All three ways for clips; pictures have no track to follow, so each is read in its true box."""
+    tracker = subject.tracker_of(measured)
+    pictures = all(len(clip) == 1 for clip in clips)
+    ways: tuple[Protocol, ...] = ("box",) if pictures else PROTOCOLS
+    return {way: evaluate(tracker, clips, way, args.reader, options, args.seeds) for way in ways}
+
+
+def _write_card(args: argparse.Namespace, measured: Subject, scores: dict[Protocol, Scores], measured_on: str) -> None:
+    folder = args.weights or zoo.BUNDLED
+    figures = provenance.with_figures(measured.card, scores, measured_on)
+    updated = zoo.save(measured.network, folder / f"{args.model}.safetensors", figures)
+    (folder / f"{args.model}.md").write_text(card_to_markdown(updated))

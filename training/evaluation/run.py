@@ -6,7 +6,7 @@ weights and nothing recurrent; what lies between them is what the recurrence giv
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +16,9 @@ from model.pck import PCK
 from model.tracker import Tracked, Tracker, TrackRequest
 from model.values import Frame
 from training.datasets.person import Clip
+from training.evaluation.jitter import jitter_of
 from training.evaluation.metrics import ClipResult, MetricOptions, pck_of
+from training.evaluation.noise import NoisyEngine, mean_pck, spread_of
 
 Protocol = Literal["box", "region", "none"]
 PROTOCOLS: tuple[Protocol, ...] = ("box", "region", "none")
@@ -27,12 +29,21 @@ READERS: tuple[Reader, ...] = ("recurrent", "frame by frame")
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """PCK of a set of clips, by person size (longer side of the true box) and by torso."""
+    """PCK of a set of clips, by person size (longer side of the true box) and by torso.
+
+    Attributes:
+        jitter: see `training.evaluation.jitter`; NaN for pictures.
+        deviation: of the person and of the torso figure over noise seeds; zeros for a single run.
+        runs: how many noise seeds the figures are the mean of; 1 is a run without noise.
+    """
 
     person: PCK
     torso: PCK
     frames: int
     clips: int
+    jitter: float = float("nan")
+    deviation: tuple[float, float] = (0.0, 0.0)
+    runs: int = 1
 
 
 class FirstFrames:
@@ -56,14 +67,21 @@ def with_reader(tracker: Tracker, reader: Reader) -> Tracker:
     return tracker if reader == "recurrent" else Tracker(FirstFrames(tracker.engine), tracker.model_digest)
 
 
-def run_clip(tracker: Tracker, clip: Clip, protocol: Protocol, reader: Reader = "recurrent") -> ClipResult:
+def run_clip(
+    tracker: Tracker, clip: Clip, protocol: Protocol, reader: Reader = "recurrent", seed: int | None = None
+) -> ClipResult:
     """One clip from its first frame to its last.
+
+    Args:
+        seed: of the noise (`training.evaluation.noise`); None runs without.
 
     Raises:
         FrameSizeMismatch, RegionOutside: the clip's frames change size, or a true box has no pixel of its frame.
         EngineError: the device failed.
     """
     reading = with_reader(tracker, reader)
+    if seed is not None:
+        reading = Tracker(NoisyEngine(reading.engine, seed), tracker.model_digest)
     state, poses = None, []
     for t, rgb in enumerate(clip.frames):
         given = protocol == "box" or (protocol == "region" and t == 0)
@@ -88,9 +106,29 @@ def evaluate(
     protocol: Protocol,
     reader: Reader = "recurrent",
     options: MetricOptions | None = None,
+    seeds: int = 1,
 ) -> Scores:
-    """PCK over all frames of the clips."""
-    return score([run_clip(tracker, clip, protocol, reader) for clip in clips], options)
+    """PCK over all frames of the clips, the mean of `seeds` runs; a single one is without noise.
+
+    Runs that are given the true box in every frame do not feed on their own joints: one of them is enough.
+    """
+    people = list(clips)
+    noise: list[int | None] = [None] if seeds == 1 or protocol == "box" else list(range(seeds))
+    return mean_scores([score([run_clip(tracker, c, protocol, reader, n) for c in people], options) for n in noise])
+
+
+def mean_scores(runs: Sequence[Scores]) -> Scores:
+    """The mean of runs over the same clips, with its deviation."""
+    person, torso = ([getattr(run, name) for run in runs] for name in ("person", "torso"))
+    spreads = [spread_of([pck.mean for pck in figures]) for figures in (person, torso)]
+    return replace(
+        runs[0],
+        person=mean_pck(person),
+        torso=mean_pck(torso),
+        jitter=spread_of([run.jitter for run in runs]).mean,
+        deviation=(spreads[0].deviation, spreads[1].deviation),
+        runs=len(runs),
+    )
 
 
 def evaluate_stills(tracker: Tracker, stills: Iterable[Clip], options: MetricOptions | None = None) -> Scores:
@@ -105,7 +143,7 @@ def evaluate_stills(tracker: Tracker, stills: Iterable[Clip], options: MetricOpt
 def score(results: Sequence[ClipResult], options: MetricOptions | None = None) -> Scores:
     """Both PCKs of clips that have been run."""
     person, torso = pck_of(results, "person", options), pck_of(results, "torso", options)
-    return Scores(person, torso, sum(map(len, results)), len(results))
+    return Scores(person, torso, sum(map(len, results)), len(results), jitter_of(results))
 
 
 def _single(still: Clip) -> Clip:
