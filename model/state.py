@@ -1,46 +1,76 @@
-"""TrackState: all that frame t leaves behind for frame t+1, and its byte codec."""
+"""TrackState: all that frame t leaves behind for frame t+1. Its bytes are in `model.state_codec`."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from model.values import Array, FrameTransform
+from model.values import Array, FrameTransform, Region
+
+_LEVELS = 255
+_LIMIT = 65504.0
+"""Larger values are cut: no map of ours comes near, and differences of theirs stay finite."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class QuantisedMaps:
+    """Maps in 8 bits: map k is low[k] + step[k] * levels[k].
+
+    The tracker goes on from these, not from what the network gave, so that a session whose state was stored and read
+    back continues exactly as one that stayed in memory.
+
+    Attributes:
+        levels: uint8 [K, h, w].
+        low, step: float32 [K], finite; step is not negative.
+    """
+
+    levels: Array
+    low: Array
+    step: Array
+
+    def __post_init__(self) -> None:
+        if self.levels.dtype != np.uint8 or self.levels.ndim != 3:
+            raise ValueError(f"QuantisedMaps: expected uint8 [K, h, w], got {self.levels.dtype} {self.levels.shape}")
+        for name in ("low", "step"):
+            value: Array = getattr(self, name)
+            if value.dtype != np.float32 or value.shape != self.levels.shape[:1]:
+                raise ValueError(f"QuantisedMaps.{name}: expected float32 [K], got {value.dtype} {value.shape}")
+
+    def maps(self) -> Array:
+        """The maps float32 [K, h, w]."""
+        return np.asarray(self.levels * self.step[:, None, None] + self.low[:, None, None], np.float32)
+
+
+def quantise(maps: Array) -> QuantisedMaps:
+    """Maps [K, h, w] in 8 bits, each between its least and its largest value; what is not finite becomes finite."""
+    finite = np.nan_to_num(np.asarray(maps, np.float32), nan=0.0).clip(-_LIMIT, _LIMIT)
+    low, high = finite.min(axis=(1, 2)), finite.max(axis=(1, 2))
+    step = (high - low) / np.float32(_LEVELS)
+    scale = np.divide(1, step, out=np.zeros_like(step), where=step > 0)
+    levels = np.rint((finite - low[:, None, None]) * scale[:, None, None])
+    return QuantisedMaps(levels.clip(0, _LEVELS).astype(np.uint8), low, step)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackState:
-    """The state of one tracked person after frame `seq`.
-
-    q and m are float16, here as on the wire, so that a session that was stored and read back continues exactly as
-    one that stayed in memory.
+    """The state of one tracked person after a frame.
 
     Attributes:
-        model: digest of the weights that made it (first 16 hexadecimal digits of their sha256).
-        q, m: float16 [K, h, w], query maps and carried heatmaps, in the crop `transform`.
-        transform: the crop of frame `seq`.
-        xy_px: float32 [K, 2], the joints of frame `seq`, frame pixels.
-        score: float32 [K], in [0, 1].
-        box: the person's box for the next frame x, y, w, h, frame pixels (smoothed, without margin).
+        model: digest of what computed it; a state goes on only on its like.
+        q, m: query maps and carried heatmaps, in the crop `transform`.
+        transform: the crop of that frame.
+        box: the person's box for the next frame, frame pixels (smoothed, without margin).
         lost_frames: how many frames in a row the person was not seen; 0 while tracked.
-        seq: number of the frame, from 0.
-        pts_us: its presentation time, or None.
         image_size: width, height that every frame of the session must have.
     """
 
     model: str
-    q: Array
-    m: Array
+    q: QuantisedMaps
+    m: QuantisedMaps
     transform: FrameTransform
-    xy_px: Array
-    score: Array
-    box: tuple[float, float, float, float]
+    box: Region
     lost_frames: int
-    seq: int
-    pts_us: int | None
     image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        for name in ("q", "m"):
-            value: Array = getattr(self, name)
-            if value.dtype != np.float16 or value.ndim != 3:
-                raise ValueError(f"TrackState.{name}: expected float16 [K, h, w], got {value.dtype} {value.shape}")
+        if self.q.levels.shape != self.m.levels.shape:
+            raise ValueError(f"TrackState: q {self.q.levels.shape} does not go with m {self.m.levels.shape}")

@@ -1,41 +1,36 @@
 """TrackState as bytes: what a store keeps and another worker reads back, bit for bit.
 
-    header    magic "KPTS", version u16, body length u32, CRC-32 u32 of the header before it and the body
-    body      scalars (_SCALARS), model, xy_px f32 [K, 2], score f32 [K], q f16 [K, h, w], m f16 [K, h, w]
+header    magic "KPTS", version u16, CRC-32 u32 of the body; little-endian
+body      MessagePack of `_Stored`, whose maps are compressed by zstd
 
-All numbers are little-endian.
-
-    StateError
-      ForeignState            not one of ours
-      TruncatedState          one of ours, broken off
-      OldStateVersion         written by an older Kinepose, in a form that is read no more
-      UnknownStateVersion     written by a newer Kinepose
-      CorruptState            changed on its way, or with values that no state has
+StateError
+  ForeignState            not one of ours
+  TruncatedState          one of ours, broken off
+  OldStateVersion         written by an older Kinepose, in a form that is read no more
+  UnknownStateVersion     written by a newer Kinepose
+  CorruptState            changed on its way, or with values that no state has
 """
 
 import math
 import struct
 import zlib
 
+import msgspec
 import numpy as np
+import zstandard
 
-from model.state import TrackState
-from model.values import Array, FrameTransform
+from model.state import QuantisedMaps, TrackState
+from model.values import Array, FrameTransform, Region
 
 MAGIC = b"KPTS"
-VERSION = 1
+VERSION = 2
 
-_PREFIX = struct.Struct("<4sHI")
-_CHECKSUM = struct.Struct("<I")
-_HEADER_BYTES = _PREFIX.size + _CHECKSUM.size
-_SCALARS = struct.Struct(
-    "<"
-    "qIBq"  # seq, lost_frames, whether there is a pts, pts_us
-    "II"  # image width, height
-    "4d"  # box
-    "3dIIdB"  # transform: center_x, center_y, side, input_size, stride, rotation, flip
-    "3HH"  # K, h, w; bytes of the model name
-)
+MOST_CELLS = 2 * 64 * 128 * 128
+"""Numbers in the maps of one state at most: more is unpacked for nobody."""
+
+_HEADER = struct.Struct("<4sHI")
+_COMPRESSION = 3
+"""zstd's own default: higher levels cost several times as much and save some percent."""
 
 
 class StateError(ValueError):
@@ -47,7 +42,7 @@ class ForeignState(StateError):
 
 
 class TruncatedState(StateError):
-    """The blob is shorter than it says."""
+    """The blob is shorter than a state."""
 
 
 class OldStateVersion(StateError):
@@ -62,25 +57,48 @@ class CorruptState(StateError):
     """The checksum does not match, or a value is impossible."""
 
 
+class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """The body.
+
+    Attributes:
+        transform: the fields of a FrameTransform in their order; box: x, y, w, h; shape: K, h, w.
+        scales: float32 [4, K]: low and step of q, low and step of m.
+        levels: zstd of uint8 [2, K, h, w], q and m.
+    """
+
+    model: str
+    transform: tuple[float, float, float, int, int, float, bool]
+    box: tuple[float, float, float, float]
+    lost_frames: int
+    image_size: tuple[int, int]
+    shape: tuple[int, int, int]
+    scales: bytes
+    levels: bytes
+
+
 def encode_state(state: TrackState) -> bytes:
-    """The state as bytes; at most 240,000 of them for 13 joints at 64 x 64.
+    """The state as bytes.
 
     Raises:
-        ValueError: a field is out of range, not finite or does not go with the others. Maps, joints and
-            scores may hold anything.
+        ValueError: a field is out of range, not finite or does not go with the others.
     """
     problem = _problem(state)
     if problem:
         raise ValueError(f"TrackState: {problem}")
-    model = state.model.encode()
-    try:
-        scalars = _pack_scalars(state, len(model))
-    except struct.error as error:
-        raise ValueError(f"TrackState: a number is too large: {error}") from error
-    arrays = ((state.xy_px, "<f4"), (state.score, "<f4"), (state.q, "<f2"), (state.m, "<f2"))
-    body = b"".join((scalars, model, *(array.astype(kind).tobytes() for array, kind in arrays)))
-    prefix = _PREFIX.pack(MAGIC, VERSION, len(body))
-    return prefix + _CHECKSUM.pack(zlib.crc32(body, zlib.crc32(prefix))) + body
+    q, m, t, box = state.q, state.m, state.transform, state.box
+    k, h, w = q.levels.shape
+    stored = _Stored(
+        model=state.model,
+        transform=(t.center_x, t.center_y, t.side, t.input_size, t.stride, t.rotation, t.flip),
+        box=(box.x, box.y, box.w, box.h),
+        lost_frames=state.lost_frames,
+        image_size=state.image_size,
+        shape=(k, h, w),
+        scales=b"".join(scale.astype("<f4").tobytes() for scale in (q.low, q.step, m.low, m.step)),
+        levels=zstandard.ZstdCompressor(_COMPRESSION).compress(q.levels.tobytes() + m.levels.tobytes()),
+    )
+    body = msgspec.msgpack.encode(stored)
+    return _HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body
 
 
 def decode_state(blob: bytes) -> TrackState:
@@ -91,8 +109,8 @@ def decode_state(blob: bytes) -> TrackState:
     """
     body = _checked_body(blob)
     try:
-        state = _parse(body)
-    except (ValueError, struct.error) as error:
+        state = _state(msgspec.msgpack.decode(body, type=_Stored))
+    except (ValueError, msgspec.MsgspecError, zstandard.ZstdError) as error:
         raise CorruptState(f"state: {error}") from error
     problem = _problem(state)
     if problem:
@@ -103,102 +121,62 @@ def decode_state(blob: bytes) -> TrackState:
 def _checked_body(blob: bytes) -> bytes:
     if blob[: len(MAGIC)] != MAGIC[: len(blob)]:
         raise ForeignState(f"expected a state that begins with {MAGIC!r}, got {bytes(blob[:4])!r}")
-    if len(blob) < _HEADER_BYTES:
-        raise TruncatedState(f"state: expected a header of {_HEADER_BYTES} bytes, got {len(blob)}")
-    _, version, length = _PREFIX.unpack_from(blob)
+    if len(blob) <= _HEADER.size:
+        raise TruncatedState(f"state: expected more than a header of {_HEADER.size} bytes, got {len(blob)}")
+    _, version, checksum = _HEADER.unpack_from(blob)
     if version != VERSION:
         kind = OldStateVersion if version < VERSION else UnknownStateVersion
         raise kind(f"state: expected version {VERSION}, got {version}")
-    body = blob[_HEADER_BYTES:]
-    if len(body) < length:
-        raise TruncatedState(f"state: expected {length} bytes after the header, got {len(body)}")
-    (checksum,) = _CHECKSUM.unpack_from(blob, _PREFIX.size)
-    if len(body) > length or zlib.crc32(body, zlib.crc32(blob[: _PREFIX.size])) != checksum:
+    body = blob[_HEADER.size :]
+    if zlib.crc32(body) != checksum:
         raise CorruptState("state: the checksum does not match")
     return body
 
 
-def _pack_scalars(state: TrackState, model_bytes: int) -> bytes:
-    transform = state.transform
-    return _SCALARS.pack(
-        state.seq,
-        state.lost_frames,
-        state.pts_us is not None,
-        state.pts_us or 0,
-        *state.image_size,
-        *state.box,
-        transform.center_x,
-        transform.center_y,
-        transform.side,
-        transform.input_size,
-        transform.stride,
-        transform.rotation,
-        transform.flip,
-        *state.q.shape,
-        model_bytes,
-    )
-
-
-def _parse(body: bytes) -> TrackState:
-    seq, lost, has_pts, pts, width, height, *rest = _SCALARS.unpack_from(body)
-    box, (center_x, center_y, side, input_size, stride, rotation, flip), (k, h, w, model_bytes) = (
-        rest[:4],
-        rest[4:11],
-        rest[11:],
-    )
-    if has_pts > 1 or flip > 1 or stride == 0:
-        raise ValueError(f"impossible flags or stride: {has_pts}, {flip}, {stride}")
-    arrays = _Reader(body, _SCALARS.size)
+def _state(stored: _Stored) -> TrackState:
+    k, h, w = stored.shape
+    cells = k * h * w
+    if min(stored.shape) < 1 or 2 * cells > MOST_CELLS:
+        raise ValueError(f"maps of {stored.shape} are impossible")
+    if zstandard.frame_content_size(stored.levels) != 2 * cells or len(stored.scales) != 16 * k:
+        raise ValueError("its parts do not go with its shape")
+    unpacked = zstandard.ZstdDecompressor().decompress(stored.levels, max_output_size=2 * cells)
+    levels = np.frombuffer(unpacked, np.uint8).reshape(2, k, h, w)
+    scales = np.frombuffer(stored.scales, "<f4").reshape(4, k).astype(np.float32)
     return TrackState(
-        model=arrays.take(model_bytes).decode(),
-        xy_px=arrays.array("<f4", k, 2),
-        score=arrays.array("<f4", k),
-        q=arrays.array("<f2", k, h, w),
-        m=arrays.array("<f2", k, h, w, last=True),
-        transform=FrameTransform(center_x, center_y, side, input_size, stride, rotation, bool(flip)),
-        box=(box[0], box[1], box[2], box[3]),
-        lost_frames=lost,
-        seq=seq,
-        pts_us=pts if has_pts else None,
-        image_size=(width, height),
+        model=stored.model,
+        q=_maps(levels[0], scales[0], scales[1]),
+        m=_maps(levels[1], scales[2], scales[3]),
+        transform=_transform(stored),
+        box=Region(*stored.box),
+        lost_frames=stored.lost_frames,
+        image_size=stored.image_size,
     )
 
 
-class _Reader:
-    """Takes the parts of a body one after the other."""
+def _maps(levels: Array, low: Array, step: Array) -> QuantisedMaps:
+    return QuantisedMaps(levels.copy(), low.copy(), step.copy())
 
-    def __init__(self, body: bytes, offset: int) -> None:
-        self.body, self.offset = body, offset
 
-    def take(self, size: int) -> bytes:
-        part = self.body[self.offset : self.offset + size]
-        self.offset += size
-        if len(part) < size:
-            raise ValueError("its parts are longer than the whole")
-        return part
-
-    def array(self, kind: str, *shape: int, last: bool = False) -> Array:
-        part = self.take(np.dtype(kind).itemsize * math.prod(shape))
-        if last and self.offset != len(self.body):
-            raise ValueError("its parts are shorter than the whole")
-        stored = np.frombuffer(part, kind).reshape(shape)
-        return stored.astype(stored.dtype.newbyteorder("="))
+def _transform(stored: _Stored) -> FrameTransform:
+    center_x, center_y, side, input_size, stride, rotation, flip = stored.transform
+    if stride < 1 or input_size < 1:
+        raise ValueError(f"input_size {input_size} or stride {stride} is impossible")
+    return FrameTransform(center_x, center_y, side, input_size, stride, rotation, flip)
 
 
 def _problem(state: TrackState) -> str:
     """What makes this state one that no frame leaves behind; empty where nothing does."""
-    joints = len(state.q)
-    shapes = (state.xy_px.shape, state.score.shape, state.m.shape)
-    if shapes != ((joints, 2), (joints,), state.q.shape) or 0 in state.q.shape:
-        return f"q {state.q.shape} does not go with xy_px, score and m {shapes}"
-    if state.xy_px.dtype != np.float32 or state.score.dtype != np.float32:
-        return f"expected xy_px and score in float32, got {state.xy_px.dtype} and {state.score.dtype}"
-    transform = state.transform
-    numbers = (*state.box, transform.center_x, transform.center_y, transform.side, transform.rotation)
-    if not all(math.isfinite(number) for number in numbers):
-        return f"box or crop is not finite: {numbers}"
-    if min(transform.input_size, transform.stride) < 1:
-        return f"input_size {transform.input_size} or stride {transform.stride} is impossible"
-    if min(state.image_size) < 1 or min(state.seq, state.lost_frames) < 0:
-        return f"image_size {state.image_size}, seq {state.seq} or lost_frames {state.lost_frames} is impossible"
+    if 0 in state.q.levels.shape or 2 * state.q.levels.size > MOST_CELLS:
+        return f"maps of {state.q.levels.shape} are impossible"
+    scales = np.concatenate([state.q.low, state.q.step, state.m.low, state.m.step])
+    t = state.transform
+    if not np.isfinite(scales).all() or min(state.q.step.min(), state.m.step.min()) < 0:
+        return "a scale of the maps is not finite, or below 0"
+    if not all(math.isfinite(number) for number in (t.center_x, t.center_y, t.side, t.rotation)):
+        return f"the crop is not finite: {t}"
+    if min(t.input_size, t.stride) < 1:
+        return f"input_size {t.input_size} or stride {t.stride} is impossible"
+    if min(state.image_size) < 1 or state.lost_frames < 0:
+        return f"image_size {state.image_size} or lost_frames {state.lost_frames} is impossible"
     return ""

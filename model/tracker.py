@@ -6,6 +6,7 @@ that fails fails alone. An ordinary frame is one input; a frame in which the per
 few more.
 """
 
+import hashlib
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from model.engines.base import Engine, ModelInput, ModelOutput
 from model.heatmaps import decode
 from model.region import next_box, seen_box
 from model.search import coarse_windows, fine_windows
-from model.state import TrackState
+from model.state import TrackState, quantise
 from model.values import Array, Frame, FrameTransform, Pose, Region, RegionSource
 
 LOST_PATIENCE = 4
@@ -77,13 +78,17 @@ class Tracker:
 
     Args:
         engine: the loaded network.
-        model_digest: first 16 hexadecimal digits of the weights' sha256; a state made by others starts
-            afresh.
+        model_digest: first 16 hexadecimal digits of the weights' sha256.
+
+    Attributes:
+        state_digest: of the weights and of the engine's signature. A state goes on only on its like: the same weights
+            on another runtime, precision or instruction set give other joints. Any other state starts afresh.
     """
 
     def __init__(self, engine: Engine, model_digest: str) -> None:
         self.engine = engine
         self.model_digest = model_digest
+        self.state_digest = hashlib.sha256(f"{model_digest} {engine.signature}".encode()).hexdigest()[:16]
         self.input_size = engine.config.input_size
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
@@ -109,7 +114,7 @@ class Tracker:
             # A person found anew has no past here.
             state = None if found else state
         elif region is None and state is not None:
-            region, source = Region(*state.box), RegionSource.TRACKED
+            region, source = state.box, RegionSource.TRACKED
         assert region is not None  # each branch above sets it
         transform = region_to_transform(region, self.input_size)
         [output] = yield [prepare(request.frame, transform, state)]
@@ -118,7 +123,7 @@ class Tracker:
 
     def _usable_state(self, request: TrackRequest) -> TrackState | None:
         state = request.state
-        return state if state is not None and state.model == self.model_digest else None
+        return state if state is not None and state.model == self.state_digest else None
 
     def _search(
         self, frame: Frame, state: TrackState | None
@@ -147,19 +152,14 @@ class Tracker:
     ) -> tuple[TrackState, Pose]:
         pose = read_pose(output.m, transform)
         following = next_box(region, pose, output.presence, request.frame.size)
-        box = following.region
         lost = 0 if following.seen else 1 + (state.lost_frames if state else 0)
         new_state = TrackState(
-            model=self.model_digest,
-            q=to_half(output.q),
-            m=to_half(output.carry),
+            model=self.state_digest,
+            q=quantise(output.q),
+            m=quantise(output.carry),
             transform=transform,
-            xy_px=pose.xy_px,
-            score=pose.score,
-            box=(box.x, box.y, box.w, box.h),
+            box=following.region,
             lost_frames=lost,
-            seq=request.seq,
-            pts_us=request.frame.pts_us,
             image_size=request.frame.size,
         )
         return new_state, pose
@@ -194,7 +194,7 @@ def prepare(frame: Frame, transform: FrameTransform, state: TrackState | None) -
     image = crop_input(frame.rgb, transform)
     if state is None:
         return ModelInput(image)
-    q_prev, m_prev = (resample_maps(maps.astype(np.float32), state.transform, transform) for maps in (state.q, state.m))
+    q_prev, m_prev = (resample_maps(part.maps(), state.transform, transform) for part in (state.q, state.m))
     return ModelInput(image, q_prev, m_prev)
 
 
@@ -202,12 +202,6 @@ def read_pose(maps: Array, transform: FrameTransform) -> Pose:
     """Joints in frame pixels from heatmaps [K, h, w]."""
     cells, score = decode(maps)
     return Pose(heatmap_to_frame(cells, transform).astype(np.float32), score)
-
-
-def to_half(maps: Array) -> Array:
-    """float16 maps, kept finite: values beyond its range are cut."""
-    limit = float(np.finfo(np.float16).max)
-    return np.clip(maps, -limit, limit).astype(np.float16)
 
 
 def _check(request: TrackRequest, state: TrackState | None) -> None:
@@ -251,6 +245,6 @@ def _looks_closely(state: TrackState | None) -> bool:
 
 def _fallback(frame: Frame, state: TrackState | None) -> Region:
     if state is not None:
-        return Region(*state.box)
+        return state.box
     width, height = frame.size
     return Region(-0.5, -0.5, float(width), float(height))

@@ -52,6 +52,8 @@ class Engine(Protocol):
 
     config: KIMNetConfig
     device: str
+    signature: str
+    """What its numbers depend on besides the weights, see `model.engines.signature`."""
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
         """One output for each input, in order; fresh and continuing frames may be mixed in a batch.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.engines.inputs import check_inputs
+from model.engines.signature import signature
 from model.kimnet import Encoded, KIMNet, Maps
 from model.values import Array
 
@@ -39,6 +40,7 @@ class OpenVINOEngine:
 
     def __init__(self, network: KIMNet, precision: Literal["f32", "bf16"] = "f32", threads: int = 0) -> None:
         self.config = network.config
+        self.signature = signature("openvino", ov.get_version(), self.device, precision)
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": precision,

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.engines.inputs import check_inputs
+from model.engines.signature import signature
 from model.kimnet import KIMNet, Maps
 from model.values import Array
 
@@ -38,6 +39,7 @@ class TorchEngine:
     ) -> None:
         self.config = network.config
         self.device: str = device
+        self.signature = signature("torch", torch.__version__, device, precision)
         self.precision = precision
         with _device_errors(device):
             own = copy.deepcopy(network).eval().requires_grad_(False)

@@ -9,7 +9,8 @@ from model.coords import frame_to_heatmap
 from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.heatmaps import decode
 from model.region import box_from_joints
-from model.tracker import LOST_PATIENCE, FrameSizeMismatch, RegionOutside, Tracked, Tracker, TrackRequest, to_half
+from model.search import MOST_COARSE, MOST_FINE, coarse_windows, fine_windows
+from model.tracker import LOST_PATIENCE, FrameSizeMismatch, RegionOutside, Tracked, Tracker, TrackRequest
 from model.values import Frame, Region
 from tests.support.dots import DotEngine, person, picture
 
@@ -84,7 +85,7 @@ def test_a_lost_person_is_not_left_in_a_shrinking_box() -> None:
     sides = []
     for t in range(1, LOST_PATIENCE + 2):
         tracked = _one(tracker, TrackRequest(picture(None), t, tracked.state))
-        sides.append(tracked.state.box[3])
+        sides.append(tracked.state.box.h)
     assert sides == sorted(sides)
     assert sides[-1] > 1.3 * sides[0]
     assert sides[-1] <= 240
@@ -149,7 +150,7 @@ def test_a_batch_equals_its_members_one_by_one() -> None:
     alone = [_one(tracker, request) for request in requests]
     for mine, theirs in zip(together, alone, strict=True):
         np.testing.assert_array_equal(mine.pose.xy_px, theirs.pose.xy_px)
-        np.testing.assert_array_equal(mine.state.m, theirs.state.m)
+        np.testing.assert_array_equal(mine.state.m.maps(), theirs.state.m.maps())
 
 
 def test_a_state_of_other_weights_starts_afresh() -> None:
@@ -182,9 +183,38 @@ def test_a_device_failure_is_nobodys_fault() -> None:
         Tracker(Broken(), "digest").step([TrackRequest(Frame(np.zeros((8, 8, 3), np.uint8)), 0)])
 
 
-def test_maps_beyond_half_precision_are_cut() -> None:
-    """No infinity gets into a state."""
-    assert np.isfinite(to_half(np.array([1e6, -1e6, 1.0], np.float32))).all()
+def test_a_state_of_another_runtime_starts_afresh() -> None:
+    """The same weights on another runtime or instruction set give other joints: no session is continued silently."""
+
+    class Elsewhere(DotEngine):
+        signature = "dots on another CPU"
+
+    joints = person(60, 60, 100)
+    state = _one(_tracker()[0], TrackRequest(picture(joints), 0, region=_region(60, 60, 100))).state
+    engine = Elsewhere()
+    _one(Tracker(engine, "digest"), TrackRequest(picture(joints), 1, state))
+    assert engine.seen[-1].fresh
+
+
+def test_nobody_is_followed_where_the_network_says_nobody_is() -> None:
+    """Whoever the network says is absent is not followed, however high the peaks are."""
+
+    class Sceptic(DotEngine):
+        def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
+            return [replace(output, presence=0.01) for output in super().infer(inputs)]
+
+    joints = person(60, 60, 100)
+    tracked = _one(Tracker(Sceptic(), "digest"), TrackRequest(picture(joints), 0, region=_region(60, 60, 100)))
+    assert tracked.person_score == 0.01
+    assert tracked.state.lost_frames == 1
+
+
+@pytest.mark.parametrize("size", [(2000, 20), (65_500, 8), (20, 2000), (16_000, 9_000), (1, 1)])
+def test_a_search_is_bounded_whatever_the_frame_is_like(size: tuple[int, int]) -> None:
+    """A strip, a huge frame and a single pixel cost at most as many passes as the module says."""
+    width, height = size
+    assert 1 <= len(coarse_windows(width, height, 256)) <= MOST_COARSE
+    assert 1 <= len(fine_windows(width, height, 256)) <= MOST_FINE
 
 
 def test_box_needs_five_joints() -> None:

@@ -45,6 +45,7 @@ class DotEngine:
 
     config = KIMNET_LITE
     device = "cpu"
+    signature = "dots"
     seen: list[ModelInput] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 

@@ -29,6 +29,7 @@ class NoisyEngine:
         self._rng = np.random.default_rng(seed)
         self.config = engine.config
         self.device = engine.device
+        self.signature = engine.signature
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
         """See Engine."""

@@ -56,6 +56,7 @@ class FirstFrames:
         self._engine = engine
         self.config = engine.config
         self.device = engine.device
+        self.signature = engine.signature
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
         """See Engine."""
