@@ -8,8 +8,11 @@ from itertools import product
 from model.coords import letterbox_transform
 from model.values import FrameTransform
 
-MOST_COARSE, MOST_FINE = 8, 24
-"""Windows of each kind at most, and so the passes that a search may cost."""
+MOST_COARSE, MOST_FINE, MOST_FINEST = 8, 24, 45
+"""Windows of each kind at most, and so what a search may cost."""
+
+_FINE, _FINEST = 0.55, 0.3
+"""Sides of the windows, share of the frame's shorter side."""
 
 _OVERLAP_STEP = 0.67
 """Step from window to window over their side: a third of overlap."""
@@ -24,12 +27,18 @@ def coarse_windows(width: int, height: int, input_size: int) -> list[FrameTransf
 
 
 def fine_windows(width: int, height: int, input_size: int) -> list[FrameTransform]:
-    """Overlapping squares of 0.55 of the shorter side, for people who are small in the frame."""
-    return _squares(width, height, 0.55 * min(width, height), input_size, MOST_FINE)
+    """Overlapping squares of about half of the shorter side, for people who are small in the frame."""
+    return _squares(width, height, _FINE * min(width, height), input_size, MOST_FINE)
+
+
+def finest_windows(width: int, height: int, input_size: int) -> list[FrameTransform]:
+    """Still smaller squares; none where they would hold fewer pixels than the network reads: nothing more is seen."""
+    side = _FINEST * min(width, height)
+    return _squares(width, height, side, input_size, MOST_FINEST) if side >= input_size else []
 
 
 def _squares(width: int, height: int, side: float, input_size: int, most: int) -> list[FrameTransform]:
-    """At most `most` squares; the shorter side never needs more than three."""
+    """At most `most` squares; along the shorter side there are as many as it needs, which is five at most."""
     short = _positions(min(width, height), side, most)
     long = _positions(max(width, height), side, most // len(short))
     rows, columns = (short, long) if width >= height else (long, short)

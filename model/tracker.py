@@ -1,9 +1,10 @@
 """Tracking one person: prepare -> forward -> finish, composed by `step`.
 
 Each request becomes a plan: a generator that hands out the inputs it wants to have read and takes the
-outputs. `step` runs the plans of many sessions side by side, so that their inputs share batches, and a plan
-that fails fails alone. An ordinary frame is one input; a frame in which the person has to be found first is a
-few more.
+outputs. Plans of many sessions run side by side, so that their inputs share batches, and a plan that fails fails
+alone. An ordinary frame is one input; a frame in which the person has to be found first is a few passes more, each of
+at most `WINDOWS_A_PASS` inputs. Whoever drives the plans pass by pass (`begin`, `advance`) can let other frames in
+between, and give up a search that is no longer wanted.
 """
 
 import hashlib
@@ -16,12 +17,15 @@ from model.coords import crop_input, heatmap_to_frame, region_to_transform, resa
 from model.engines.base import Engine, ModelInput, ModelOutput
 from model.heatmaps import decode
 from model.region import next_box, seen_box
-from model.search import coarse_windows, fine_windows
+from model.search import coarse_windows, fine_windows, finest_windows
 from model.state import TrackState, quantise
 from model.values import Array, Frame, FrameTransform, Pose, Region, RegionSource
 
 LOST_PATIENCE = 4
 """Frames in a row without the person after which the whole frame is searched again."""
+
+WINDOWS_A_PASS = 4
+"""Inputs that a search puts into one batch at most: another session's frame waits for no more than these."""
 
 _FINE_EVERY = 8
 _GOOD_STRENGTH = 0.35
@@ -97,12 +101,24 @@ class Tracker:
         Raises:
             EngineError: the device failed; no request is to blame.
         """
-        plans = [_Running(self._plan(request)) for request in requests]
-        while wanting := [plan for plan in plans if plan.wants]:
-            outputs = iter(self.engine.infer([image for plan in wanting for image in plan.wants]))
-            for plan in wanting:
-                plan.resume([next(outputs) for _ in plan.wants])
-        return [plan.answer() for plan in plans]
+        work = [self.begin(request) for request in requests]
+        while under_way := [one for one in work if not one.done]:
+            self.advance(under_way)
+        return [one.answer() for one in work]
+
+    def begin(self, request: TrackRequest) -> "FrameWork":
+        """Start on a request, up to its first pass through the network."""
+        return FrameWork(self._plan(request))
+
+    def advance(self, work: list["FrameWork"]) -> None:
+        """One pass through the network for all of them, which must not be done.
+
+        Raises:
+            EngineError: the device failed; no request is to blame.
+        """
+        outputs = iter(self.engine.infer([image for one in work for image in one.wants]))
+        for one in work:
+            one.resume([next(outputs) for _ in one.wants])
 
     def _plan(self, request: TrackRequest) -> Plan:
         state = self._usable_state(request)
@@ -132,7 +148,7 @@ class Tracker:
         width, height = frame.size
         best = yield from _best_candidate(frame, coarse_windows(width, height, self.input_size))
         if best.strength < _GOOD_STRENGTH and _looks_closely(state):
-            closer = yield from _best_candidate(frame, fine_windows(width, height, self.input_size))
+            closer = yield from self._search_closely(frame)
             best = max(best, closer, key=_strength)
         for _ in range(_REFINEMENTS):
             region = seen_box(best.pose, best.presence, frame.size)
@@ -141,6 +157,21 @@ class Tracker:
             best = yield from _best_candidate(frame, [region_to_transform(region, self.input_size)])
         region = seen_box(best.pose, best.presence, frame.size)
         return (_fallback(frame, state), False) if region is None else (region, True)
+
+    def _search_closely(self, frame: Frame) -> Generator[list[ModelInput], list[ModelOutput], "_Candidate"]:
+        """Smaller and smaller windows, until one shows a person clearly."""
+        width, height = frame.size
+        best = None
+        for windows in (fine_windows, finest_windows):
+            transforms = windows(width, height, self.input_size)
+            if not transforms:
+                break
+            found = yield from _best_candidate(frame, transforms)
+            best = found if best is None else max(best, found, key=_strength)
+            if best.strength >= _GOOD_STRENGTH:
+                break
+        assert best is not None  # there is always a fine window
+        return best
 
     def _finish(
         self,
@@ -165,14 +196,23 @@ class Tracker:
         return new_state, pose
 
 
-class _Running:
-    """A plan under way: what it wants read next, and in the end its answer or its failure."""
+class FrameWork:
+    """A request under way: what it wants read next, and in the end its answer or its failure.
+
+    Attributes:
+        wants: inputs of its next pass; empty once it is done.
+    """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._answer: Tracked | Exception | None = None
         self.wants: list[ModelInput] = []
         self.resume(None)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an answer."""
+        return self._answer is not None
 
     def resume(self, outputs: list[ModelOutput] | None) -> None:
         """Hand in outputs (None to begin) and run to the next want or to the end."""
@@ -184,7 +224,7 @@ class _Running:
             self.wants, self._answer = [], failure
 
     def answer(self) -> Tracked | Exception:
-        """The result, once nothing is wanted any more."""
+        """The result, once it is done."""
         assert self._answer is not None
         return self._answer
 
@@ -229,9 +269,15 @@ class _Candidate:
 def _best_candidate(
     frame: Frame, transforms: list[FrameTransform]
 ) -> Generator[list[ModelInput], list[ModelOutput], _Candidate]:
-    outputs = yield [prepare(frame, t, None) for t in transforms]
-    read = zip(outputs, transforms, strict=True)
-    return max((_Candidate(read_pose(output.m, t), output.presence) for output, t in read), key=_strength)
+    """The strongest of the windows; crops are made pass by pass, so that memory does not grow with their number."""
+    candidates: list[_Candidate] = []
+    for first in range(0, len(transforms), WINDOWS_A_PASS):
+        part = transforms[first : first + WINDOWS_A_PASS]
+        outputs = yield [prepare(frame, t, None) for t in part]
+        candidates += [
+            _Candidate(read_pose(output.m, t), output.presence) for output, t in zip(outputs, part, strict=True)
+        ]
+    return max(candidates, key=_strength)
 
 
 def _strength(candidate: _Candidate) -> float:

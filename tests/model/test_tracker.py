@@ -9,8 +9,16 @@ from model.coords import frame_to_heatmap
 from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.heatmaps import decode
 from model.region import box_from_joints
-from model.search import MOST_COARSE, MOST_FINE, coarse_windows, fine_windows
-from model.tracker import LOST_PATIENCE, FrameSizeMismatch, RegionOutside, Tracked, Tracker, TrackRequest
+from model.search import MOST_COARSE, MOST_FINE, MOST_FINEST, coarse_windows, fine_windows, finest_windows
+from model.tracker import (
+    LOST_PATIENCE,
+    WINDOWS_A_PASS,
+    FrameSizeMismatch,
+    RegionOutside,
+    Tracked,
+    Tracker,
+    TrackRequest,
+)
 from model.values import Frame, Region
 from tests.support.dots import DotEngine, person, picture
 
@@ -196,6 +204,29 @@ def test_a_state_of_another_runtime_starts_afresh() -> None:
     assert engine.seen[-1].fresh
 
 
+def test_a_search_is_a_row_of_small_passes_that_others_share() -> None:
+    """A frame that is looked through keeps an ordinary frame waiting for one batch only."""
+    tracker, engine = _tracker()
+    joints = person(60, 60, 100)
+    state = _one(tracker, TrackRequest(picture(joints), 0, region=_region(60, 60, 100))).state
+    search = tracker.begin(TrackRequest(picture(None, 1920, 1080), 0))
+    frame = tracker.begin(TrackRequest(picture(joints), 1, state))
+    tracker.advance([search, frame])
+    assert frame.done
+    assert not search.done
+    while not search.done:
+        tracker.advance([search])
+    assert max(engine.batches[2:]) <= WINDOWS_A_PASS
+    assert sum(engine.batches) <= 3 + MOST_COARSE + MOST_FINE + MOST_FINEST
+
+
+def test_a_small_person_in_a_large_picture_is_found() -> None:
+    """150 pixels in 1080p, without a region."""
+    joints = person(1300, 640, 150)
+    tracked = _one(_tracker()[0], TrackRequest(picture(joints, 1920, 1080), 0))
+    np.testing.assert_allclose(tracked.pose.xy_px, joints, atol=3.0)
+
+
 def test_nobody_is_followed_where_the_network_says_nobody_is() -> None:
     """Whoever the network says is absent is not followed, however high the peaks are."""
 
@@ -215,6 +246,7 @@ def test_a_search_is_bounded_whatever_the_frame_is_like(size: tuple[int, int]) -
     width, height = size
     assert 1 <= len(coarse_windows(width, height, 256)) <= MOST_COARSE
     assert 1 <= len(fine_windows(width, height, 256)) <= MOST_FINE
+    assert len(finest_windows(width, height, 256)) <= MOST_FINEST
 
 
 def test_box_needs_five_joints() -> None:
