@@ -15,8 +15,8 @@ from websockets.sync.client import connect
 from deploy.compose_checks.expect import TIMEOUT_S, Target, Wrong, expect
 from deploy.compose_checks.frames import CLIP, compare, joints_of, pictures
 from service.client import Client, Picture, Unreachable
+from service.contract.messages import FrameResult
 from service.errors import StoreUnavailable
-from service.messages import FrameResult
 
 FRAME_S = 0.04
 PATIENCE_S = 60.0

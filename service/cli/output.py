@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from service import problem, wire
+from service.contract import problem, wire
+from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
-from service.messages import ClipInfo, FrameResult
 
 Format = Literal["json", "ndjson"]
 

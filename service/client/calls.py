@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from dataclasses import dataclass, field
 
 from model.values import Region
-from service.messages import ClipInfo, FrameResult
+from service.contract.messages import ClipInfo, FrameResult
 
 CHUNK_BYTES = 1024 * 1024
 """A clip travels in pieces of this size."""

@@ -7,10 +7,10 @@ import grpc
 
 from model.cards import ModelCard
 from model.values import Region
-from service import wire
 from service.client import grpc_form
 from service.client.calls import CHUNK_BYTES, Access, Answers, Picture
-from service.messages import FrameResult, SessionInfo, SessionOptions
+from service.contract import wire
+from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 

@@ -9,10 +9,10 @@ import httpx
 
 from model.cards import ModelCard
 from model.values import Region
-from service import wire
 from service.client import http_form
 from service.client.calls import CHUNK_BYTES, Access, AsyncAnswers, Picture
-from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from service.contract import wire
+from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
 
 class AsyncHttpCalls:

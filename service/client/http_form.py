@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from model.values import Region
-from service import problem, wire
 from service.client.calls import Access, Picture, Unreachable
+from service.contract import problem, wire
+from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
-from service.messages import ClipInfo, FrameResult
 
 NDJSON = {"Accept": "application/x-ndjson"}
 

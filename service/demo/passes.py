@@ -11,8 +11,8 @@ import numpy as np
 
 from model.values import Array, Frame
 from service.client import Client, Picture
-from service.messages import ClipInfo, FrameResult
-from service.video import open_video
+from service.contract.messages import ClipInfo, FrameResult
+from service.media.video import open_video
 
 FASTEST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 

@@ -9,7 +9,7 @@ import numpy as np
 from model.pck import pck, person_size, torso_size
 from model.skeletons import KINEPOSE_13
 from model.values import Array
-from service.messages import FrameResult
+from service.contract.messages import FrameResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,14 +19,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.footage import read_footage
+from bench.ledger import counts, error_codes, good_frames, latencies_s, milliseconds
+from bench.machine import machine
+from bench.processes import Usage, usage
+from bench.run import Target
 from service.cli.numbers import positive, whole_number
 from service.cli.output import text_output
 from service.demo.__main__ import BUNDLED_CLIP
-from service.load.footage import read_footage
-from service.load.ledger import counts, error_codes, good_frames, latencies_s, milliseconds
-from service.load.machine import machine
-from service.load.processes import Usage, usage
-from service.load.run import Target
 from tests.bench.processes import FRONTEND_READY, WORKER_READY, Processes, processes
 from tests.bench.soak_clients import Diary, run_place
 from tests.bench.verdict import MIB, files_rise, memory_trend, slows_down

@@ -8,10 +8,10 @@ from typing import Protocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from service import problem, wire
 from service.client import AsyncClient, Picture, Unreachable
+from service.contract import problem, wire
+from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.errors import KineposeError
-from service.messages import FrameResult, SessionInfo, SessionOptions
 from tests.chaos.fleet import Address
 
 CALL_TIMEOUT_S = 15.0

@@ -10,7 +10,7 @@ import numpy as np
 from model.values import Array, Region
 from service.client import Picture
 from service.demo.__main__ import BUNDLED_CLIP
-from service.video import open_video
+from service.media.video import open_video
 
 PART = 440
 """Side of the square that is cut out, pixels of the clip: the person never leaves it."""

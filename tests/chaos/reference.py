@@ -6,9 +6,9 @@ from pathlib import Path
 from model.state import TrackState
 from model.tracker import Tracked, TrackRequest
 from service.config import Settings
-from service.decode import decode
-from service.served import load_served
-from service.worker import Stepper
+from service.inference.device_loop import Stepper
+from service.inference.loaded_model import load_served
+from service.media.image import decode
 from tests.chaos.films import Film
 from tests.chaos.verdict import Expected
 

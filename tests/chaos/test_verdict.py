@@ -7,7 +7,7 @@ import pytest
 
 from model.skeletons import KINEPOSE_13
 from model.values import Pose, Region, RegionSource
-from service.messages import FrameResult, ModelInfo, Outcome
+from service.contract.messages import FrameResult, ModelInfo, Outcome
 from tests.chaos.verdict import (
     Answer,
     Expected,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model.values import Array, Region, RegionSource
-from service.messages import FrameResult, Outcome
+from service.contract.messages import FrameResult, Outcome
 
 
 @dataclass(frozen=True, slots=True, eq=False)

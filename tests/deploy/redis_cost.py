@@ -23,12 +23,12 @@ from redis.asyncio import Redis
 
 from model.state import TrackState
 from service.config import Settings
-from service.metrics import Metrics
-from service.redis_client import connected
-from service.redis_queue.scripts import queue_scripts
-from service.redis_sessions.keys import Keyspace
-from service.redis_sessions.store import GROUP, RedisLimits, RedisSessions
-from service.sessions import Delivery, Version
+from service.observability.metrics import Metrics
+from service.redis.client import connected
+from service.redis.queue.scripts import queue_scripts
+from service.redis.sessions.keys import Keyspace
+from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
+from service.sessions.store import Delivery, Version
 from tests.support import stores
 
 JOINTS, SIDE = 13, 64

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from tests.deploy.promql import Known, faults
 
 ROOT = Path(__file__).parents[2]

@@ -19,12 +19,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
 from starlette.routing import BaseRoute
 
-from service import errors, logs
-from service.app import RunningServer
+from service import errors
 from service.client import AsyncClient, Client, Picture
-from service.gate import OPEN_PATHS
+from service.observability import logs
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
+from service.processes.frontend import RunningServer
+from service.transports.http.auth import OPEN_PATHS
 from tests.support.clips import make_clip
 from tests.support.keys import Keys, make_keys
 from tests.support.server import AsyncStub, each, free_ports, jpegs, told, told_grpc

@@ -11,9 +11,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.app import RunningServer
-from service.compute import LocalCompute
+from service.inference.executor import LocalCompute
 from service.pb import pose_pb2 as pb
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_cut_off, make_sound
 from tests.support.pictures import png_bomb
 from tests.support.server import AsyncStub, chunks, each, into, jpegs, nothing_pending, opened, sent, told, told_grpc

@@ -12,9 +12,9 @@ import pytest_asyncio
 
 from model.values import Region
 from service import errors
-from service.app import RunningServer
 from service.client import AsyncClient, Client, Picture, Unreachable
-from service.messages import DropPolicy, FrameResult, Outcome, SessionOptions
+from service.contract.messages import DropPolicy, FrameResult, Outcome, SessionOptions
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip, make_cut_off, make_sound
 from tests.support.pictures import smooth_picture
 from tests.support.server import SIZE, jpegs

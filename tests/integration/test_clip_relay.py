@@ -14,10 +14,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.app import RunningServer
-from service.clip_relay import RELAYED, ClipPlaces
-from service.composition import open_redis
-from service.worker_process import RunningWorker
+from service.processes.frontend import RunningServer
+from service.processes.wiring import open_redis
+from service.processes.worker import RunningWorker
+from service.transports.http.relay import RELAYED, ClipPlaces
 from tests.support.keys import Keys, make_certificate, make_keys
 from tests.support.server import free_ports, told
 

@@ -10,9 +10,9 @@ import av
 import httpx
 import pytest
 
-from service import wire
-from service.app import RunningServer
-from service.auth import ANYONE
+from service.auth.api_keys import ANYONE
+from service.contract import wire
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_cut_off
 from tests.support.server import told
 

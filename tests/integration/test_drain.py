@@ -20,7 +20,7 @@ from tests.support.server import SIZE, told
 
 SERVE = """
 import asyncio, logging, sys
-from service.app import serve
+from service.processes.frontend import serve
 from service.config import Settings
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 asyncio.run(serve(Settings(http_port=0, grpc_port=0, max_batch=1, drain_grace_s=300)))

@@ -9,11 +9,11 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
 
-from service import wire
-from service.app import RunningServer
-from service.grpc_api import NAME, SESSION_HEADER
+from service.contract import wire
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
+from service.processes.frontend import RunningServer
+from service.transports.grpc.servicer import NAME, SESSION_HEADER
 from tests.support.server import AsyncStub, anonymous, chunks, each, into, jpegs, opened, sent, told_grpc
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.app import RunningServer
-from service.http_server import StartFailed
+from service.processes.frontend import RunningServer
+from service.transports.http.server import StartFailed
 from tests.support.server import free_ports, jpegs, opened, sent, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import RunningServer
-from service.worker_process import RunningWorker
+from service.processes.frontend import RunningServer
+from service.processes.worker import RunningWorker
 from tests.support.redis_server import own_redis
 from tests.support.server import free_ports, jpegs, opened, sent, told
 

@@ -12,10 +12,10 @@ from model import zoo
 from model.engines import open_engine
 from model.tracker import Tracker
 from model.values import Array, Region
-from service.app import RunningServer
 from service.config import Settings
 from service.demo.__main__ import BUNDLED_CLIP
-from service.video import open_video
+from service.media.video import open_video
+from service.processes.frontend import RunningServer
 from training.datasets.person import SKELETON, Clip
 from training.evaluation.run import Protocol, run_clip
 

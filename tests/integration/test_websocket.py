@@ -10,7 +10,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from service.app import RunningServer
+from service.processes.frontend import RunningServer
 from tests.support.server import jpegs, nothing_pending, opened, sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

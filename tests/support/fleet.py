@@ -11,18 +11,18 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from model.skeletons import KINEPOSE_13
-from service.composition import open_redis
-from service.compute import LocalCompute
 from service.config import Settings
-from service.metrics import Metrics
-from service.pipeline import Pipeline
-from service.redis_client import ended
-from service.redis_queue.remote import RemoteCompute
-from service.redis_queue.station import Station
-from service.redis_sessions.keys import LINES, Keyspace
-from service.redis_sessions.store import GROUP, RedisLimits, RedisSessions
-from service.served import Served
-from service.way import FrameWay
+from service.inference.executor import LocalCompute
+from service.inference.loaded_model import Served
+from service.observability.metrics import Metrics
+from service.pipeline.pipeline import Pipeline
+from service.pipeline.processor import FrameWay
+from service.processes.wiring import open_redis
+from service.redis.client import ended
+from service.redis.queue.consumer import Station
+from service.redis.queue.executor import RemoteCompute
+from service.redis.sessions.keys import LINES, Keyspace
+from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
 from tests.support.pipelines import CARD, until
 from tests.support.trackers import FakeTracker
 

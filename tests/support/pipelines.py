@@ -7,13 +7,13 @@ from typing import Any
 
 from model.cards import ModelCard
 from model.skeletons import KINEPOSE_13
-from service.composition import embedded
 from service.config import Settings
-from service.messages import EncodedFrame, FrameResult, SessionOptions
-from service.pipeline import Pipeline
-from service.served import Served
-from service.sessions import Clock
-from service.worker import Stepper
+from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
+from service.inference.device_loop import Stepper
+from service.inference.loaded_model import Served
+from service.pipeline.pipeline import Pipeline
+from service.processes.wiring import embedded
+from service.sessions.store import Clock
 from tests.support.trackers import picture
 
 CARD = ModelCard(

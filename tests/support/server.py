@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import httpx
 
-from service import problem
 from service.config import Settings
+from service.contract import problem
 from service.errors import KineposeError
 from service.pb import pose_pb2 as pb
 from tests.support.pictures import encoded, smooth_picture

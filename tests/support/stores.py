@@ -11,12 +11,12 @@ from redis.asyncio import Redis
 
 from model.state import TrackState
 from model.values import FrameTransform, Pose, Region, RegionSource
-from service.messages import FrameResult, ModelInfo, Outcome, SessionOptions
-from service.metrics import Metrics
-from service.redis_client import connected
-from service.redis_sessions.keys import Keyspace
-from service.redis_sessions.store import RedisLimits, RedisSessions
-from service.sessions import InMemorySessions, SessionMeta, SessionStore
+from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionOptions
+from service.observability.metrics import Metrics
+from service.redis.client import connected
+from service.redis.sessions.keys import Keyspace
+from service.redis.sessions.store import RedisLimits, RedisSessions
+from service.sessions.store import InMemorySessions, SessionMeta, SessionStore
 from tests.support.pipelines import ManualClock
 
 MODEL = ModelInfo("fake", "1", "0" * 64)

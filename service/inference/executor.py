@@ -1,0 +1,173 @@
+"""Steps 3 to 8 of a frame in the process that has the model: decode, checkout, infer, commit."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import replace
+
+from model.skeletons import Skeleton
+from model.tracker import Tracked, TrackRequest
+from model.values import Frame
+from service.config import Settings
+from service.contract.messages import FrameResult
+from service.errors import StaleCommit
+from service.inference.batcher import Batcher
+from service.inference.device_loop import Worker
+from service.inference.loaded_model import Served
+from service.inference.probe import Health
+from service.inference.queue import InProcessQueue, Priority
+from service.media.image import decode
+from service.observability import tracing
+from service.observability.metrics import Metrics
+from service.pipeline.request import Job, computed
+from service.sessions.store import Checkout, Clock, SessionStore
+
+Turn = Callable[[], Awaitable[None]]
+"""Returns when the session's frame before this one has ended. Raises SeqOutOfOrder where that one spent no seq."""
+
+
+class LocalCompute:
+    """The model, its device, and the sessions beside it. Belongs to one event loop; use it between start and aclose.
+
+    Args:
+        settings: limits on pictures and batches.
+        served: what computes.
+        store: where sessions are.
+        metrics: told of stages and batches.
+        clock: seconds, never going back.
+
+    Attributes:
+        decoders: the threads that decode pictures.
+    """
+
+    def __init__(
+        self, settings: Settings, served: Served, store: SessionStore, metrics: Metrics, clock: Clock = time.monotonic
+    ) -> None:
+        self._settings = settings
+        self._skeleton: Skeleton = served.skeleton
+        self._store = store
+        self._metrics = metrics
+        self._sessions: Counter[str] = Counter()
+        self._queue = InProcessQueue()
+        batcher = Batcher(
+            self._queue,
+            live_sessions=lambda: len(self._sessions),
+            max_batch=settings.max_batch,
+            wait_s=settings.batch_wait_ms / 1000,
+            clip_every=settings.clip_every,
+        )
+        self._worker = Worker(served.stepper, self._queue, batcher, metrics, clock)
+        self._health = Health(self._worker, self._queue, settings.ready_timeout_s, clock)
+        self.decoders = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="kinepose-decode")
+        self._loop_task: asyncio.Task[None] | None = None
+
+    async def result(self, job: Job, turn: Turn) -> FrameResult:
+        """A frame's answer, committed; the stored one where the frame had been answered before.
+
+        Raises:
+            BadImage, ImageTooLarge, FrameSizeChanged, BadRegion: the frame is at fault.
+            TimeoutError: its deadline passed before it was computed.
+            KineposeError: as the store and the worker say.
+        """
+        with self._decoding(job) as decoded:
+            try:
+                return await self._tried(job, turn, decoded)
+            except StaleCommit:
+                # The hot state was old, or another worker was faster; if with this very frame, that is its answer.
+                return await self._tried(job, turn, decoded)
+
+    async def _tried(self, job: Job, turn: Turn, decoded: "asyncio.Future[Frame]") -> FrameResult:
+        async with asyncio.timeout_at(job.deadline):
+            # Not for the commit: a batch is kept waiting for those who may still come to it.
+            with self._working_on(job.session_id):
+                await turn()
+                start = await self._checkout(job)
+                if start.replay is not None:
+                    return start.replay
+                frame = await decoded
+                tracked = await self._infer(job, frame, start)
+        return await self._commit(job, frame, start, tracked)
+
+    @contextmanager
+    def _decoding(self, job: Job) -> "Iterator[asyncio.Future[Frame]]":
+        """The picture is decoded while the frame waits for its turn and its state."""
+        loop = asyncio.get_running_loop()
+        # No task: its first step would come after what the caller does next.
+        decoded = loop.run_in_executor(self.decoders, copy_context().run, self._decode, job)
+        try:
+            yield decoded
+        finally:
+            if not decoded.cancel() and not decoded.cancelled():
+                decoded.exception()  # Told to whoever waited for it; if nobody did, that is no news.
+
+    @contextmanager
+    def _working_on(self, session_id: str) -> Iterator[None]:
+        self._sessions[session_id] += 1
+        try:
+            yield
+        finally:
+            self._sessions[session_id] -= 1
+            if not self._sessions[session_id]:
+                del self._sessions[session_id]
+
+    def _decode(self, job: Job) -> Frame:
+        if isinstance(job.picture, Frame):
+            return job.picture
+        begin = time.perf_counter()
+        with tracing.span("decode"):
+            frame = decode(job.picture, self._settings.max_image_bytes, self._settings.max_image_pixels)
+        self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
+        return replace(frame, pts_us=job.pts_us)
+
+    async def _checkout(self, job: Job) -> Checkout:
+        with self._metrics.state_io("checkout"):
+            return await self._store.checkout(job.session_id, job.seq)
+
+    async def _infer(self, job: Job, frame: Frame, start: Checkout) -> Tracked:
+        request = TrackRequest(frame, job.seq, start.state, job.region)
+        priority = Priority.CLIP if job.transport == "clip" else Priority.INTERACTIVE
+        with tracing.span("infer"):
+            return await self._queue.submit(job.session_id, request, priority)
+
+    async def _commit(self, job: Job, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
+        result = computed(job, frame, tracked, start.meta.model, self._skeleton)
+        with tracing.span("commit"), self._metrics.state_io("commit"):
+            await self._store.commit(job.session_id, start.version, tracked.state, result, job.delivery)
+        return result
+
+    # -- health and life ------------------------------------------------------------------------------------
+
+    def live(self) -> bool:
+        """False once the device is lost: only a new process helps."""
+        return self._health.live()
+
+    async def ready(self) -> bool:
+        """True where a real forward pass came through within the last second."""
+        return await self._health.ready()
+
+    async def start(self) -> None:
+        """Warm the model up, then take work. Raises WarmUpFailed."""
+        await self._worker.warm_up(self._settings.max_batch)
+        self._loop_task = asyncio.create_task(self._worker.run(), name="kinepose-worker")
+
+    def drain(self) -> None:
+        """Not ready any more; work goes on."""
+        self._health.draining = True
+
+    async def ended(self) -> None:
+        """Return when the device is lost."""
+        assert self._loop_task is not None
+        await asyncio.wait({self._loop_task})
+
+    async def aclose(self) -> None:
+        """End the device's thread and all that waits for it."""
+        self._health.draining = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+        await self._worker.close()
+        await asyncio.to_thread(self.decoders.shutdown)
