@@ -123,6 +123,8 @@ def decode_answer(blob: bytes) -> tuple[bytes, FrameResult | KineposeError]:
         return request, decode_result(body)
     try:
         data = json.loads(body)
+        if not isinstance(data, dict):
+            raise RecordError("an answer: expected an object")
         return request, BY_CODE.get(data.pop("code"), KineposeError)(**data)
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"an answer: {error!r}") from error

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -101,6 +101,7 @@ def test_a_frame_of_another_make_is_refused(change: dict[str, Any]) -> None:
 
 
 @given(st.binary(max_size=64))
+@example(bytes(17) + b"0")
 def test_garbage_is_no_answer(blob: bytes) -> None:
     """It is refused as RecordError and nothing else."""
     with pytest.raises(RecordError):
