@@ -18,6 +18,7 @@ from uuid import uuid4
 
 from model.values import Frame, Region
 from service.auth.api_keys import NO_LIMITS, Caller, check_owner
+from service.clips.places import ClipPlaces
 from service.clips.run import ClipOptions, ClipRun
 from service.clips.scratch import scratch_folder
 from service.config import Settings
@@ -26,7 +27,6 @@ from service.contract.messages import ClipInfo, FrameResult, SessionInfo, Sessio
 from service.errors import ClipUnknown, Draining, KineposeError, QueueFull
 from service.media.overlay import render_overlay
 from service.pipeline.pipeline import Pipeline
-from service.transports.http.relay import ClipPlaces
 
 # Clips that are computed at once; more wait their turn. Frames of clips give way to live ones in any case.
 RUNNING = 4

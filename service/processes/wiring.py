@@ -14,6 +14,7 @@ from redis.asyncio import Redis
 
 from model import zoo
 from service.auth.rate_limits import Quotas
+from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
 from service.inference.executor import LocalCompute
 from service.inference.loaded_model import Served, load_served
@@ -22,8 +23,9 @@ from service.pipeline.pipeline import Pipeline
 from service.redis.client import connected
 from service.redis.queue.executor import RemoteCompute
 from service.redis.sessions.store import RedisLimits, RedisSessions
-from service.sessions.store import Clock, InMemorySessions
-from service.transports.http.relay import ClipPlaces, ClipRelay, open_http, own_url
+from service.sessions.memory import InMemorySessions
+from service.sessions.store import Clock
+from service.transports.http.relay import ClipRelay, open_http
 from service.transports.tls import redis_password
 
 LINGER_S = 1.0

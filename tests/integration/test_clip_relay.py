@@ -14,10 +14,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from service.clips.places import ClipPlaces
 from service.processes.frontend import RunningServer
 from service.processes.wiring import open_redis
 from service.processes.worker import RunningWorker
-from service.transports.http.relay import RELAYED, ClipPlaces
+from service.transports.http.relay import RELAYED
 from tests.support.keys import Keys, make_certificate, make_keys
 from tests.support.server import free_ports, told
 

@@ -16,7 +16,8 @@ from service.observability.metrics import Metrics
 from service.redis.client import connected
 from service.redis.sessions.keys import Keyspace
 from service.redis.sessions.store import RedisLimits, RedisSessions
-from service.sessions.store import InMemorySessions, SessionMeta, SessionStore
+from service.sessions.memory import InMemorySessions
+from service.sessions.store import SessionMeta, SessionStore
 from tests.support.pipelines import ManualClock
 
 MODEL = ModelInfo("fake", "1", "0" * 64)

@@ -15,7 +15,8 @@ from service.contract import problem, wire
 from service.contract.messages import FrameResult
 from service.errors import KineposeError
 from service.transports.http import openapi
-from service.transports.http.errors import ClosingStream, problem_response, while_connected
+from service.transports.http.connection import ClosingStream, while_connected
+from service.transports.http.errors import problem_response
 from service.transports.http.uploads import receive_file
 from service.transports.services import CallerOf, Services, ServicesOf, services_of
 

@@ -1,67 +1,18 @@
-"""What the HTTP routes share: problem+json answers, and work that stops when the client goes away."""
+"""Every error of every route, answered as problem+json."""
 
-import asyncio
-import logging
 import math
-from collections.abc import AsyncIterable, Coroutine
-from contextlib import AsyncExitStack
-from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope, Send
 
 from service.contract import problem
 from service.errors import BadRequest, KineposeError, Unauthenticated
 
-T = TypeVar("T")
-
 # nginx's number for "the client closed the request"; nobody is there to read it.
 CLIENT_GONE = 499
-
-log = logging.getLogger(__name__)
-
-
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The outcome of `work`; cancels it and raises ClientDisconnect when the client goes away first.
-
-    Call it once the body has been read: it listens where the body came from.
-    """
-    task = asyncio.ensure_future(work)
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise ClientDisconnect
-    finally:
-        task.cancel()
-        gone.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
-
-
-async def _gone(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-class ClosingStream(StreamingResponse):
-    """A streamed answer that closes what it stands on, however the stream ends."""
-
-    def __init__(self, content: AsyncIterable[bytes], stack: AsyncExitStack, media_type: str) -> None:
-        super().__init__(content, media_type=media_type)
-        self._stack = stack
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, then close."""
-        async with self._stack:
-            await super().__call__(scope, receive, send)
-
-
-# -- errors -----------------------------------------------------------------------------------------------
 
 
 def problem_response(error: KineposeError) -> Response:

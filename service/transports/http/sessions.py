@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from service.contract import wire
 from service.errors import BadRequest, TooLarge
 from service.transports.http import openapi
-from service.transports.http.errors import while_connected
+from service.transports.http.connection import while_connected
 from service.transports.http.uploads import receive_file
 from service.transports.parsing import Stamp, frame_of
 from service.transports.services import CallerOf, ServicesOf

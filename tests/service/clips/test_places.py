@@ -9,11 +9,11 @@ import pytest
 from pydantic import ValidationError
 from redis.asyncio import Redis
 
+from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
 from service.errors import StoreUnavailable
 from service.redis.client import connected
 from service.redis.sessions.keys import Keyspace
-from service.transports.http.relay import ClipPlaces, own_url
 
 CLIP = "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a"
 RESULT_TTL_S = 100.0

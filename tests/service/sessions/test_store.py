@@ -20,7 +20,8 @@ from service.errors import (
     TooManySessions,
 )
 from service.observability.metrics import Metrics
-from service.sessions.store import InMemorySessions, SessionStore, Version
+from service.sessions.memory import InMemorySessions
+from service.sessions.store import SessionStore, Version
 from tests.support.pipelines import ManualClock
 from tests.support.stores import TTL_S, Kept, KeptInMemory, kept_in_redis, meta, result, same, state
 
