@@ -89,7 +89,7 @@ def counts(ledgers: Iterable[SessionLedger]) -> dict[str, int]:
 
 
 def error_codes(ledgers: Iterable[SessionLedger]) -> dict[str, int]:
-    """How often each error code was told of a frame."""
+    """How many frames ended in each error code."""
     return dict(Counter(record.code for ledger in ledgers for record in ledger.frames if record.code is not None))
 
 

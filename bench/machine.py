@@ -1,4 +1,4 @@
-"""What figures were taken on, told in every report."""
+"""What figures were taken on, stated in every report."""
 
 import os
 import platform

@@ -22,7 +22,7 @@ from model.tracker import Tracker
 from model.values import Region
 from service.config import Settings
 from service.contract.messages import EncodedFrame, SessionOptions
-from service.inference.loaded_model import Served, load_served
+from service.inference.loaded_model import LoadedModel, load_model
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.processes.wiring import embedded
@@ -89,26 +89,28 @@ def overhead_s(frame: Span, known: Sequence[Span]) -> float:
 
 async def measure(settings: Settings, streams: Sequence[int], frames: int) -> dict[str, Any]:
     """The report: overhead and latency by number of streams, `frames` frames a stream, and the machine."""
-    served = await asyncio.to_thread(load_served, settings)
-    assert isinstance(served.stepper, Tracker)
-    engine = TimedEngine(served.stepper.engine)
-    timed = replace(served, stepper=Tracker(engine, served.stepper.model_digest))
+    loaded = await asyncio.to_thread(load_model, settings)
+    assert isinstance(loaded.stepper, Tracker)
+    engine = TimedEngine(loaded.stepper.engine)
+    timed = replace(loaded, stepper=Tracker(engine, loaded.stepper.model_digest))
     runs = [await _run(settings, timed, engine, count, frames) for count in streams]
     return {
         "measures": "milliseconds a frame, in one process, without transport; overhead = latency less decoding"
         " and less the time that the network was at work",
         "machine": machine(),
-        "model": {"name": served.info.name, "version": served.info.version, "sha256": served.info.sha256},
+        "model": {"name": loaded.info.name, "version": loaded.info.version, "sha256": loaded.info.sha256},
         "device": engine.device,
         "picture": {"size": list(PICTURE_SIZE), "kind": "jpeg"},
         "runs": runs,
     }
 
 
-async def _run(settings: Settings, served: Served, engine: TimedEngine, streams: int, frames: int) -> dict[str, Any]:
+async def _run(
+    settings: Settings, loaded: LoadedModel, engine: TimedEngine, streams: int, frames: int
+) -> dict[str, Any]:
     metrics = Metrics()
     metrics.compute_duration = _DecodeTimes()  # type: ignore[assignment]
-    pipeline = embedded(settings, served, metrics)
+    pipeline = embedded(settings, loaded, metrics)
     _current.set(_FrameRecord())  # for the warm-up, which nobody asks about
     await pipeline.start()
     try:

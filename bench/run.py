@@ -88,7 +88,7 @@ class LoadRun:
 
 
 async def drive(target: Target, plan: Plan) -> LoadRun:
-    """Run all sessions to their ends; one that breaks off is told in its ledger, the others go on."""
+    """Run all sessions to their ends; one that breaks off is noted in its ledger, the others go on."""
     lags: list[float] = []
     frames = len(due_times(0.0, 0, plan.sessions, plan.frames_per_s, plan.seconds))
     footage = [one.pictures(frames, plan.frames_per_s, plan.deadline_ms) for one in plan.footage]

@@ -98,25 +98,25 @@ def over_websocket(
 
 async def _converse(socket: ClientConnection, frames: AsyncIterator[DueFrame], ledger: SessionLedger) -> None:
     """Send and receive at once; the first to fail ends both."""
-    ways = [asyncio.create_task(_send(socket, frames, ledger)), asyncio.create_task(_receive(socket, ledger))]
+    directions = [asyncio.create_task(_send(socket, frames, ledger)), asyncio.create_task(_receive(socket, ledger))]
     try:
-        for way in asyncio.as_completed(ways):
-            await way
+        for direction in asyncio.as_completed(directions):
+            await direction
     finally:
-        for task in ways:
+        for task in directions:
             task.cancel()
-        await asyncio.gather(*ways, return_exceptions=True)
+        await asyncio.gather(*directions, return_exceptions=True)
 
 
 async def _send(socket: ClientConnection, frames: AsyncIterator[DueFrame], ledger: SessionLedger) -> None:
     async for frame in frames:
         number = ledger.sent(frame.due)
-        await socket.send(json.dumps(_stamp(frame.picture, number)))
+        await socket.send(json.dumps(_frame_params(frame.picture, number)))
         await socket.send(frame.picture.image)
     await socket.send(END)
 
 
-def _stamp(picture: Picture, seq: int) -> dict[str, Any]:
+def _frame_params(picture: Picture, seq: int) -> dict[str, Any]:
     said = {
         "seq": seq,
         "pts_us": picture.pts_us,
@@ -128,8 +128,8 @@ def _stamp(picture: Picture, seq: int) -> dict[str, Any]:
 
 async def _receive(socket: ClientConnection, ledger: SessionLedger) -> None:
     async for message in socket:
-        told = json.loads(message)
-        if "outcome" not in told:
-            raise problem.from_problem(told["error"])
-        result = wire.result_from_json(told)
+        data = json.loads(message)
+        if "outcome" not in data:
+            raise problem.from_problem(data["error"])
+        result = wire.result_from_json(data)
         ledger.answered(result.seq, result.outcome, result.error_code)

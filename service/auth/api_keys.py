@@ -137,7 +137,7 @@ class KeyRing:
 
     Args:
         path: the keys file; None takes every caller for ANYONE.
-        metrics: told of refusals.
+        metrics: counts refusals.
     """
 
     def __init__(self, path: Path | None, metrics: Metrics) -> None:
@@ -169,7 +169,7 @@ class KeyRing:
         return caller if hmac.compare_digest(digest, hashed(key)) else None
 
     def _refresh(self, path: Path) -> None:
-        seen = _stamp(path)
+        seen = _fingerprint(path)
         if seen == self._seen:
             return
         self._seen = seen
@@ -186,7 +186,7 @@ class KeyRing:
         log.info("%d API keys in force", len(self._records))
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _fingerprint(path: Path) -> tuple[int, ...]:
     """Another one whenever the file is another one, or may be read again."""
     try:
         stat = path.stat()

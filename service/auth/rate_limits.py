@@ -2,10 +2,10 @@
 
 The pipeline asks before it admits anything:
 
-    quotas = Quotas.of(settings, metrics, client)    client: the one of the session store, None without Redis
-    await quotas.session(caller)                     where a session is created
-    await quotas.frame(caller)                       where a live frame is admitted; those of a clip are not counted
-    await quotas.clip(caller)                        where a clip begins, before its file is taken in
+    rate_limits = RateLimits.of(settings, metrics, client)    client: the one of the session store, None without Redis
+    await rate_limits.session(caller)                         where a session is created
+    await rate_limits.frame(caller)                           where a live frame is admitted, not one of a clip
+    await rate_limits.clip(caller)                            where a clip begins, before its file is taken in
 
 Each returns, or raises RateLimited or StoreUnavailable. A key without that rate costs nothing: no Redis is asked.
 How many sessions a key holds at once is the session store's business (`KeyLimits.max_sessions`).
@@ -29,12 +29,12 @@ from service.observability.metrics import Metrics
 RETRY_AFTER_AWAY_MS = 1000
 
 
-class Quotas:
+class RateLimits:
     """Rates of API keys, counted in a sliding window: at its edge, one more may come through. Of one event loop.
 
     Args:
         storage: where the counts are.
-        metrics: told of refusals.
+        metrics: counts refusals.
     """
 
     def __init__(self, storage: Storage, metrics: Metrics) -> None:

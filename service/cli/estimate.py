@@ -20,7 +20,7 @@ from service.config import Settings
 from service.contract import wire
 from service.contract.messages import FrameResult
 from service.errors import KineposeError
-from service.inference.loaded_model import Served, load_served
+from service.inference.loaded_model import LoadedModel, load_model
 from service.media.overlay import open_overlay
 from service.media.video import Video, open_video
 
@@ -69,9 +69,9 @@ def _open(path: Path, settings: Settings, stack: ExitStack) -> Video:
         raise CommandFailed(f"{path}: {error.strerror}", BAD_INPUT) from error
 
 
-def _load(settings: Settings) -> Served:
+def _load(settings: Settings) -> LoadedModel:
     try:
-        return load_served(settings)
+        return load_model(settings)
     except zoo.UnknownModel as error:
         raise CommandFailed(str(error), BAD_INPUT) from error
     except (zoo.BadWeights, ValueError, EngineError) as error:

@@ -67,7 +67,7 @@ def clip_answer(message: pb.PoseResult) -> FrameResult | ClipInfo:
 
 
 @contextmanager
-def told() -> Generator[None, None, None]:
+def typed_errors() -> Generator[None, None, None]:
     """grpc's errors as the server's typed ones, or as Unreachable."""
     try:
         yield

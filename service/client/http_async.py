@@ -37,8 +37,8 @@ class AsyncHttpCalls:
 
     async def create_session(self, options: SessionOptions) -> SessionInfo:
         """POST /v1/sessions."""
-        told = await self._call("POST", "/v1/sessions", json=wire.options_to_json(options))
-        return wire.session_from_json(told)
+        body = await self._call("POST", "/v1/sessions", json=wire.options_to_json(options))
+        return wire.session_from_json(body)
 
     async def session(self, session_id: str) -> SessionInfo:
         """GET /v1/sessions/{id}."""
@@ -55,8 +55,8 @@ class AsyncHttpCalls:
 
     async def models(self) -> list[ModelCard]:
         """GET /v1/models."""
-        told = await self._call("GET", "/v1/models")
-        return [wire.card_from_json(card) for card in told["models"]]
+        body = await self._call("GET", "/v1/models")
+        return [wire.card_from_json(card) for card in body["models"]]
 
     async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""

@@ -66,11 +66,11 @@ def raise_for(response: httpx.Response) -> None:
     if response.is_success:
         return
     try:
-        told = response.json()
+        body = response.json()
     except ValueError:
-        told = None
-    if isinstance(told, dict) and "code" in told:
-        raise problem.from_problem(told)
+        body = None
+    if isinstance(body, dict) and "code" in body:
+        raise problem.from_problem(body)
     raise KineposeError(f"the server answered {response.status_code} {response.reason_phrase}")
 
 

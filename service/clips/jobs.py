@@ -131,7 +131,7 @@ class ClipJobs:
     Args:
         pipeline: computes their frames.
         settings: limits.
-        places: told which jobs are here, where other frontends want to know it.
+        places: records which jobs are here, where other frontends want to know it.
     """
 
     def __init__(self, pipeline: Pipeline, settings: Settings, places: ClipPlaces | None = None) -> None:
@@ -167,7 +167,7 @@ class ClipJobs:
             RateLimited: the caller's key begins no more clips now.
             Draining: the server is shutting down.
         """
-        await self._pipeline.quotas.clip(caller)
+        await self._pipeline.rate_limits.clip(caller)
         if self.draining:
             raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
         if len(self._jobs) >= self._most:
@@ -249,7 +249,7 @@ class ClipJobs:
         """Compute the clip in the background; its result stays until its time to live is over.
 
         Raises:
-            StoreUnavailable, TooManySessions: other frontends cannot be told of it; it has not begun.
+            StoreUnavailable, TooManySessions: other frontends cannot learn of it; it has not begun.
         """
         if self._places:
             await self._places.begun(job.id)

@@ -11,7 +11,7 @@ from model.values import Frame, Region
 from service.clips.run import NOTHING_KNOWN, decoded_one_more
 from service.contract.messages import FrameResult, Outcome
 from service.errors import BadRegion
-from service.inference.loaded_model import Served
+from service.inference.loaded_model import LoadedModel
 from service.media.video import MAX_PIXELS, Video, open_video
 
 LOCAL_SESSION = "local"
@@ -25,14 +25,14 @@ class LocalRun:
         info: what is known of the clip so far.
     """
 
-    def __init__(self, served: Served, video: Video, region: Region | None = None) -> None:
+    def __init__(self, loaded: LoadedModel, video: Video, region: Region | None = None) -> None:
         self.info = replace(
             NOTHING_KNOWN,
             frames_declared=video.frames_declared,
             duration_us=video.duration_us,
             codec=video.codec,
         )
-        self._served = served
+        self._loaded = loaded
         self._video = video
         self._region = region
 
@@ -54,7 +54,7 @@ class LocalRun:
             yield frame, self._result(frame, seq, tracked)
 
     def _step(self, request: TrackRequest) -> Tracked:
-        [answer] = self._served.stepper.step([request])
+        [answer] = self._loaded.stepper.step([request])
         if isinstance(answer, RegionOutside):
             raise BadRegion(str(answer)) from answer
         if isinstance(answer, Exception):
@@ -67,9 +67,9 @@ class LocalRun:
             seq=seq,
             pts_us=frame.pts_us,
             outcome=Outcome.OK,
-            model=self._served.info,
-            skeleton=self._served.skeleton.name,
-            joint_names=self._served.skeleton.joints,
+            model=self._loaded.info,
+            skeleton=self._loaded.skeleton.name,
+            joint_names=self._loaded.skeleton.joints,
             image_size=frame.size,
             region=tracked.region,
             region_source=tracked.source,
@@ -79,7 +79,7 @@ class LocalRun:
 
 
 def estimate_clip(
-    served: Served,
+    loaded: LoadedModel,
     path: Path,
     region: Region | None = None,
     max_seconds: float = math.inf,
@@ -91,5 +91,5 @@ def estimate_clip(
         KineposeError: as `open_video`, `Video` and `LocalRun` do.
     """
     with open_video(path, max_seconds, max_pixels) as video:
-        for _, result in LocalRun(served, video, region):
+        for _, result in LocalRun(loaded, video, region):
             yield result

@@ -38,34 +38,34 @@ class ClipPlaces:
     def __init__(self, client: Redis, settings: Settings, url: str) -> None:
         self.url = url
         self._client = client
-        self._told = Scripts(client, {}).told
+        self._translate_errors = Scripts(client, {}).translate_errors
         self._keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         self._result_ttl_s = settings.clip_result_ttl_s
 
     async def begun(self, clip_id: str) -> None:
         """A job of this frontend begins. Raises StoreUnavailable, TooManySessions (no memory left)."""
-        await self._note(clip_id, AT_WORK_S)
+        await self._set(clip_id, AT_WORK_S)
 
     async def ended(self, clip_id: str) -> None:
         """It is done or has failed: its result is kept for its time from now on."""
         with suppress(KineposeError):  # It lives long enough as it is.
-            await self._note(clip_id, self._result_ttl_s + MARGIN_S)
+            await self._set(clip_id, self._result_ttl_s + MARGIN_S)
 
     async def gone(self, clip_id: str) -> None:
         """It is kept no longer."""
-        with suppress(KineposeError), self._told():  # It ends by itself; until then this frontend says so.
+        with suppress(KineposeError), self._translate_errors():  # It ends by itself; until then this frontend says so.
             await self._client.delete(self._keyspace.clip(clip_id))
 
     async def find(self, clip_id: str) -> str | None:
         """The base URL of its frontend; None where no job of that id is known. Raises StoreUnavailable."""
         if not CLIP_ID.fullmatch(clip_id):
             return None
-        with self._told():
+        with self._translate_errors():
             url = await self._client.get(self._keyspace.clip(clip_id))
         return url.decode() if isinstance(url, bytes) else url
 
-    async def _note(self, clip_id: str, ttl_s: float) -> None:
-        with self._told():
+    async def _set(self, clip_id: str, ttl_s: float) -> None:
+        with self._translate_errors():
             await self._client.set(self._keyspace.clip(clip_id), self.url, px=math.ceil(1000 * ttl_s))
 
 

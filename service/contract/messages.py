@@ -98,7 +98,7 @@ class FrameResult:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """A session as told to clients. next_seq is the seq that is expected next."""
+    """A session as clients see it. next_seq is the seq that is expected next."""
 
     session_id: str
     next_seq: int
@@ -109,7 +109,7 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class ClipInfo:
-    """A clip as told to clients.
+    """A clip as clients see it.
 
     Attributes:
         frames_declared: what the container says; None where it says nothing. Often wrong.

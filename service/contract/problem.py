@@ -99,12 +99,12 @@ _BY_GRPC_CODE = {
 
 
 def from_rpc_error(error: grpc.RpcError) -> KineposeError:
-    """The error behind a failed call, sync or asyncio; told from the status code where it has no details."""
+    """The error behind a failed call, sync or asyncio; by the status code alone where it has no details."""
     assert isinstance(error, grpc.Call | grpc.aio.AioRpcError)
     metadata = error.trailing_metadata() or ()
     packed = next((value for key, value in metadata if key == rpc_status.GRPC_DETAILS_METADATA_KEY), None)
     if isinstance(packed, bytes):
-        told = from_status(status_pb2.Status.FromString(packed))
-        if told is not None:
-            return told
+        found = from_status(status_pb2.Status.FromString(packed))
+        if found is not None:
+            return found
     return _BY_GRPC_CODE.get(error.code(), KineposeError)(error.details() or str(error.code()))

@@ -26,7 +26,7 @@ from service.contract.messages import (
 from service.errors import BadRegion, BadRequest
 from service.pb import pose_pb2 as pb
 
-# What Pose.score means, told in every reply.
+# What Pose.score means, stated in every reply.
 SCORE_KIND = "heatmap_peak"
 
 Json = dict[str, Any]
@@ -254,7 +254,7 @@ def _ttl(value: Any) -> float | None:
 
 
 def session_to_json(session: SessionInfo) -> Json:
-    """A session as told to clients."""
+    """A session as clients see it."""
     return {
         "session_id": session.session_id,
         "next_seq": session.next_seq,
@@ -298,7 +298,7 @@ def options_from_pb(message: pb.SessionOptions) -> SessionOptions:
 
 
 def session_to_pb(session: SessionInfo) -> pb.Session:
-    """A session as told to clients."""
+    """A session as clients see it."""
     return pb.Session(
         session_id=session.session_id,
         next_seq=session.next_seq,

@@ -111,7 +111,7 @@ def _write(
 
 
 def _table(passes: tuple[Pass, Pass], measured: Accuracy | None) -> Table:
-    table = Table("way", "frames", "ms a frame", "PCK@0.2, person", "torso")
+    table = Table("pass", "frames", "ms a frame", "PCK@0.2, person", "torso")
     for done in passes:
         figures = (f"{measured.person:.1f}", f"{measured.torso:.1f}") if measured else ("-", "-")
         table.add_row(done.name, str(len(done.results)), f"{done.ms_a_frame:.1f}", *figures)

@@ -35,7 +35,7 @@ class WarmUpFailed(RuntimeError):
     """The model does not compute on this device; the start fails."""
 
 
-class Worker:
+class DeviceLoop:
     """Computes what a queue holds, until stopped or until its device is lost.
 
     `alive` turns False for good after a sticky device failure: then the queue is closed, so that every
@@ -114,7 +114,7 @@ class Worker:
         if isinstance(answers, list):
             self.last_success = self._clock()
             for item, answer in zip(batch, answers, strict=True):
-                item.answer(_told(answer, item))
+                item.answer(_to_answer(answer, item))
         elif _is_lost(answers):
             log.critical("the device is lost, the worker ends", exc_info=answers)
             self.alive = False
@@ -170,8 +170,8 @@ def _fail(batch: list[WorkItem], error: BaseException | None, kind: type[WorkerF
         item.answer(failure)
 
 
-def _told(answer: Tracked | Exception, item: WorkItem) -> Tracked | Exception:
-    """What the tracker said of one frame, as clients are told."""
+def _to_answer(answer: Tracked | Exception, item: WorkItem) -> Tracked | Exception:
+    """The tracker's answer for one frame, its errors as clients see them."""
     match answer:
         case Tracked() | KineposeError():
             return answer

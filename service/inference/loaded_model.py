@@ -13,7 +13,7 @@ from service.inference.device_loop import Stepper
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Served:
+class LoadedModel:
     """A model: its card, its skeleton, and what computes it."""
 
     card: ModelCard
@@ -26,7 +26,7 @@ class Served:
         return ModelInfo(self.card.name, self.card.version, self.card.sha256)
 
 
-def load_served(settings: Settings) -> Served:
+def load_model(settings: Settings) -> LoadedModel:
     """Load the model that the settings name. Blocks for seconds.
 
     Raises:
@@ -35,4 +35,4 @@ def load_served(settings: Settings) -> Served:
     """
     network, card = zoo.load(settings.model, settings.weights_dir)
     engine = open_engine(network, settings.device, settings.runtime, settings.precision)
-    return Served(card, network.config.skeleton, Tracker(engine, card.sha256[:16]))
+    return LoadedModel(card, network.config.skeleton, Tracker(engine, card.sha256[:16]))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from model.tracker import TrackRequest
 from service.errors import KineposeError
-from service.inference.device_loop import PROBE_REGION, Worker, probe_frame
+from service.inference.device_loop import PROBE_REGION, DeviceLoop, probe_frame
 from service.inference.queue import FrameQueue, Priority
 
 log = logging.getLogger(__name__)
@@ -17,23 +17,23 @@ PROBE_SESSION = "(readiness probe)"
 """No client can create a session of this name."""
 
 
-class Health:
+class HealthProbe:
     """Answers probes.
 
     Args:
-        worker, queue: what is probed.
+        device_loop, queue: what is probed.
         timeout_s: a forward pass that takes longer counts as failed.
-        clock: seconds; the same one as the worker's.
+        clock: seconds; the same one as the device loop's.
     """
 
     def __init__(
         self,
-        worker: Worker,
+        device_loop: DeviceLoop,
         queue: FrameQueue,
         timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._worker = worker
+        self._device_loop = device_loop
         self._queue = queue
         self._timeout_s = timeout_s
         self._clock = clock
@@ -43,14 +43,14 @@ class Health:
 
     def live(self) -> bool:
         """False once the worker has lost its device: only a new process helps."""
-        return self._worker.alive
+        return self._device_loop.alive
 
     async def ready(self) -> bool:
         """True where the worker computed a batch within the last second, or computes a probe now."""
         async with self._one_at_a_time:
-            if self.draining or not self._worker.alive:
+            if self.draining or not self._device_loop.alive:
                 return False
-            if self._clock() - self._worker.last_success < FRESH_S:
+            if self._clock() - self._device_loop.last_success < FRESH_S:
                 return True
             if self._clock() - self._failed_at < FRESH_S:
                 return False

@@ -9,7 +9,7 @@ from model.values import Array, Frame
 from service.errors import BadImage, ImageTooLarge, TooLarge
 from service.media.image_header import ImageHeader, read_header
 
-# A broken picture is told to its sender; OpenCV's own lines about it would only fill the server's log.
+# A broken picture is reported to its sender; OpenCV's own lines about it would only fill the server's log.
 logging.setLogLevel(logging.LOG_LEVEL_SILENT)
 
 TOLERATED_JPEG_FLAW = "extraneous bytes"
@@ -20,12 +20,12 @@ def decode(image: bytes, max_bytes: int, max_pixels: int) -> Frame:
     """The upright picture in a JPEG, PNG, WebP or BMP file.
 
     Grey pictures get three equal channels, CMYK JPEGs become RGB, transparency is left out, 16 bits become 8.
-    The EXIF orientation of a JPEG is applied and told in `rotation_applied` (a mirrored one is also flipped);
+    The EXIF orientation of a JPEG is applied and stated in `rotation_applied` (a mirrored one is also flipped);
     other formats are taken as they are stored. Of an animation, the first picture.
 
     Raises:
         TooLarge: more than max_bytes bytes.
-        ImageTooLarge: more than max_pixels pixels, told from the header: nothing was decoded.
+        ImageTooLarge: more than max_pixels pixels, by its header: nothing was decoded.
         BadImage: not one of the four formats, or broken or cut off.
     """
     if len(image) > max_bytes:

@@ -24,9 +24,9 @@ TEXT_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 # Longer texts are cut: a line has to fit into what collects it.
 MAX_CHARS: Final = 16 * 1024
 
-Facts = dict[str, str | int]
+Context = dict[str, str | int]
 
-_facts: ContextVar[Facts] = ContextVar("kinepose_log_facts")
+_context: ContextVar[Context] = ContextVar("kinepose_log_facts")
 
 
 def configure(settings: Settings) -> None:
@@ -53,25 +53,25 @@ def _no_false_alarm(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def about(**facts: str | int | None) -> Iterator[None]:
+def bound_context(**fields: str | int | None) -> Iterator[None]:
     """Lines logged in this block carry these facts, too; None says nothing."""
-    before = known()
-    note(**facts)
+    before = context()
+    bind(**fields)
     try:
         yield
     finally:
         # Not by a token: an abandoned generator may be closed in another task, where its token is refused.
-        _facts.set(before)
+        _context.set(before)
 
 
-def note(**facts: str | int | None) -> None:
+def bind(**fields: str | int | None) -> None:
     """Lines logged from here on in this task carry these facts, too; None says nothing."""
-    _facts.set(known() | {name: fact for name, fact in facts.items() if fact is not None})
+    _context.set(context() | {name: field for name, field in fields.items() if field is not None})
 
 
-def known() -> Facts:
+def context() -> Context:
     """What a line logged here would carry."""
-    return _facts.get({})
+    return _context.get({})
 
 
 # -- lines ------------------------------------------------------------------------------------------------
@@ -89,8 +89,8 @@ class TextLines(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         """The line without its traceback."""
-        facts = " ".join(f"{name}={fact}" for name, fact in known().items())
-        return _one_line(super().formatMessage(record) + (f" [{facts}]" if facts else ""))
+        fields = " ".join(f"{name}={field}" for name, field in context().items())
+        return _one_line(super().formatMessage(record) + (f" [{fields}]" if fields else ""))
 
     def format(self, record: logging.LogRecord) -> str:
         """The line and its traceback, if any."""
@@ -107,7 +107,7 @@ class JsonLines(TextLines):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            **known(),
+            **context(),
             "exception": self.formatException(record.exc_info) if record.exc_info else None,
             "stack": self.formatStack(record.stack_info) if record.stack_info else None,
         }

@@ -1,4 +1,4 @@
-"""Takes secrets and pictures out of a text before it is logged or told to a tracing system.
+"""Takes secrets and pictures out of a text before it is logged or sent to a tracing system.
 
 Our own lines hold none to begin with; this is for the words of others: a library's error that quotes a URL, a
 traceback that quotes a header.

@@ -35,7 +35,7 @@ def open_spans(endpoint: str, service_name: str) -> "Spans":
 class Spans:
     """Makes the spans of one process, and hands them to a processor.
 
-    Errors are told by their kind alone: their words may quote what a client sent.
+    Of an error only its kind is recorded: its message may quote what a client sent.
     """
 
     def __init__(self, service_name: str, processor: SpanProcessor) -> None:
@@ -49,11 +49,11 @@ class Spans:
     @contextmanager
     def span(self, name: str, attributes: Mapping[str, str | int | float | None]) -> Iterator[None]:
         """See `tracing.span`."""
-        told = {f"kinepose.{key}": value for key, value in attributes.items() if value is not None}
+        named = {f"kinepose.{key}": value for key, value in attributes.items() if value is not None}
         begun = self._tracer.start_as_current_span(
-            name, attributes=told, record_exception=False, set_status_on_exception=False
+            name, attributes=named, record_exception=False, set_status_on_exception=False
         )
-        with begun as current, logs.about(trace_id=_trace_id(current)):
+        with begun as current, logs.bound_context(trace_id=_trace_id(current)):
             try:
                 yield
             except BaseException as error:
@@ -68,7 +68,7 @@ class Spans:
         found = _w3c.extract({"traceparent": traceparent}, context.get_current())
         token = context.attach(found)
         try:
-            with logs.about(trace_id=_trace_id(trace.get_current_span(found))):
+            with logs.bound_context(trace_id=_trace_id(trace.get_current_span(found))):
                 yield
         finally:
             context.detach(token)

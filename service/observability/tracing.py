@@ -5,7 +5,7 @@
     with span("decode", seq=3): ...              a part of it
     current_traceparent()                        what to hand on: W3C Trace Context, as a string
 
-A frame is `frame` (its whole way), with `decode`, `infer` and `commit` inside; `infer` is continued by the worker.
+A frame is `frame` (its whole path), with `decode`, `infer` and `commit` inside; `infer` is continued by the worker.
 The SDK's own variables hold, too: OTEL_TRACES_SAMPLER and OTEL_TRACES_SAMPLER_ARG choose how many are kept.
 """
 

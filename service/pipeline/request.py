@@ -1,4 +1,4 @@
-"""One frame inside the pipeline, and how its end is told: a result that is stored, or an error raised."""
+"""One frame inside the pipeline, and how it ends: a result that is stored, or an error raised."""
 
 import logging
 import time
@@ -31,19 +31,19 @@ STREAM_FAULTS = (
     errors.RateLimited,
     errors.WorkerFailed,
 )
-"""On a stream the next frames are under way already, so all but an error of the order spends the seq."""
+"""On a stream the next frames are under way already, so all but an error of the order uses up the seq."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Job:
+class FrameRequest:
     """A frame to be answered.
 
     Attributes:
         picture: encoded bytes, or a frame that is decoded already.
         deadline: event-loop time after which nobody waits, or None.
         streamed: it came on a stream, and others follow.
-        patient: it waits where the server is full, instead of being refused.
-        verdict: the error that it ends with, where that is known before it is computed.
+        waits_for_capacity: it waits where the server is full, instead of being refused.
+        early_error: the error that it ends with, where that is known before it is computed.
         caller: who sent it.
         delivery: the stream that it came through, where it was sent on by another process.
         received_at: `time.perf_counter()` of its arrival.
@@ -57,27 +57,29 @@ class Job:
     transport: Transport
     deadline: float | None = None
     streamed: bool = False
-    patient: bool = False
-    verdict: KineposeError | None = None
+    waits_for_capacity: bool = False
+    early_error: KineposeError | None = None
     caller: Caller = ANYONE
     delivery: Delivery | None = None
     received_at: float = field(default_factory=time.perf_counter)
 
-    def dropped(self) -> "Job":
+    def dropped(self) -> "FrameRequest":
         """The same frame, left out by the drop policy; its picture is let go."""
         error = FrameDropped("left out by the stream's drop policy", self.session_id, self.seq)
-        return replace(self, verdict=error, picture=b"")
+        return replace(self, early_error=error, picture=b"")
 
-    def spends(self, error: KineposeError) -> bool:
+    def consumes_seq(self, error: KineposeError) -> bool:
         """True where this error uses up the frame's seq; a bug met on the way (the base class) does, too."""
         if self.delivery is not None and isinstance(error, errors.DeviceLost):
             return False  # Another worker will compute it.
         return type(error) is KineposeError or isinstance(error, STREAM_FAULTS if self.streamed else FRAME_FAULTS)
 
 
-def job_of(frame: EncodedFrame, transport: Transport, caller: Caller = ANYONE, *, streamed: bool = False) -> Job:
-    """A job for a frame as it came in."""
-    return Job(
+def request_of(
+    frame: EncodedFrame, transport: Transport, caller: Caller = ANYONE, *, streamed: bool = False
+) -> FrameRequest:
+    """A request of a frame as it came in."""
+    return FrameRequest(
         frame.session_id,
         frame.seq,
         frame.pts_us,
@@ -86,18 +88,20 @@ def job_of(frame: EncodedFrame, transport: Transport, caller: Caller = ANYONE, *
         transport,
         deadline=frame.deadline,
         streamed=streamed,
-        patient=streamed,
-        verdict=frame.fault,
+        waits_for_capacity=streamed,
+        early_error=frame.fault,
         caller=caller,
     )
 
 
-def computed(job: Job, frame: Frame, tracked: Tracked, model: ModelInfo, skeleton: Skeleton) -> FrameResult:
+def computed(
+    request: FrameRequest, frame: Frame, tracked: Tracked, model: ModelInfo, skeleton: Skeleton
+) -> FrameResult:
     """The answer for a frame that was computed."""
     return FrameResult(
-        session_id=job.session_id,
-        seq=job.seq,
-        pts_us=job.pts_us,
+        session_id=request.session_id,
+        seq=request.seq,
+        pts_us=request.pts_us,
         outcome=Outcome.OK,
         model=model,
         skeleton=skeleton.name,
@@ -110,12 +114,12 @@ def computed(job: Job, frame: Frame, tracked: Tracked, model: ModelInfo, skeleto
     )
 
 
-def failed(job: Job, error: KineposeError, model: ModelInfo, skeleton: Skeleton) -> FrameResult:
+def failed(request: FrameRequest, error: KineposeError, model: ModelInfo, skeleton: Skeleton) -> FrameResult:
     """The answer for a frame that ended in an error."""
     return FrameResult(
-        session_id=job.session_id,
-        seq=job.seq,
-        pts_us=job.pts_us,
+        session_id=request.session_id,
+        seq=request.seq,
+        pts_us=request.pts_us,
         outcome=outcome_of(error),
         model=model,
         skeleton=skeleton.name,
@@ -145,20 +149,20 @@ def ok_or_raise(result: FrameResult) -> FrameResult:
     raise kind(result.error_detail or "", result.session_id, result.seq)
 
 
-def told(raised: Exception, job: Job) -> KineposeError:
-    """What a client is told of an exception; a bug is logged and told as `internal`, for this frame only."""
+def to_client_error(raised: Exception, request: FrameRequest) -> KineposeError:
+    """An exception as a client sees it; a bug is logged and becomes `internal`, for this frame only."""
     match raised:
         case KineposeError():
             return raised
         case TimeoutError():
             return DeadlinePassed("the deadline passed before the frame was computed")
         case _:
-            log.error("session %s frame %d: a bug", job.session_id, job.seq, exc_info=raised)
+            log.error("session %s frame %d: a bug", request.session_id, request.seq, exc_info=raised)
             return KineposeError("an internal error, logged by the server")
 
 
-def placed(error: KineposeError, job: Job) -> KineposeError:
-    """The error, told where it happened."""
-    error.session_id = error.session_id or job.session_id
-    error.seq = job.seq if error.seq is None else error.seq
+def with_location(error: KineposeError, request: FrameRequest) -> KineposeError:
+    """The error, with where it happened."""
+    error.session_id = error.session_id or request.session_id
+    error.seq = request.seq if error.seq is None else error.seq
     return error

@@ -1,7 +1,7 @@
 """The order of frames inside a session, while frames of it are in flight.
 
-A lane is open as long as somebody uses a session; it holds the session's idle clock. Every admitted frame has
-a ticket: it waits for the one before it, and everybody who asks for the same seq shares its one outcome.
+A sequence is open as long as somebody uses its session; it holds the session's idle clock. Every admitted frame is
+pending until it ends: it waits for the one before it, and everybody who asks for the same seq shares its outcome.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from service.observability.metrics import Metrics
 from service.sessions.store import SessionHead, SessionStore, later
 
 
-class Ticket:
+class PendingFrame:
     """One admitted frame: its place in the session's order, and its outcome."""
 
-    def __init__(self, seq: int, before: "Ticket | None", pts_before_us: int | None) -> None:
+    def __init__(self, seq: int, before: "PendingFrame | None", pts_before_us: int | None) -> None:
         self.seq = seq
         self.pts_before_us = pts_before_us
         self.admitted_at = time.perf_counter()
@@ -31,8 +31,8 @@ class Ticket:
         self._waiters = 0
         self._task: asyncio.Task[FrameResult] | None = None
 
-    def start(self, work: Coroutine[Any, Any, FrameResult], on_end: Callable[["Ticket", int], None]) -> None:
-        """Begin the frame's work, which spends its seq where it returns; `on_end` gets the seq expected next."""
+    def start(self, work: Coroutine[Any, Any, FrameResult], on_end: Callable[["PendingFrame", int], None]) -> None:
+        """Begin the frame's work, which uses up its seq where it returns; `on_end` gets the seq expected next."""
 
         def ended(task: asyncio.Task[FrameResult]) -> None:
             # A callback, and no `finally` of the work: a task cancelled before its first step has no body.
@@ -78,13 +78,13 @@ class Ticket:
         await asyncio.wait([self._task])
 
     def cancel(self) -> None:
-        """End it now; whoever waits for it is told Draining."""
+        """End it now; whoever waits for it gets Draining."""
         assert self._task is not None
         self._task.cancel()
 
 
 @dataclass(slots=True, eq=False)
-class Lane:
+class SessionSequence:
     """Frames in flight of one session."""
 
     session_id: str
@@ -93,11 +93,11 @@ class Lane:
     closing: bool = False
     opened: asyncio.Lock = field(default_factory=asyncio.Lock)
     head: SessionHead | None = None
-    tickets: dict[int, Ticket] = field(default_factory=dict)
-    lingering: asyncio.TimerHandle | None = None
+    pending: dict[int, PendingFrame] = field(default_factory=dict)
+    keepalive: asyncio.TimerHandle | None = None
     _next_seq: int = 0
     _last_pts_us: int | None = None
-    _last: Ticket | None = None
+    _last: PendingFrame | None = None
 
     def begin(self, head: SessionHead) -> None:
         """Start, or start anew with no frame in flight, from what the store says."""
@@ -106,11 +106,11 @@ class Lane:
 
     def may_be_behind(self, seq: int) -> bool:
         """True where a frame does not fit, and that may be because the session went on elsewhere."""
-        return seq != self._next_seq and not self.tickets
+        return seq != self._next_seq and not self.pending
 
     def is_past(self, seq: int) -> bool:
         """True for a frame that was admitted before and is not in flight any more."""
-        return 0 <= seq < self._next_seq and seq not in self.tickets
+        return 0 <= seq < self._next_seq and seq not in self.pending
 
     def check_order(self, seq: int) -> None:
         """Raise SeqOutOfOrder where the frame is not the next, SessionExpired while it is being closed."""
@@ -132,116 +132,122 @@ class Lane:
 
     def check_room(self, seq: int, retry_after_ms: int) -> None:
         """Raise QueueFull where the session has as many frames in flight as it may."""
-        if len(self.tickets) >= self.most:
+        if len(self.pending) >= self.most:
             raise QueueFull(
-                f"the session has {len(self.tickets)} frames in flight, its limit",
+                f"the session has {len(self.pending)} frames in flight, its limit",
                 self.session_id,
                 seq,
                 retry_after_ms=retry_after_ms,
             )
 
-    def admit(self, seq: int, pts_us: int | None) -> Ticket:
-        """A ticket behind all others, for a frame that passed the checks."""
-        ticket = Ticket(seq, self._last, self._last_pts_us)
-        self.tickets[seq] = self._last = ticket
+    def admit(self, seq: int, pts_us: int | None) -> PendingFrame:
+        """A pending frame behind all others, for one that passed the checks."""
+        pending = PendingFrame(seq, self._last, self._last_pts_us)
+        self.pending[seq] = self._last = pending
         self._next_seq = seq + 1
         self._last_pts_us = later(self._last_pts_us, pts_us)
-        return ticket
+        return pending
 
-    def leave(self, ticket: Ticket, expected_seq: int) -> None:
+    def leave(self, pending: PendingFrame, expected_seq: int) -> None:
         """Take an ended frame out. Where its seq was not spent, the order goes back to before it."""
-        if self.tickets.get(ticket.seq) is not ticket:
+        if self.pending.get(pending.seq) is not pending:
             return  # It was behind another one that did not spend its seq, and was given up with it.
-        del self.tickets[ticket.seq]
-        if expected_seq == ticket.seq + 1:
+        del self.pending[pending.seq]
+        if expected_seq == pending.seq + 1:
             return
         # Those behind it fail at their turn; their seqs are open to be sent again at once.
-        self.tickets = {seq: other for seq, other in self.tickets.items() if seq < ticket.seq}
-        self._next_seq, self._last_pts_us, self._last = expected_seq, ticket.pts_before_us, None
+        self.pending = {seq: other for seq, other in self.pending.items() if seq < pending.seq}
+        self._next_seq, self._last_pts_us, self._last = expected_seq, pending.pts_before_us, None
 
     async def empty(self) -> None:
         """Wait until no frame is in flight."""
-        while self.tickets:
-            await next(iter(self.tickets.values())).wait()
+        while self.pending:
+            await next(iter(self.pending.values())).wait()
 
 
-class Lanes:
-    """The lanes of all sessions that are in use.
+class Sequencer:
+    """The order of frames in all sessions that are in use.
 
     Args:
         store: where sessions are held.
-        metrics: told how long that took.
+        metrics: measures how long that took.
         most_per_session: frames in flight.
-        linger_s: how long a lane stays open after its last user, so that the next frame finds the session held.
+        hold_keepalive_s: how long a session stays held after its last user, so that the next frame finds it so.
     """
 
-    def __init__(self, store: SessionStore, metrics: Metrics, most_per_session: int, linger_s: float = 0.0) -> None:
+    def __init__(
+        self, store: SessionStore, metrics: Metrics, most_per_session: int, hold_keepalive_s: float = 0.0
+    ) -> None:
         self._store = store
         self._metrics = metrics
         self._most = most_per_session
-        self._linger_s = linger_s
-        self._lanes: dict[str, Lane] = {}
+        self._hold_keepalive_s = hold_keepalive_s
+        self._sequences: dict[str, SessionSequence] = {}
         self._releases: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
-    async def use(self, session_id: str) -> AsyncIterator[Lane]:
-        """The session's lane; its idle clock stands still. Raises SessionUnknown, SessionExpired."""
-        lane = self._lanes.get(session_id)
-        if lane is None:
-            lane = self._lanes[session_id] = Lane(session_id, self._most)
-        lane.users += 1
-        if lane.lingering is not None:
-            lane.lingering.cancel()
-            lane.lingering = None
+    async def use(self, session_id: str) -> AsyncIterator[SessionSequence]:
+        """The session's sequence; its idle clock stands still. Raises SessionUnknown, SessionExpired."""
+        sequence = self._sequences.get(session_id)
+        if sequence is None:
+            sequence = self._sequences[session_id] = SessionSequence(session_id, self._most)
+        sequence.users += 1
+        if sequence.keepalive is not None:
+            sequence.keepalive.cancel()
+            sequence.keepalive = None
         try:
-            async with lane.opened:
-                if lane.head is None:
+            async with sequence.opened:
+                if sequence.head is None:
                     with self._metrics.state_io("hold"):
-                        lane.begin(await self._store.hold(session_id))
-            yield lane
+                        sequence.begin(await self._store.hold(session_id))
+            yield sequence
         finally:
-            lane.users -= 1
-            if not lane.users:
-                await self._left(lane)
+            sequence.users -= 1
+            if not sequence.users:
+                await self._left(sequence)
 
-    async def _left(self, lane: Lane) -> None:
-        if lane.head is not None and self._linger_s and self._lanes.get(lane.session_id) is lane:
+    async def _left(self, sequence: SessionSequence) -> None:
+        if (
+            sequence.head is not None
+            and self._hold_keepalive_s
+            and self._sequences.get(sequence.session_id) is sequence
+        ):
             loop = asyncio.get_running_loop()
-            lane.lingering = loop.call_later(self._linger_s, self._release_soon, lane)
+            sequence.keepalive = loop.call_later(self._hold_keepalive_s, self._release_soon, sequence)
             return
-        self.forget(lane)
-        if lane.head is not None:
-            await self._store.release(lane.session_id)
+        self.forget(sequence)
+        if sequence.head is not None:
+            await self._store.release(sequence.session_id)
 
-    def _release_soon(self, lane: Lane) -> None:
-        self.forget(lane)
-        release = asyncio.create_task(self._store.release(lane.session_id))
+    def _release_soon(self, sequence: SessionSequence) -> None:
+        self.forget(sequence)
+        release = asyncio.create_task(self._store.release(sequence.session_id))
         self._releases.add(release)
         release.add_done_callback(self._releases.discard)
 
-    async def refresh(self, lane: Lane) -> None:
-        """Look at the store again, where a lane without frames in flight may be behind it."""
-        async with lane.opened:
-            if not lane.tickets:
-                lane.begin(await self._store.info(lane.session_id))
+    async def refresh(self, sequence: SessionSequence) -> None:
+        """Look at the store again, where a sequence without frames in flight may be behind it."""
+        async with sequence.opened:
+            if not sequence.pending:
+                sequence.begin(await self._store.info(sequence.session_id))
 
-    def forget(self, lane: Lane) -> None:
-        """Let the next user of the id begin with a lane of its own."""
-        if self._lanes.get(lane.session_id) is lane:
-            del self._lanes[lane.session_id]
+    def forget(self, sequence: SessionSequence) -> None:
+        """Let the next user of the id begin with a sequence of its own."""
+        if self._sequences.get(sequence.session_id) is sequence:
+            del self._sequences[sequence.session_id]
 
     def cancel_all(self) -> None:
         """End every frame in flight."""
-        for lane in self._lanes.values():
-            for ticket in lane.tickets.values():
-                ticket.cancel()
+        for sequence in self._sequences.values():
+            for pending in sequence.pending.values():
+                pending.cancel()
 
     async def aclose(self) -> None:
-        """Give back what lingers."""
-        for lane in [lane for lane in self._lanes.values() if lane.lingering is not None]:
-            assert lane.lingering is not None
-            lane.lingering.cancel()
-            self._release_soon(lane)
+        """Give back the holds that are kept."""
+        for sequence in [sequence for sequence in self._sequences.values() if sequence.keepalive is not None]:
+            assert sequence.keepalive is not None
+            sequence.keepalive.cancel()
+            self._release_soon(sequence)
         await asyncio.gather(*self._releases, return_exceptions=True)
 
 

@@ -9,24 +9,24 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 
 from service.contract.messages import DropPolicy, EncodedFrame, FrameResult
 from service.errors import Draining
-from service.pipeline.request import Job
+from service.pipeline.request import FrameRequest
 
 MOST_UNREAD = 256
 """Results that wait for a client who does not read; then its frames are not read either."""
 
-Answer = Callable[[Job], Awaitable[FrameResult]]
+Answer = Callable[[FrameRequest], Awaitable[FrameResult]]
 
 
 class _Entry:
     """A frame that was taken in. `answer` is None while it waits in the buffer."""
 
-    def __init__(self, job: Job) -> None:
-        self.job = job
+    def __init__(self, request: FrameRequest) -> None:
+        self.request = request
         self.answer: asyncio.Task[FrameResult] | None = None
 
     @property
     def waits(self) -> bool:
-        return self.answer is None and self.job.verdict is None
+        return self.answer is None and self.request.early_error is None
 
     @property
     def in_work(self) -> bool:
@@ -47,7 +47,7 @@ class StreamRun:
     def __init__(
         self,
         answer: Answer,
-        receive: Callable[[EncodedFrame], Job],
+        receive: Callable[[EncodedFrame], FrameRequest],
         policy: DropPolicy,
         *,
         buffer: int,
@@ -103,28 +103,28 @@ class StreamRun:
     def _is_full(self) -> bool:
         return sum(entry.waits for entry in self._entries) >= self._buffer
 
-    def _take_in(self, job: Job) -> None:
+    def _take_in(self, request: FrameRequest) -> None:
         # With the policy `wait`, there is room by now.
         if self._is_full():
             if self._policy is DropPolicy.DROP_LATEST:
-                job = job.dropped()
+                request = request.dropped()
             else:
                 oldest = next(entry for entry in self._entries if entry.waits)
-                oldest.job = oldest.job.dropped()
-        self._entries.append(_Entry(job))
+                oldest.request = oldest.request.dropped()
+        self._entries.append(_Entry(request))
         self._changed.set()
 
     def _start_work(self) -> None:
         free = self._depth - sum(entry.in_work for entry in self._entries)
         for entry in self._entries:
             if free > 0 and entry.answer is None:
-                entry.answer = asyncio.ensure_future(self._work(entry.job))
+                entry.answer = asyncio.ensure_future(self._work(entry.request))
                 free -= 1
         self._changed.set()
 
-    async def _work(self, job: Job) -> FrameResult:
+    async def _work(self, request: FrameRequest) -> FrameResult:
         try:
-            return await self._answer(job)
+            return await self._answer(request)
         finally:
             # Once this task is done, not while it still counts as being in work.
             asyncio.get_running_loop().call_soon(self._start_work)

@@ -20,12 +20,12 @@ from service.errors import ClipUnknown
 from service.processes.wiring import open_clip_relay, open_pipeline
 from service.transports.grpc import servicer
 from service.transports.http import clips, operations, sessions, websocket
-from service.transports.http.auth import KeyGate
+from service.transports.http.auth import ApiKeyMiddleware
 from service.transports.http.errors import install_error_handlers
 from service.transports.http.server import HttpServer, until_signal
 from service.transports.services import Services
 
-# Of the HTTP interface, told in its OpenAPI document.
+# Of the HTTP interface, stated in its OpenAPI document.
 API_VERSION = "1.0"
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def create_app(settings: Settings, http_port: Callable[[], int] | None = None) -
     )
     for router in (sessions.router, operations.router, clips.router, websocket.router):
         app.include_router(router)
-    app.add_middleware(KeyGate)
+    app.add_middleware(ApiKeyMiddleware)
     install_error_handlers(app)
     app.add_exception_handler(ClipUnknown, clips.on_clip_unknown)
     return app
@@ -70,8 +70,8 @@ async def _open(app: FastAPI, settings: Settings, http_port: int, stack: AsyncEx
     relay = await stack.enter_async_context(open_clip_relay(settings, http_port))
     jobs = await stack.enter_async_context(ClipJobs(pipeline, settings, relay.places if relay else None))
     services = Services(settings, pipeline, jobs, relay)
-    app.state.services = app.state.operated = services
-    app.state.grpc_port, services.readiness = await stack.enter_async_context(servicer.serving(services))
+    app.state.services = app.state.probed = services
+    app.state.grpc_port, services.grpc_health = await stack.enter_async_context(servicer.serving(services))
 
 
 class RunningServer:

@@ -13,22 +13,22 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 
 from model import zoo
-from service.auth.rate_limits import Quotas
+from service.auth.rate_limits import RateLimits
 from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
-from service.inference.executor import LocalCompute
-from service.inference.loaded_model import Served, load_served
+from service.inference.executor import LocalExecutor
+from service.inference.loaded_model import LoadedModel, load_model
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.redis.client import connected
-from service.redis.queue.executor import RemoteCompute
+from service.redis.queue.executor import RedisExecutor
 from service.redis.sessions.store import RedisLimits, RedisSessions
 from service.sessions.memory import InMemorySessions
 from service.sessions.store import Clock
 from service.transports.http.relay import ClipRelay, open_http
 from service.transports.tls import redis_password
 
-LINGER_S = 1.0
+HOLD_KEEPALIVE_S = 1.0
 """A frontend keeps a session held for so long after a frame: the next one comes without asking Redis for it."""
 
 
@@ -42,13 +42,13 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
 
 
 def embedded(
-    settings: Settings, served: Served, metrics: Metrics | None = None, clock: Clock = time.monotonic
+    settings: Settings, loaded: LoadedModel, metrics: Metrics | None = None, clock: Clock = time.monotonic
 ) -> Pipeline:
     """A pipeline that has everything in this process; not started."""
     metrics = metrics or Metrics()
     store = InMemorySessions(settings.max_sessions, settings.remembered_sessions, metrics, clock)
-    compute = LocalCompute(settings, served, store, metrics, clock)
-    return Pipeline(settings, served.card, compute, store, metrics=metrics)
+    executor = LocalExecutor(settings, loaded, store, metrics, clock)
+    return Pipeline(settings, loaded.card, executor, store, metrics=metrics)
 
 
 @asynccontextmanager
@@ -60,10 +60,10 @@ async def open_pipeline(settings: Settings, metrics: Metrics | None = None) -> A
     """
     metrics = metrics or Metrics()
     if settings.redis_url is None:
-        served = await asyncio.to_thread(load_served, settings)
+        loaded = await asyncio.to_thread(load_model, settings)
         store = InMemorySessions(settings.max_sessions, settings.remembered_sessions, metrics)
         pipeline = Pipeline(
-            settings, served.card, LocalCompute(settings, served, store, metrics), store, metrics=metrics
+            settings, loaded.card, LocalExecutor(settings, loaded, store, metrics), store, metrics=metrics
         )
         async with _running(pipeline):
             yield pipeline
@@ -73,11 +73,11 @@ async def open_pipeline(settings: Settings, metrics: Metrics | None = None) -> A
         pipeline = Pipeline(
             settings,
             card,
-            RemoteCompute(client, settings, metrics),
+            RedisExecutor(client, settings, metrics),
             RedisSessions(client, RedisLimits.of(settings), metrics),
             metrics=metrics,
-            quotas=Quotas.of(settings, metrics, client),
-            linger_s=LINGER_S,
+            rate_limits=RateLimits.of(settings, metrics, client),
+            hold_keepalive_s=HOLD_KEEPALIVE_S,
         )
         async with _running(pipeline):
             yield pipeline

@@ -18,16 +18,16 @@ from model.skeletons import SKELETONS
 from service.auth.api_keys import KeyRing
 from service.config import Settings
 from service.errors import StoreUnavailable
-from service.inference.executor import LocalCompute
-from service.inference.loaded_model import load_served
+from service.inference.executor import LocalExecutor
+from service.inference.loaded_model import load_model
 from service.observability.metrics import Metrics
-from service.pipeline.processor import FrameWay
+from service.pipeline.processor import FrameProcessor
 from service.processes.wiring import open_redis
-from service.redis.queue.consumer import Station
+from service.redis.queue.consumer import StreamConsumer
 from service.redis.sessions.store import RedisLimits, RedisSessions
 from service.sessions.store import SessionStore
 from service.transports.http import operations
-from service.transports.http.auth import KeyGate
+from service.transports.http.auth import ApiKeyMiddleware
 from service.transports.http.errors import install_error_handlers
 from service.transports.http.server import HttpServer, until_signal
 
@@ -40,11 +40,11 @@ class WorkerLost(RuntimeError):
 
 @dataclass
 class WorkerParts:
-    """What a worker consists of; `operations.Operated` of its process."""
+    """What a worker consists of; `operations.Probed` of its process."""
 
-    compute: LocalCompute
+    executor: LocalExecutor
     store: SessionStore
-    station: Station
+    consumer: StreamConsumer
     metrics: Metrics
     keys: KeyRing
     draining: bool = False
@@ -56,7 +56,7 @@ class WorkerParts:
 
     def live(self) -> bool:
         """False once the device is lost."""
-        return self.compute.live()
+        return self.executor.live()
 
     async def ready(self) -> bool:
         """True where Redis answers and a real forward pass comes through."""
@@ -65,34 +65,34 @@ class WorkerParts:
         except StoreUnavailable as error:
             log.warning("not ready: %s", error)
             return False
-        return not self.draining and await self.compute.ready()
+        return not self.draining and await self.executor.ready()
 
 
 @asynccontextmanager
 async def _parts(settings: Settings) -> AsyncIterator[WorkerParts]:
     metrics = Metrics()
-    served = await asyncio.to_thread(load_served, settings)
+    loaded = await asyncio.to_thread(load_model, settings)
     async with open_redis(settings) as client:
         store = RedisSessions(client, RedisLimits.of(settings), metrics, optimistic=True)
-        compute = LocalCompute(settings, served, store, metrics)
-        way = FrameWay(compute, store, SKELETONS[served.card.skeleton], metrics)
+        executor = LocalExecutor(settings, loaded, store, metrics)
+        processor = FrameProcessor(executor, store, SKELETONS[loaded.card.skeleton], metrics)
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-        station = Station(client, name, settings, compute, way, metrics)
+        consumer = StreamConsumer(client, name, settings, executor, processor, metrics)
         try:
-            await compute.start()
-            yield WorkerParts(compute, store, station, metrics, KeyRing(settings.api_keys_file, metrics))
+            await executor.start()
+            yield WorkerParts(executor, store, consumer, metrics, KeyRing(settings.api_keys_file, metrics))
         finally:
-            await compute.aclose()
+            await executor.aclose()
 
 
 def create_worker_app(settings: Settings) -> FastAPI:
-    """The app of a worker's probes and metrics; `app.state.operated` holds its parts while its lifespan lasts."""
+    """The app of a worker's probes and metrics; `app.state.probed` holds its parts while its lifespan lasts."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.failure = None
         try:
-            async with _parts(settings) as app.state.operated:
+            async with _parts(settings) as app.state.probed:
                 yield
         except Exception as error:
             app.state.failure = error
@@ -100,7 +100,7 @@ def create_worker_app(settings: Settings) -> FastAPI:
 
     app = FastAPI(title="Kinepose worker", lifespan=lifespan, openapi_url=None)
     app.include_router(operations.router)
-    app.add_middleware(KeyGate)
+    app.add_middleware(ApiKeyMiddleware)
     install_error_handlers(app)
     return app
 
@@ -120,23 +120,23 @@ class RunningWorker:
     @property
     def parts(self) -> WorkerParts:
         """The parts inside."""
-        parts = self.app.state.operated
+        parts = self.app.state.probed
         assert isinstance(parts, WorkerParts)
         return parts
 
     async def __aenter__(self) -> Self:
         await self.http.__aenter__()
-        self._run = asyncio.create_task(self.parts.station.run(), name="kinepose-station")
+        self._run = asyncio.create_task(self.parts.consumer.run(), name="kinepose-consumer")
         return self
 
     async def lost(self) -> None:
         """Return when the device is lost. Raises what else ended the worker's loop."""
         assert self._run is not None
-        ended = asyncio.create_task(self.parts.compute.ended())
+        device_lost = asyncio.create_task(self.parts.executor.device_lost())
         try:
-            await asyncio.wait({ended, self._run}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({device_lost, self._run}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            ended.cancel()
+            device_lost.cancel()
         if self._run.done():
             self._run.result()
 
@@ -145,9 +145,9 @@ class RunningWorker:
     ) -> None:
         assert self._run is not None
         self.parts.draining = True
-        self.parts.station.stop()
+        self.parts.consumer.stop()
         await asyncio.gather(self._run, return_exceptions=True)
-        if not await self.parts.station.finish():
+        if not await self.parts.consumer.finish():
             log.warning("the grace period is over; other workers take over what is left")
         await self.http.__aexit__(kind, error, trace)
 

@@ -1,4 +1,4 @@
-"""The connection to Redis: scripts by name, and failures as the errors that clients are told."""
+"""The connection to Redis: scripts by name, and failures as the errors that clients see."""
 
 import asyncio
 import logging
@@ -65,12 +65,12 @@ class Scripts:
 
     async def run(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
         """A script's reply, in which texts are bytes. Raises StoreUnavailable, TooManySessions (no memory left)."""
-        with self.told():
-            reply: list[Any] = await unharmed(self._scripts[name](keys=keys, args=args))
+        with self.translate_errors():
+            reply: list[Any] = await run_uncancelled(self._scripts[name](keys=keys, args=args))
         return reply
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def translate_errors(self) -> Iterator[None]:
         """Redis's failures become StoreUnavailable and TooManySessions; going away and coming back are logged."""
         try:
             yield
@@ -86,7 +86,7 @@ class Scripts:
         self._away = False
 
 
-async def unharmed(command: Coroutine[Any, Any, T]) -> T:
+async def run_uncancelled(command: Coroutine[Any, Any, T]) -> T:
     """A command's reply. Cancelling this lets the command come to its end, which nobody hears.
 
     Before Python 3.12 asyncio.wait_for may swallow a cancellation, and redis-py sends inside of it: a caller that is
@@ -100,8 +100,8 @@ async def unharmed(command: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def ended(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks that use Redis until they have ended; see `unharmed` for why once may not do."""
+async def cancel_and_wait(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel tasks that use Redis until they have ended; see `run_uncancelled` for why once may not do."""
     while alive := [task for task in tasks if not task.done()]:
         for task in alive:
             task.cancel()

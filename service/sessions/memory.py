@@ -42,7 +42,7 @@ class InMemorySessions:
     Args:
         max_sessions: cap on sessions held at once; a full store refuses new ones and never evicts.
         remembered: ids of ended sessions kept, oldest forgotten first.
-        metrics: told of sessions that begin and end, and of lost races.
+        metrics: counts sessions that begin and end, and lost races.
         clock: source of time.
     """
 

@@ -47,14 +47,14 @@ class Delivery:
 
     Attributes:
         stream, entry: the entry's key and id.
-        channel: where its frontend listens; request: 16 bytes by which that frontend knows the frame.
+        channel: where its frontend listens; reply_id: 16 bytes by which that frontend knows the frame.
         settled: the store has acknowledged and answered it, in one step with the commit.
     """
 
     stream: str
     entry: bytes
     channel: bytes
-    request: bytes
+    reply_id: bytes
     settled: bool = False
 
     @property

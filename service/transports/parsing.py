@@ -13,7 +13,7 @@ MAX_DEADLINE_MS = 24 * 3600 * 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class FrameParams:
     """What a client says of a frame beside the picture, as text or as JSON values; None: nothing said."""
 
     seq: Any = None
@@ -22,16 +22,16 @@ class Stamp:
     deadline_ms: Any = None
 
 
-def frame_of(session_id: str, seq: int, image: bytes, stamp: Stamp, arrived: float) -> EncodedFrame:
+def frame_of(session_id: str, seq: int, image: bytes, params: FrameParams, arrived: float) -> EncodedFrame:
     """A frame with what was said of it; `arrived` is event-loop time. Raises BadRequest, BadRegion."""
-    deadline_ms = wire.integer("deadline_ms", stamp.deadline_ms, low=0, high=MAX_DEADLINE_MS)
-    as_text = stamp.region is None or isinstance(stamp.region, str)
+    deadline_ms = wire.integer("deadline_ms", params.deadline_ms, low=0, high=MAX_DEADLINE_MS)
+    as_text = params.region is None or isinstance(params.region, str)
     return EncodedFrame(
         session_id=session_id,
         seq=seq,
         image=image,
-        pts_us=wire.integer("pts_us", stamp.pts_us),
-        region=wire.region_from_text(stamp.region) if as_text else wire.region_from_values(stamp.region),
+        pts_us=wire.integer("pts_us", params.pts_us),
+        region=wire.region_from_text(params.region) if as_text else wire.region_from_values(params.region),
         deadline=None if deadline_ms is None else arrived + deadline_ms / 1000,
     )
 

@@ -54,7 +54,7 @@ class RequestIds:
             await send(message)
 
         # Not `about`: uvicorn, which gives each call a task of its own, tells of its bugs after the app has ended.
-        logs.note(request_id=request_id)
+        logs.bind(request_id=request_id)
         with tracing.continued(headers.get(TRACEPARENT)):
             await self._app(scope, receive, answer)
 
@@ -65,13 +65,13 @@ def call(context: Context) -> Iterator[None]:
     given = {name: text for name, text in context.invocation_metadata() or () if isinstance(text, str)}
     request_id = sane_or_new(given.get(HEADER))
     context.set_trailing_metadata(((HEADER, request_id),))
-    with logs.about(request_id=request_id), tracing.continued(given.get(TRACEPARENT)):
+    with logs.bound_context(request_id=request_id), tracing.continued(given.get(TRACEPARENT)):
         yield
 
 
 def answered(status: Any) -> Any:
     """A status of `grpc_status.rpc_status.to_status` that keeps the id of the call around, if any."""
-    request_id = logs.known().get("request_id")
+    request_id = logs.context().get("request_id")
     if request_id is None:
         return status
     return status._replace(trailing_metadata=(*(status.trailing_metadata or ()), (HEADER, str(request_id))))

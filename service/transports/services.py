@@ -15,7 +15,7 @@ from service.transports.http.auth import caller_of
 from service.transports.http.relay import ClipRelay
 
 
-class Readiness(Protocol):
+class GrpcHealth(Protocol):
     """What tells watchers of gRPC health that the server goes."""
 
     async def enter_graceful_shutdown(self) -> None:
@@ -25,7 +25,7 @@ class Readiness(Protocol):
 
 @dataclass
 class Services:
-    """One server's parts; `operations.Operated` of a frontend.
+    """One server's parts; `operations.Probed` of a frontend.
 
     Attributes:
         relay: asks other frontends for their clip jobs; None without Redis.
@@ -37,7 +37,7 @@ class Services:
     pipeline: Pipeline
     jobs: ClipJobs
     relay: ClipRelay | None = None
-    readiness: Readiness | None = None
+    grpc_health: GrpcHealth | None = None
     draining: bool = False
     keys: KeyRing = field(init=False)
 
@@ -60,8 +60,8 @@ class Services:
     async def drain(self) -> None:
         """Not ready any more; refuse what is new; wait for what was accepted, at most the grace period."""
         self.draining = self.jobs.draining = True
-        if self.readiness is not None:
-            await self.readiness.enter_graceful_shutdown()
+        if self.grpc_health is not None:
+            await self.grpc_health.enter_graceful_shutdown()
         await self.pipeline.drain()
 
 

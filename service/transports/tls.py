@@ -9,7 +9,7 @@ from service.config import Settings
 
 
 class UvicornTls(TypedDict, total=False):
-    """What uvicorn.Config is told; empty without TLS."""
+    """Arguments for uvicorn.Config; empty without TLS."""
 
     ssl_certfile: Path
     ssl_keyfile: Path

@@ -118,7 +118,7 @@ async def _measure(modes: tuple[Mode, Mode], arguments: argparse.Namespace) -> d
 
 
 def _target(mode: Mode) -> Target:
-    return Target("grpc", (mode.parts[0].told["grpc"],))
+    return Target("grpc", (mode.parts[0].addresses["grpc"],))
 
 
 async def _round(mode: Mode, other: Mode, plan: Plan) -> None:

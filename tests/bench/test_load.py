@@ -103,7 +103,7 @@ async def test_a_stalled_server_shows_in_the_latency_from_due() -> None:
 
 
 async def test_a_frame_without_an_outcome_is_lost() -> None:
-    """It was sent, its session ended in order, and nothing was told of it."""
+    """It was sent, its session ended in order, and no answer came for it."""
 
     async def forgets_one(frames: AsyncIterator[DueFrame], ledger: SessionLedger) -> None:
         async for frame in frames:
@@ -111,17 +111,17 @@ async def test_a_frame_without_an_outcome_is_lost() -> None:
             if number != 2:
                 ledger.answered(number, Outcome.OK)
 
-    told = counts([await run(forgets_one, soon())])
+    found = counts([await run(forgets_one, soon())])
 
-    assert told["lost"] == 1
-    assert (told["planned"], told["sent"], told["answered"], told["ok"]) == (FRAMES, FRAMES, FRAMES - 1, FRAMES - 1)
+    assert found["lost"] == 1
+    assert (found["planned"], found["sent"], found["answered"], found["ok"]) == (FRAMES, FRAMES, FRAMES - 1, FRAMES - 1)
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "failure"),
     [(StoreUnavailable("away"), "store_unavailable"), (Unreachable("broken"), "Unreachable: broken")],
 )
-async def test_a_session_that_breaks_off_says_why_and_what_it_did_not_send(error: Exception, told: str) -> None:
+async def test_a_session_that_breaks_off_says_why_and_what_it_did_not_send(error: Exception, failure: str) -> None:
     """The frame under way is lost, those that were not due yet were not sent."""
 
     async def breaks(frames: AsyncIterator[DueFrame], ledger: SessionLedger) -> None:
@@ -133,7 +133,7 @@ async def test_a_session_that_breaks_off_says_why_and_what_it_did_not_send(error
 
     ledger = await run(breaks, soon())
 
-    assert ledger.failure == told
+    assert ledger.failure == failure
     assert {name: count for name, count in counts([ledger]).items() if count} == {
         "planned": FRAMES,
         "sent": 4,
@@ -174,8 +174,8 @@ def test_frames_of_a_client_that_went_away_are_no_loss() -> None:
     ledger = SessionLedger(planned=5, left=True)
     ledger.sent(0.0)
 
-    told = counts([ledger])
-    assert (told["left_behind"], told["lost"], told["not_sent"]) == (1, 0, 0)
+    found = counts([ledger])
+    assert (found["left_behind"], found["lost"], found["not_sent"]) == (1, 0, 0)
 
 
 def test_only_good_frames_after_the_warm_up_have_a_latency() -> None:
@@ -191,11 +191,11 @@ def test_only_good_frames_after_the_warm_up_have_a_latency() -> None:
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=300))
 def test_percentiles_are_linear_between_ranks(seconds: list[float]) -> None:
     """As computed by hand from the sorted values, in milliseconds, and the largest one."""
-    told = milliseconds(seconds)
+    found = milliseconds(seconds)
 
     for percentile in (50, 95, 99):
-        assert told[f"p{percentile}"] == pytest.approx(1000 * by_hand(seconds, percentile), abs=1e-3)
-    assert told["max"] == pytest.approx(1000 * max(seconds), abs=1e-3)
+        assert found[f"p{percentile}"] == pytest.approx(1000 * by_hand(seconds, percentile), abs=1e-3)
+    assert found["max"] == pytest.approx(1000 * max(seconds), abs=1e-3)
 
 
 def test_nothing_measured_is_no_zero() -> None:
@@ -253,7 +253,7 @@ def test_metrics_of_several_servers_are_added_up() -> None:
 
 
 def test_a_frontend_alone_has_no_batches() -> None:
-    """And where no processor time is told, no figure is made up."""
+    """And where no processor time is known, no figure is made up."""
     assert server_report(ServerCounts(), ServerCounts(), frames=3) == {
         "cpu_s": None,
         "cpu_ms_a_frame": None,

@@ -163,15 +163,15 @@ class WebSocketStream(Single):
 
 def _stamp(picture: Picture) -> str:
     region = picture.region
-    told = {"seq": picture.seq, "pts_us": picture.pts_us}
-    return json.dumps(told | ({"region": [region.x, region.y, region.w, region.h]} if region else {}))
+    data = {"seq": picture.seq, "pts_us": picture.pts_us}
+    return json.dumps(data | ({"region": [region.x, region.y, region.w, region.h]} if region else {}))
 
 
 def _read(message: str | bytes) -> FrameResult:
-    told = json.loads(message)
-    if "outcome" not in told:
-        raise problem.from_problem(told["error"])
-    return wire.result_from_json(told)
+    data = json.loads(message)
+    if "outcome" not in data:
+        raise problem.from_problem(data["error"])
+    return wire.result_from_json(data)
 
 
 def _refusal(refused: InvalidStatus) -> Exception:

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from service.client import Picture, Unreachable
 from service.contract.messages import FrameResult, Outcome
 from service.errors import KineposeError, SeqOutOfOrder
+from tests.chaos.checks import Answer, Record
 from tests.chaos.connections import Connection, opened
 from tests.chaos.films import Film
 from tests.chaos.fleet import Address
-from tests.chaos.verdict import Answer, Record
 
 log = logging.getLogger("chaos.clients")
 

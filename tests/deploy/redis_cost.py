@@ -60,13 +60,13 @@ def measured_redis(folder: Path, append_only: str) -> Iterator[str]:
 
 async def figures(client: Redis) -> Figures:
     """Bytes and seconds since its start."""
-    told = await client.info()
+    found = await client.info()
     return {
-        "memory": told["used_memory"],
-        "cpu": told["used_cpu_user"] + told["used_cpu_sys"],
-        "file": told.get("aof_current_size", 0),
-        "in": told["total_net_input_bytes"],
-        "out": told["total_net_output_bytes"],
+        "memory": found["used_memory"],
+        "cpu": found["used_cpu_user"] + found["used_cpu_sys"],
+        "file": found.get("aof_current_size", 0),
+        "in": found["total_net_input_bytes"],
+        "out": found["total_net_output_bytes"],
         "clock": time.monotonic(),
     }
 

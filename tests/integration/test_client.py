@@ -325,8 +325,8 @@ async def test_the_client_needs_no_torch() -> None:
     """Nor a server's web stack: it starts quickly, on any machine."""
     code = "import sys, service.client; print({'torch', 'openvino', 'fastapi', 'cv2'} & set(sys.modules))"
 
-    told = await asyncio.to_thread(
+    found = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
 
-    assert told.stdout.strip() == "set()"
+    assert found.stdout.strip() == "set()"

@@ -28,7 +28,7 @@ from service.config import Settings
 from service.pb import pose_pb2 as pb
 from service.processes.frontend import RunningServer, create_app
 from tests.support.keys import make_certificate
-from tests.support.server import free_ports, jpegs, opened, sent, told
+from tests.support.server import free_ports, jpegs, opened, sent, status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -136,7 +136,7 @@ async def test_ten_megabytes_at_every_path(kind: str, http: httpx.AsyncClient) -
 async def test_a_json_that_nests_without_end_is_refused(http: httpx.AsyncClient) -> None:
     """Below the limit of its size."""
     answer = await http.post("/v1/sessions", content=b"[" * 60_000, headers={"content-type": "application/json"})
-    assert told(answer) == (422, "bad_request")
+    assert status_and_code(answer) == (422, "bad_request")
 
 
 # -- raw ports --------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Session stores whose time goes on when told, in memory and in a real Redis; and what to keep in them."""
+"""Session stores whose time goes on when set, in memory and in a real Redis; and what to keep in them."""
 
 import secrets
 from collections.abc import AsyncIterator

@@ -8,13 +8,13 @@ import numpy as np
 from model.values import Frame, Region
 from service.contract.messages import FrameResult
 from service.errors import BY_CODE, KineposeError
-from service.pipeline.request import Job, Transport
+from service.pipeline.request import FrameRequest, Transport
 from service.redis.sessions.codec import RecordError, decode_result, encode_result
 from service.redis.sessions.store import RESULT
 from service.sessions.store import Delivery
 
 VERSION = 1
-REQUEST_BYTES = 16
+REPLY_ID_BYTES = 16
 ERROR = b"E"
 """Goes before an encoded error in what is published, as RESULT before a result."""
 
@@ -37,42 +37,42 @@ class Sent(NamedTuple):
     """A frame as it came out of a stream.
 
     Attributes:
-        job: without a deadline: that is for the reader to reckon.
+        request: without a deadline: that is for the reader to reckon.
         budget_ms: milliseconds, from when the entry was made, after which nobody waits; None for ever.
     """
 
-    job: Job
+    request: FrameRequest
     origin: Origin
     budget_ms: int | None
 
 
-def encode_job(job: Job, request: bytes, origin: Origin, budget_ms: int | None) -> dict[str, bytes]:
+def encode_request(request: FrameRequest, reply_id: bytes, origin: Origin, budget_ms: int | None) -> dict[str, bytes]:
     """The fields of a stream's entry: `job` and `picture`.
 
     A frame that is decoded already goes as it is: on a line of 1 GB/s that costs less than to encode it without loss.
     """
-    region = job.region
+    region = request.region
     data: dict[str, Any] = {
         "version": VERSION,
-        "session_id": job.session_id,
-        "seq": job.seq,
-        "pts_us": job.pts_us,
+        "session_id": request.session_id,
+        "seq": request.seq,
+        "pts_us": request.pts_us,
         "region": [region.x, region.y, region.w, region.h] if region else None,
-        "transport": job.transport,
-        "streamed": job.streamed,
-        "request": request.hex(),
+        "transport": request.transport,
+        "streamed": request.streamed,
+        "request": reply_id.hex(),
         "origin": origin,
         "budget_ms": budget_ms,
     }
-    if isinstance(job.picture, bytes):
-        return {"job": _json(data), "picture": job.picture}
-    frame = job.picture
+    if isinstance(request.picture, bytes):
+        return {"job": _json(data), "picture": request.picture}
+    frame = request.picture
     data["frame"] = {"shape": frame.rgb.shape, "rotation": frame.rotation_applied}
     return {"job": _json(data), "picture": np.ascontiguousarray(frame.rgb).tobytes()}
 
 
-def decode_job(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sent:
-    """What `encode_job` was given. Raises RecordError."""
+def decode_request(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sent:
+    """What `encode_request` was given. Raises RecordError."""
     try:
         data = json.loads(fields[b"job"])
         if data["version"] != VERSION:
@@ -80,7 +80,7 @@ def decode_job(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sent:
         picture = fields[b"picture"]
         origin = Origin(*data["origin"])
         delivery = Delivery(stream, entry, origin.channel.encode(), bytes.fromhex(data["request"]))
-        job = Job(
+        request = FrameRequest(
             data["session_id"],
             data["seq"],
             data["pts_us"],
@@ -88,17 +88,17 @@ def decode_job(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sent:
             Region(*data["region"]) if data["region"] else None,
             _transport(data["transport"]),
             streamed=data["streamed"],
-            patient=True,
+            waits_for_capacity=True,
             delivery=delivery,
         )
-        return Sent(job, origin, data["budget_ms"])
+        return Sent(request, origin, data["budget_ms"])
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"a frame in {stream}: {error!r}") from error
 
 
-def _frame(told: dict[str, Any], picture: bytes, pts_us: int | None) -> Frame:
-    rgb = np.frombuffer(picture, np.uint8).reshape(told["shape"])
-    return Frame(rgb, pts_us=pts_us, rotation_applied=told["rotation"])
+def _frame(data: dict[str, Any], picture: bytes, pts_us: int | None) -> Frame:
+    rgb = np.frombuffer(picture, np.uint8).reshape(data["shape"])
+    return Frame(rgb, pts_us=pts_us, rotation_applied=data["rotation"])
 
 
 def _transport(name: str) -> Transport:
@@ -108,24 +108,24 @@ def _transport(name: str) -> Transport:
     return found
 
 
-def encode_answer(request: bytes, answer: FrameResult | KineposeError) -> bytes:
+def encode_answer(reply_id: bytes, answer: FrameResult | KineposeError) -> bytes:
     """What a worker publishes."""
     if isinstance(answer, FrameResult):
-        return request + RESULT + encode_result(answer)
+        return reply_id + RESULT + encode_result(answer)
     names = ("code", "detail", "session_id", "seq", "expected_seq", "retry_after_ms")
-    return request + ERROR + _json({name: getattr(answer, name) for name in names})
+    return reply_id + ERROR + _json({name: getattr(answer, name) for name in names})
 
 
 def decode_answer(blob: bytes) -> tuple[bytes, FrameResult | KineposeError]:
-    """The request that is answered, and its answer. Raises RecordError."""
-    request, kind, body = blob[:REQUEST_BYTES], blob[REQUEST_BYTES : REQUEST_BYTES + 1], blob[REQUEST_BYTES + 1 :]
+    """Whose reply it is, and the answer. Raises RecordError."""
+    reply_id, kind, body = blob[:REPLY_ID_BYTES], blob[REPLY_ID_BYTES : REPLY_ID_BYTES + 1], blob[REPLY_ID_BYTES + 1 :]
     if kind == RESULT:
-        return request, decode_result(body)
+        return reply_id, decode_result(body)
     try:
         data = json.loads(body)
         if not isinstance(data, dict):
             raise RecordError("an answer: expected an object")
-        return request, BY_CODE.get(data.pop("code"), KineposeError)(**data)
+        return reply_id, BY_CODE.get(data.pop("code"), KineposeError)(**data)
     except (ValueError, KeyError, TypeError) as error:
         raise RecordError(f"an answer: {error!r}") from error
 

@@ -16,12 +16,12 @@ from service.errors import DeviceLost, KineposeError, StoreUnavailable, WorkerFa
 from service.inference.executor import Turn
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
-from service.pipeline.processor import Compute, FrameWay
-from service.pipeline.request import Job
-from service.redis.client import ended
+from service.pipeline.processor import FrameExecutor, FrameProcessor
+from service.pipeline.request import FrameRequest
+from service.redis.client import cancel_and_wait
 from service.redis.queue.codec import Origin, Sent, encode_answer
-from service.redis.queue.consumer_group import MOST_DELIVERIES, Inbox
-from service.redis.queue.membership import Roster
+from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup
+from service.redis.queue.membership import WorkerRegistry
 from service.redis.queue.scripts import queue_scripts
 from service.redis.sessions.keys import LINES, Keyspace, Line
 from service.sessions.store import Delivery, Place
@@ -37,20 +37,26 @@ REMEMBER_S = 10.0
 """So long a withdrawn frame is known, should it come after the word that it is withdrawn."""
 
 
-class Station:
+class StreamConsumer:
     """One worker between its streams and its model. Belongs to one event loop.
 
     Args:
         client: of the deployment's Redis.
         name: this worker's, like no other's.
         settings: limits and names.
-        compute: the model; as long as it is ready, this worker says that it lives.
-        way: brings frames to their ends by it.
-        metrics: told of what was taken over.
+        executor: the model; as long as it is ready, this worker says that it lives.
+        processor: brings frames to their ends by it.
+        metrics: counts what was taken over.
     """
 
     def __init__(
-        self, client: Redis, name: str, settings: Settings, compute: Compute, way: FrameWay, metrics: Metrics
+        self,
+        client: Redis,
+        name: str,
+        settings: Settings,
+        executor: FrameExecutor,
+        processor: FrameProcessor,
+        metrics: Metrics,
     ) -> None:
         keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         scripts = queue_scripts(client)
@@ -58,17 +64,17 @@ class Station:
         self._orders = keyspace.orders()
         self._most = settings.worker_frames
         self._grace_s = settings.drain_grace_s
-        self._compute = compute
-        self._way = way
+        self._executor = executor
+        self._processor = processor
         self._metrics = metrics
-        self._roster = Roster(scripts, keyspace, settings.worker_lease_s, name)
-        self._inbox = Inbox(scripts, keyspace, name, settings.worker_lease_s)
+        self._registry = WorkerRegistry(scripts, keyspace, settings.worker_lease_s, name)
+        self._group = ConsumerGroup(scripts, keyspace, name, settings.worker_lease_s)
         self._at_work: dict[Place, asyncio.Task[None]] = {}
-        self._requests: dict[bytes, asyncio.Task[None]] = {}
+        self._by_reply: dict[bytes, asyncio.Task[None]] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
         self._count: Counter[Line] = Counter()
         self._room = asyncio.Event()
-        self._roster_changed = asyncio.Event()
+        self._members_changed = asyncio.Event()
         self._withdrawn: set[bytes] = set()
         self._look_again = True
         self._stopping = False
@@ -85,7 +91,7 @@ class Station:
             for task in done:
                 task.result()
         finally:
-            await ended(taking, *beside)
+            await cancel_and_wait(taking, *beside)
 
     def stop(self) -> None:
         """Take no more. `run` returns when the read that is under way has ended: what it brings is not lost."""
@@ -93,11 +99,11 @@ class Station:
 
     def shards(self) -> tuple[int, ...]:
         """The shards that it reads."""
-        return self._roster.own_shards
+        return self._registry.own_shards
 
     def workers(self) -> tuple[str, ...]:
         """Names of the workers that it knows to live."""
-        return self._roster.workers
+        return self._registry.workers
 
     def at_work(self) -> "list[asyncio.Task[None]]":
         """The frames that were taken and have not ended."""
@@ -109,23 +115,23 @@ class Station:
         What is left then is cancelled and not answered: another worker takes it over.
         """
         with suppress(KineposeError):
-            await self._roster.leave()
+            await self._registry.leave()
         tasks = self.at_work()
         _, late = await asyncio.wait(tasks, timeout=self._grace_s) if tasks else (None, set())
-        await ended(*late)
+        await cancel_and_wait(*late)
         return not late
 
     # -- who lives ------------------------------------------------------------------------------------------
 
     async def _beat(self) -> None:
         while True:
-            if await self._compute.ready():
+            if await self._executor.ready():
                 with suppress(KineposeError):
-                    await self._roster.beat()
-            self._roster_changed.clear()
+                    await self._registry.beat()
+            self._members_changed.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._roster.beat_s):
-                    await self._roster_changed.wait()
+                async with asyncio.timeout(self._registry.beat_s):
+                    await self._members_changed.wait()
 
     async def _hear_orders(self) -> None:
         while True:
@@ -141,13 +147,13 @@ class Station:
 
     def _obey(self, order: bytes) -> None:
         if order == b"M":
-            self._roster_changed.set()
+            self._members_changed.set()
             return
-        request = order[1:]
+        reply_id = order[1:]
         # It may be on its way to us still.
-        self._withdrawn.add(request)
-        asyncio.get_running_loop().call_later(REMEMBER_S, self._withdrawn.discard, request)
-        if (task := self._requests.get(request)) is not None:
+        self._withdrawn.add(reply_id)
+        asyncio.get_running_loop().call_later(REMEMBER_S, self._withdrawn.discard, reply_id)
+        if (task := self._by_reply.get(reply_id)) is not None:
             task.cancel()
 
     # -- what comes in --------------------------------------------------------------------------------------
@@ -156,14 +162,14 @@ class Station:
         """Read, and look for what dead workers left; after every failure, for what was left here."""
         loop = asyncio.get_running_loop()
         look_at = -1.0
-        while self._compute.live() and not self._stopping:
+        while self._executor.live() and not self._stopping:
             try:
                 if self._look_again:
-                    await self._inbox.open()
-                    self._begin(await self._inbox.unfinished(self._at_work))
+                    await self._group.open()
+                    self._begin(await self._group.unfinished(self._at_work))
                     self._look_again = False
                 if loop.time() >= look_at:
-                    look_at = loop.time() + self._roster.beat_s
+                    look_at = loop.time() + self._registry.beat_s
                     await self._take_over()
                 await self._read()
             except KineposeError as error:
@@ -172,14 +178,14 @@ class Station:
                 await asyncio.sleep(AGAIN_S)
 
     async def _read(self) -> None:
-        shards = self._roster.own_shards
+        shards = self._registry.own_shards
         lines = [line for line in LINES if self._count[line] < self._most]
         if not shards or not lines:
             await self._wait_for_room()
             return
         # Where one line is full, the other must not keep us from reading it again when it has room.
         block_ms = BLOCK_MS if len(lines) == len(LINES) else None
-        sent = await self._inbox.read(shards, lines, block_ms)
+        sent = await self._group.read(shards, lines, block_ms)
         self._begin(sent)
         if sent:
             # Writing the next read would keep the threads that decode these from beginning.
@@ -194,42 +200,44 @@ class Station:
                 await self._room.wait()
 
     async def _take_over(self) -> None:
-        for left in await self._inbox.left(self._roster.own_shards, self._roster.workers):
-            frames = await self._inbox.take_over(left)
+        for left in await self._group.left(self._registry.own_shards, self._registry.workers):
+            frames = await self._group.take_over(left)
             if left.deliveries < MOST_DELIVERIES:
                 self._begin(frames)
                 self._metrics.frames_claimed.inc(len(frames))
                 continue
             for sent in frames:
-                log.error("session %s frame %d ended %d workers", sent.job.session_id, sent.job.seq, left.deliveries)
-                await self._tell(_delivery(sent.job), WorkerFailed("the frame ended every worker that had it"))
+                log.error(
+                    "session %s frame %d ended %d workers", sent.request.session_id, sent.request.seq, left.deliveries
+                )
+                await self._reply(_delivery(sent.request), WorkerFailed("the frame ended every worker that had it"))
 
     # -- what is at work ------------------------------------------------------------------------------------
 
     def _begin(self, frames: Iterable[Sent]) -> None:
         for sent in frames:
-            delivery = _delivery(sent.job)
+            delivery = _delivery(sent.request)
             if delivery.place not in self._at_work:
                 self._start(sent, delivery)
 
     def _start(self, sent: Sent, delivery: Delivery) -> None:
-        job, line = sent.job, _line(sent.job)
-        task = asyncio.create_task(self._serve(sent, delivery, self._last.get(job.session_id)))
-        self._at_work[delivery.place] = self._requests[delivery.request] = self._last[job.session_id] = task
+        request, line = sent.request, _line(sent.request)
+        task = asyncio.create_task(self._serve(sent, delivery, self._last.get(request.session_id)))
+        self._at_work[delivery.place] = self._by_reply[delivery.reply_id] = self._last[request.session_id] = task
         self._count[line] += 1
 
-        def ended(task: asyncio.Task[None]) -> None:
+        def on_done(task: asyncio.Task[None]) -> None:
             self._count[line] -= 1
             del self._at_work[delivery.place]
-            if self._requests.get(delivery.request) is task:
-                del self._requests[delivery.request]
-            if self._last.get(job.session_id) is task:
-                del self._last[job.session_id]
+            if self._by_reply.get(delivery.reply_id) is task:
+                del self._by_reply[delivery.reply_id]
+            if self._last.get(request.session_id) is task:
+                del self._last[request.session_id]
             self._room.set()
             if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("session %s frame %d: a bug", job.session_id, job.seq, exc_info=error)
+                log.error("session %s frame %d: a bug", request.session_id, request.seq, exc_info=error)
 
-        task.add_done_callback(ended)
+        task.add_done_callback(on_done)
 
     async def _serve(self, sent: Sent, delivery: Delivery, before: "asyncio.Task[None] | None") -> None:
         async def turn() -> None:
@@ -237,50 +245,50 @@ class Station:
             if before is not None:
                 await asyncio.wait({before})
 
-        job = self._with_deadline(sent, delivery)
-        if delivery.request in self._withdrawn:
+        request = self._with_deadline(sent, delivery)
+        if delivery.reply_id in self._withdrawn:
             await self._forget(delivery)
             return
         try:
-            answer: FrameResult | KineposeError = await self._end_of(sent.origin, job, turn)
+            answer: FrameResult | KineposeError = await self._process(sent.origin, request, turn)
         except (StoreUnavailable, DeviceLost) as error:
-            log.info("session %s frame %d is left for later: %s", job.session_id, job.seq, error)
+            log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
             self._look_again = True
             return
         except KineposeError as error:
             answer = error
         except asyncio.CancelledError:
-            if delivery.request in self._withdrawn:
+            if delivery.reply_id in self._withdrawn:
                 await self._forget(delivery)
             raise
         if not delivery.settled:
-            await self._tell(delivery, answer)
+            await self._reply(delivery, answer)
 
-    async def _end_of(self, origin: Origin, job: Job, turn: Turn) -> FrameResult:
-        about = {"request_id": origin.request_id or None, "session_id": job.session_id, "seq": job.seq}
-        with logs.about(**about), tracing.continued(origin.traceparent):
-            return await self._way.end_of(job, turn)
+    async def _process(self, origin: Origin, request: FrameRequest, turn: Turn) -> FrameResult:
+        fields = {"request_id": origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
+        with logs.bound_context(**fields), tracing.continued(origin.traceparent):
+            return await self._processor.process(request, turn)
 
-    def _with_deadline(self, sent: Sent, delivery: Delivery) -> Job:
+    def _with_deadline(self, sent: Sent, delivery: Delivery) -> FrameRequest:
         if sent.budget_ms is None:
-            return sent.job
+            return sent.request
         made_at_ms = int(delivery.entry.partition(b"-")[0])
-        return replace(sent.job, deadline=(made_at_ms + sent.budget_ms) / 1000 - self._roster.ahead_s)
+        return replace(sent.request, deadline=(made_at_ms + sent.budget_ms) / 1000 - self._registry.ahead_s)
 
-    async def _tell(self, delivery: Delivery, answer: FrameResult | KineposeError) -> None:
+    async def _reply(self, delivery: Delivery, answer: FrameResult | KineposeError) -> None:
         with suppress(KineposeError):  # It is found again as unfinished.
-            blob = encode_answer(delivery.request, answer)
-            await self._inbox.answer(delivery.stream, delivery.entry, delivery.channel, blob)
+            blob = encode_answer(delivery.reply_id, answer)
+            await self._group.answer(delivery.stream, delivery.entry, delivery.channel, blob)
 
     async def _forget(self, delivery: Delivery) -> None:
         with suppress(KineposeError):
-            await self._inbox.answer(delivery.stream, delivery.entry)
+            await self._group.answer(delivery.stream, delivery.entry)
 
 
-def _delivery(job: Job) -> Delivery:
-    assert job.delivery is not None  # It came out of a stream.
-    return job.delivery
+def _delivery(request: FrameRequest) -> Delivery:
+    assert request.delivery is not None  # It came out of a stream.
+    return request.delivery
 
 
-def _line(job: Job) -> Line:
-    return "clip" if job.transport == "clip" else "live"
+def _line(request: FrameRequest) -> Line:
+    return "clip" if request.transport == "clip" else "live"

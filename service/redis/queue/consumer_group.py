@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from service.redis.client import Scripts
-from service.redis.queue.codec import Sent, decode_job
+from service.redis.queue.codec import Sent, decode_request
 from service.redis.sessions.codec import RecordError
 from service.redis.sessions.keys import LINES, Keyspace, Line
 from service.redis.sessions.store import GROUP
@@ -37,7 +37,7 @@ class Left(NamedTuple):
 Entries = list[tuple[bytes, dict[bytes, bytes] | None]]
 
 
-class Inbox:
+class ConsumerGroup:
     """The streams of all shards, as one worker reads them. Every method raises StoreUnavailable.
 
     Args:
@@ -57,7 +57,7 @@ class Inbox:
     async def open(self) -> None:
         """Make the groups that are not there, which a Redis that lost its data needs again; strike out dead workers."""
         streams = list(self._streams(range(self._keyspace.shards), LINES))
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams:
                     pipeline.xgroup_create(stream, GROUP, id="0", mkstream=True)
@@ -71,7 +71,7 @@ class Inbox:
         """New frames, at most one a stream; waits for block_ms where there are none, not at all for None."""
         # A dict of plain texts, which redis-py's stub does not take for what it wants.
         wanted: Any = dict.fromkeys(self._streams(shards, lines), ">")
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             try:
                 reply: Any = await self._client.xreadgroup(GROUP, self._worker, wanted, 1, block_ms)
             except ResponseError as error:
@@ -82,7 +82,7 @@ class Inbox:
         return [sent for name, entries in reply or () for sent in await self._decoded(name.decode(), entries)]
 
     async def unfinished(self, at_work: Container[Place]) -> list[Sent]:
-        """Frames that were given to this worker, and whose way to it was cut, or which it left when Redis was away.
+        """Frames that were given to this worker, and that did not reach it, or which it left when Redis was away.
 
         Read by XRANGE: XREADGROUP and XCLAIM would count that as given anew.
         """
@@ -94,7 +94,7 @@ class Inbox:
         return found
 
     async def _found(self, stream: str, entry: bytes) -> list[Sent]:
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             entries: Any = await self._client.xrange(stream, entry, entry)
         return await self._decoded(stream, entries or [(entry, None)])
 
@@ -117,7 +117,7 @@ class Inbox:
 
     async def _pending(self, streams: Sequence[str], **which: Any) -> list[tuple[str, dict[str, Any]]]:
         """Frames that were given to workers, the oldest of each stream."""
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams:
                     pipeline.xpending_range(stream, GROUP, "-", "+", AT_ONCE, **which)
@@ -127,7 +127,7 @@ class Inbox:
 
     async def take_over(self, left: Left) -> list[Sent]:
         """The frame, now this worker's; nothing where somebody else was faster, or it was answered or withdrawn."""
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             entries: Any = await self._client.xclaim(left.stream, GROUP, self._worker, self._lease_ms, [left.entry])
         return await self._decoded(left.stream, entries)
 
@@ -142,7 +142,7 @@ class Inbox:
                 await self.answer(stream, entry)
                 continue
             try:
-                found.append(decode_job(stream, entry, fields))
+                found.append(decode_request(stream, entry, fields))
             except RecordError:
                 # Its frontend asks again, and at last tells its client; nobody here could.
                 log.exception("a frame that cannot be read")

@@ -16,11 +16,11 @@ from service.errors import KineposeError, NoWorker, QueueFull, StoreUnavailable,
 from service.inference.executor import Turn
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
-from service.pipeline.request import Job
-from service.redis.client import ended, unharmed
-from service.redis.queue.codec import Origin, encode_job
-from service.redis.queue.membership import Roster, ShardMismatch
-from service.redis.queue.replies import Answers, Request
+from service.pipeline.request import FrameRequest
+from service.redis.client import cancel_and_wait, run_uncancelled
+from service.redis.queue.codec import Origin, encode_request
+from service.redis.queue.membership import ShardMismatch, WorkerRegistry
+from service.redis.queue.replies import PendingReply, ReplyChannel
 from service.redis.queue.scripts import queue_scripts
 from service.redis.sessions.keys import LINES, Keyspace, Line
 
@@ -33,17 +33,17 @@ MOST_TIMES_LOST = 5
 NO_WORKER_PATIENCE_S = 10.0
 """So long a frame that was accepted waits for a worker to come back."""
 PAST_DEADLINE_S = 0.25
-"""The worker tells that a deadline has passed; so much later it is told here."""
+"""The worker answers that a deadline has passed; so much later the frontend does."""
 RETRY_AFTER_MS = 1000
 
 
-class RemoteCompute:
-    """See `way.Compute`. Belongs to one event loop; use it between start and aclose.
+class RedisExecutor:
+    """See `processor.FrameExecutor`. Belongs to one event loop; use it between start and aclose.
 
     Args:
         client: of the deployment's Redis.
         settings: limits and names.
-        metrics: told of workers and of frames in the streams.
+        metrics: counts workers and frames in the streams.
     """
 
     def __init__(self, client: Redis, settings: Settings, metrics: Metrics) -> None:
@@ -52,89 +52,89 @@ class RemoteCompute:
         self._metrics = metrics
         self._keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         self._scripts = queue_scripts(client)
-        self._roster = Roster(self._scripts, self._keyspace, settings.worker_lease_s)
-        self._answers = Answers(client, self._keyspace.answers(secrets.token_hex(8)))
+        self._registry = WorkerRegistry(self._scripts, self._keyspace, settings.worker_lease_s)
+        self._replies = ReplyChannel(client, self._keyspace.answers(secrets.token_hex(8)))
         self._lengths: dict[str, int] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def result(self, job: Job, turn: Turn) -> FrameResult:
-        """See Compute. The worker has committed it; a stored answer where the frame had been answered before.
+    async def result(self, request: FrameRequest, turn: Turn) -> FrameResult:
+        """See FrameExecutor. The worker has committed it; a stored answer where the frame had been answered before.
 
         Raises:
             NoWorker: none lives, or none came back in time.
-            QueueFull: the stream of the session's shard is full; a patient frame waits.
+            QueueFull: the stream of the session's shard is full, and the frame does not wait for capacity.
             TimeoutError: its deadline passed.
             KineposeError: as the worker says.
         """
         await turn()
-        if not self._roster.alive():
+        if not self._registry.alive():
             raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
-        line: Line = "clip" if job.transport == "clip" else "live"
-        stream = self._keyspace.stream(self._keyspace.shard_of(job.session_id), line)
-        end = None if job.deadline is None else job.deadline + PAST_DEADLINE_S
-        with self._answers.expected() as request:
+        line: Line = "clip" if request.transport == "clip" else "live"
+        stream = self._keyspace.stream(self._keyspace.shard_of(request.session_id), line)
+        end = None if request.deadline is None else request.deadline + PAST_DEADLINE_S
+        with self._replies.expected() as reply:
             async with asyncio.timeout_at(end):
-                await self._room(job, stream)
-                return await self._asked(job, request, stream)
+                await self._room(request, stream)
+                return await self._asked(request, reply, stream)
 
-    async def _asked(self, job: Job, request: Request, stream: str) -> FrameResult:
+    async def _asked(self, request: FrameRequest, reply: PendingReply, stream: str) -> FrameResult:
         handed_over: asyncio.Task[bytes] | None = None
         try:
             for time in range(MOST_TIMES_LOST):
                 self._metrics.frames_asked_again.inc(time > 0)
-                handed_over = asyncio.create_task(self._submit(job, request, stream))
+                handed_over = asyncio.create_task(self._submit(request, reply, stream))
                 # Shielded: whoever cancels this must not leave an entry that nobody knows of.
-                answer = await self._answer(request, stream, await asyncio.shield(handed_over))
+                answer = await self._answer(reply, stream, await asyncio.shield(handed_over))
                 if answer is not None:
                     return answer
         except (asyncio.CancelledError, NoWorker):
             if handed_over is not None:
-                self._in_background(self._withdraw(request, stream, handed_over))
+                self._in_background(self._withdraw(reply, stream, handed_over))
             raise
         raise WorkerFailed("the frame's answer was lost time and again", retry_after_ms=RETRY_AFTER_MS)
 
-    async def _submit(self, job: Job, request: Request, stream: str) -> bytes:
+    async def _submit(self, request: FrameRequest, reply: PendingReply, stream: str) -> bytes:
         budget_ms = None
-        if job.deadline is not None:
-            budget_ms = max(0, round(1000 * (job.deadline - asyncio.get_running_loop().time())))
-        facts = logs.known()
-        about = Origin(self._answers.channel, str(facts.get("request_id", "")), tracing.current_traceparent())
-        fields: Any = encode_job(job, request.id, about, budget_ms)
+        if request.deadline is not None:
+            budget_ms = max(0, round(1000 * (request.deadline - asyncio.get_running_loop().time())))
+        request_id = str(logs.context().get("request_id", ""))
+        origin = Origin(self._replies.channel, request_id, tracing.current_traceparent())
+        fields: Any = encode_request(request, reply.id, origin, budget_ms)
         entry: bytes
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             try:
                 add: Any = self._client.xadd(stream, fields)
-                entry = await unharmed(add)
+                entry = await run_uncancelled(add)
             except OutOfMemoryError:
                 [entry] = await self._scripts.run("submit", (stream,), *fields.values())
         return entry
 
-    async def _room(self, job: Job, stream: str) -> None:
-        """Refuse, or wait with a patient frame, where the stream was full when it was looked at last.
+    async def _room(self, request: FrameRequest, stream: str) -> None:
+        """Refuse, or wait where the frame does, while the stream was full when it was looked at last.
 
         Until it is looked at again it grows by no more than all frontends may have in flight.
         """
         while (count := self._lengths.get(stream, 0)) >= self._settings.max_stream_frames:
-            if not job.patient:
+            if not request.waits_for_capacity:
                 detail = f"{count} frames wait for the session's worker, the limit"
                 raise QueueFull(detail, retry_after_ms=RETRY_AFTER_MS)
-            await asyncio.sleep(self._roster.beat_s)
+            await asyncio.sleep(self._registry.beat_s)
 
-    async def _answer(self, request: Request, stream: str, entry: bytes) -> FrameResult | None:
+    async def _answer(self, reply: PendingReply, stream: str, entry: bytes) -> FrameResult | None:
         """The frame's answer; None where it is not under way any more and none was heard."""
         loop = asyncio.get_running_loop()
         last_worker = loop.time()
         while True:
-            answer = await request.answer(LOOK_S)
+            answer = await reply.answer(LOOK_S)
             if answer is not None:
                 return answer
-            if self._roster.alive():
+            if self._registry.alive():
                 last_worker = loop.time()
             elif loop.time() - last_worker > NO_WORKER_PATIENCE_S:
                 raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
             if not await self._is_under_way(stream, entry):
                 # An answer may have been on its way while we looked.
-                return await request.answer(LOOK_S / 5)
+                return await reply.answer(LOOK_S / 5)
 
     async def _is_under_way(self, stream: str, entry: bytes) -> bool:
         """Look; a Redis that restarts is waited for, since it has the frame on its disk."""
@@ -148,55 +148,55 @@ class RemoteCompute:
                     raise
             await asyncio.sleep(LOOK_S / 5)
 
-    async def _withdraw(self, request: Request, stream: str, handed_over: "asyncio.Task[bytes]") -> None:
+    async def _withdraw(self, reply: PendingReply, stream: str, handed_over: "asyncio.Task[bytes]") -> None:
         """Nobody waits for the frame any more: take it out, and tell the worker that may have it."""
-        with suppress(KineposeError), self._scripts.told():
+        with suppress(KineposeError), self._scripts.translate_errors():
             entry = await handed_over
             async with self._client.pipeline(transaction=False) as pipeline:
                 pipeline.xdel(stream, entry)
-                pipeline.publish(self._keyspace.orders(), b"W" + request.id)
+                pipeline.publish(self._keyspace.orders(), b"W" + reply.id)
                 await pipeline.execute()
 
     # -- health and life ------------------------------------------------------------------------------------
 
     def live(self) -> bool:
-        """See Compute. A frontend has nothing to lose."""
+        """See FrameExecutor. A frontend has nothing to lose."""
         return True
 
     async def ready(self) -> bool:
-        """See Compute: answers are heard, and a worker lives, which says so only while its forward passes succeed."""
-        return self._answers.heard and self._roster.alive() > 0
+        """See FrameExecutor: answers are heard, and a worker lives, whose forward passes succeed."""
+        return self._replies.heard and self._registry.alive() > 0
 
     async def start(self) -> None:
         """Begin to listen, and to watch the workers. Redis need not be there yet."""
         self._tasks = [
-            asyncio.create_task(self._answers.listen(), name="kinepose-answers"),
-            asyncio.create_task(self._watch(), name="kinepose-roster"),
+            asyncio.create_task(self._replies.listen(), name="kinepose-replies"),
+            asyncio.create_task(self._watch(), name="kinepose-workers"),
         ]
 
     def drain(self) -> None:
-        """See Compute. What was handed over is waited for."""
+        """See FrameExecutor. What was handed over is waited for."""
 
     async def aclose(self) -> None:
-        """See Compute."""
-        await ended(*self._tasks)
+        """See FrameExecutor."""
+        await cancel_and_wait(*self._tasks)
 
     async def _watch(self) -> None:
         while True:
             try:
-                await self._roster.beat()
+                await self._registry.beat()
                 await self._measure()
             except ShardMismatch as error:
                 log.critical("not ready: %s", error)
             except KineposeError as error:
                 log.debug("the workers cannot be watched: %s", error)
-            self._metrics.workers_alive.set(self._roster.alive())
-            await asyncio.sleep(self._roster.beat_s)
+            self._metrics.workers_alive.set(self._registry.alive())
+            await asyncio.sleep(self._registry.beat_s)
 
     async def _measure(self) -> None:
         shards = range(self._keyspace.shards)
         streams = {(shard, line): self._keyspace.stream(shard, line) for line in LINES for shard in shards}
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams.values():
                     pipeline.xlen(stream)

@@ -23,7 +23,7 @@ class ShardMismatch(RuntimeError):
     """Processes of one deployment were started with different numbers of shards."""
 
 
-class Roster:
+class WorkerRegistry:
     """The list of live workers, as one process knows it.
 
     Args:
@@ -82,7 +82,7 @@ class Roster:
 
     async def leave(self) -> None:
         """Be on the list no more. Raises StoreUnavailable."""
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             async with self._scripts.client.pipeline(transaction=False) as pipeline:
                 pipeline.zrem(self._keyspace.workers(), self._worker or "")
                 pipeline.publish(self._keyspace.orders(), b"M")

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from service.contract.messages import FrameResult
 from service.errors import KineposeError
-from service.redis.queue.codec import REQUEST_BYTES, decode_answer
+from service.redis.queue.codec import REPLY_ID_BYTES, decode_answer
 from service.redis.sessions.codec import RecordError
 
 log = logging.getLogger(__name__)
@@ -24,33 +24,33 @@ LISTEN_S = 1.0
 AGAIN_S = 0.2
 
 
-class Request:
+class PendingReply:
     """A frame that waits for its answer."""
 
     def __init__(self) -> None:
-        self.id = secrets.token_bytes(REQUEST_BYTES)
-        self._told = asyncio.Event()
+        self.id = secrets.token_bytes(REPLY_ID_BYTES)
+        self._delivered = asyncio.Event()
         self._answer: FrameResult | KineposeError | None = None
 
-    def tell(self, answer: FrameResult | KineposeError | None) -> None:
+    def deliver(self, answer: FrameResult | KineposeError | None) -> None:
         """Its answer; None where it had better look."""
         self._answer = self._answer or answer
-        self._told.set()
+        self._delivered.set()
 
     async def answer(self, wait_s: float) -> FrameResult | None:
         """Wait at most so long; None where there is none yet. Raises the error that was the answer."""
         try:
             async with asyncio.timeout(wait_s):
-                await self._told.wait()
+                await self._delivered.wait()
         except TimeoutError:
             return None
-        self._told.clear()
+        self._delivered.clear()
         if isinstance(self._answer, KineposeError):
             raise self._answer
         return self._answer
 
 
-class Answers:
+class ReplyChannel:
     """The channel of one frontend.
 
     Args:
@@ -63,19 +63,19 @@ class Answers:
 
     def __init__(self, client: Redis, channel: str) -> None:
         self._client = client
-        self._open: dict[bytes, Request] = {}
+        self._open: dict[bytes, PendingReply] = {}
         self.channel = channel
         self.heard = False
 
     @contextmanager
-    def expected(self) -> Iterator[Request]:
+    def expected(self) -> Iterator[PendingReply]:
         """A request whose answer is listened for as long as the block lasts."""
-        request = Request()
-        self._open[request.id] = request
+        reply = PendingReply()
+        self._open[reply.id] = reply
         try:
-            yield request
+            yield reply
         finally:
-            del self._open[request.id]
+            del self._open[reply.id]
 
     async def listen(self) -> None:
         """Hear until cancelled, over every loss of connection."""
@@ -96,14 +96,14 @@ class Answers:
         if message["type"] != "message" or not isinstance(data, bytes):
             # The channel is open, perhaps anew: what came before may have been missed.
             self.heard = True
-            for request in self._open.values():
-                request.tell(None)
+            for reply in self._open.values():
+                reply.deliver(None)
             return
         try:
-            request_id, answer = decode_answer(data)
+            reply_id, answer = decode_answer(data)
         except RecordError:
             log.exception("an answer that cannot be read")
             return
-        waiting = self._open.get(request_id)
+        waiting = self._open.get(reply_id)
         if waiting is not None:
-            waiting.tell(answer)
+            waiting.deliver(answer)

@@ -1,6 +1,6 @@
 """Metadata and answers as bytes: JSON with a version; the joints of an answer follow it, bit for bit.
 
-Not the wire form of `service.contract.wire`, which is shaped for clients and leaves out what they are not told.
+Not the wire form of `service.contract.wire`, which is shaped for clients and leaves out what they do not see.
 """
 
 import json

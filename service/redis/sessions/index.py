@@ -23,7 +23,7 @@ class SessionIndex:
         scripts: of the client that the sessions are kept with.
         keyspace: of the deployment.
         max_sessions: cap on sessions of all processes together.
-        metrics: told how many there are, and how many were found expired.
+        metrics: shows how many there are, and how many were found expired.
     """
 
     def __init__(self, scripts: Scripts, keyspace: Keyspace, max_sessions: int, metrics: Metrics) -> None:
@@ -56,7 +56,7 @@ class SessionIndex:
     async def leave(self, session_id: str, owner: str | None = None) -> None:
         """Take a session out that has ended, or did not begin."""
         keys = self._indexes(owner)
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             async with self._pipeline() as pipeline:
                 for key in keys:
                     pipeline.zrem(key, session_id)
@@ -91,7 +91,7 @@ class SessionIndex:
 
     async def _looked_at(self, session_ids: list[str]) -> list[int | str]:
         """Milliseconds that each session lives at least; an empty text where it is gone."""
-        with self._scripts.told():
+        with self._scripts.translate_errors():
             async with self._pipeline() as pipeline:
                 for session_id in session_ids:
                     key = self._keyspace.session(session_id).session

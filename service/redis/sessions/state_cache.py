@@ -7,7 +7,7 @@ from model.state import TrackState
 from service.sessions.store import SessionMeta, Version
 
 
-class HotState(NamedTuple):
+class CachedState(NamedTuple):
     """A state, and where its session was when this process saw it last.
 
     Attributes:
@@ -24,7 +24,7 @@ class HotState(NamedTuple):
     meta: SessionMeta
 
 
-class HotStates:
+class StateCache:
     """A bounded cache by session; what was used longest ago goes first. What is here may be old: Redis compares its id.
 
     Args:
@@ -33,19 +33,19 @@ class HotStates:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._states: OrderedDict[str, HotState] = OrderedDict()
+        self._states: OrderedDict[str, CachedState] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._states)
 
-    def get(self, session_id: str) -> HotState | None:
+    def get(self, session_id: str) -> CachedState | None:
         """The session's state that was seen last, now the last to go."""
         found = self._states.get(session_id)
         if found is not None:
             self._states.move_to_end(session_id)
         return found
 
-    def put(self, session_id: str, hot: HotState) -> None:
+    def put(self, session_id: str, hot: CachedState) -> None:
         """Keep a state in place of the session's earlier one."""
         self._states[session_id] = hot
         self._states.move_to_end(session_id)

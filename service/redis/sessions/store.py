@@ -29,7 +29,7 @@ from service.redis.client import RETRY_AFTER_AWAY_MS, Scripts, lua
 from service.redis.sessions.codec import RecordError, decode_meta, decode_result, encode_meta, encode_result
 from service.redis.sessions.index import SessionIndex
 from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.state_cache import HotState, HotStates
+from service.redis.sessions.state_cache import CachedState, StateCache
 from service.sessions.store import Checkout, Delivery, SessionHead, SessionMeta, Version
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class RedisLimits:
     Attributes:
         max_sessions: cap on sessions of all processes together.
         hold_lease_s: how long a hold lasts that nobody renews (ADR 6).
-        remembered_s: how long an ended session is told from one that never was.
+        remembered_s: how long an ended session is distinguished from one that never was.
         keyspace: where everything is.
         hot_states: states that this process keeps in memory.
     """
@@ -83,7 +83,7 @@ class RedisSessions:
     Args:
         client: with bytes as replies; who made it closes it.
         limits: the deployment's.
-        metrics: told of sessions that begin and end, and of lost races.
+        metrics: counts sessions that begin and end, and lost races.
         optimistic: `checkout` trusts a hot state that fits the frame, and asks Redis only where there is none. What it
             does not know by then (the session was closed, or went on elsewhere), commit and spend find out.
     """
@@ -94,7 +94,7 @@ class RedisSessions:
         self._metrics = metrics
         self._scripts = Scripts(client, _texts())
         self._index = SessionIndex(self._scripts, limits.keyspace, limits.max_sessions, metrics)
-        self._hot = HotStates(limits.hot_states)
+        self._hot = StateCache(limits.hot_states)
 
     async def create(self, session_id: str, meta: SessionMeta, owner_limit: int | None = None) -> SessionHead:
         """See SessionStore. Raises TooManySessions, too, where Redis is at its memory limit."""
@@ -132,7 +132,7 @@ class RedisSessions:
         _, epoch, next_seq, token, meta, result, state_id, state = reply
         with _readable(session_id):
             known = hot.state if hot and not state else None
-            hot = HotState(
+            hot = CachedState(
                 state_id,
                 decode_state(state) if state else known if state_id else None,
                 Version(int(epoch), int(next_seq), token),
@@ -168,7 +168,7 @@ class RedisSessions:
     ) -> None:
         hot = self._hot.get(session_id)
         if hot is not None and hot.version == last:
-            self._hot.put(session_id, HotState(state_id, state, Version(last.epoch, last.seq + 1, token), hot.meta))
+            self._hot.put(session_id, CachedState(state_id, state, Version(last.epoch, last.seq + 1, token), hot.meta))
         else:
             self._hot.drop(session_id)
 
@@ -188,7 +188,7 @@ class RedisSessions:
         if delivery is None:
             reply = await self._run("commit", session_id, *written)
         else:
-            settled = (GROUP, delivery.entry, delivery.channel, delivery.request + RESULT)
+            settled = (GROUP, delivery.entry, delivery.channel, delivery.reply_id + RESULT)
             reply = await self._run("commit", session_id, *written, *settled, stream=delivery.stream)
         if reply[0] == b"stale":
             self._hot.drop(session_id)

@@ -1,4 +1,4 @@
-"""What every gRPC call goes through, whatever its service and method: id, key, messages parsed, errors told.
+"""What every gRPC call goes through, whatever its service and method: id, key, messages parsed, errors answered.
 
 It is an interceptor, so that no method can be forgotten. Health is open; all else wants a key where keys are
 configured. grpcio's own answer to bytes that are no message is UNKNOWN, with a traceback in the log; here it is
@@ -35,7 +35,7 @@ Parse = Callable[[bytes], Any]
 log = logging.getLogger(__name__)
 
 
-class Calls(grpc.aio.ServerInterceptor):
+class CallInterceptor(grpc.aio.ServerInterceptor):
     """The interceptor of a server.
 
     Args:
@@ -65,7 +65,7 @@ def authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | N
 
 def _refusal(error: Unauthenticated) -> Handler:
     async def refuse(messages: AsyncIterator[bytes], context: Context) -> None:
-        async with _told(context), heard_out(messages, STRANGER_S):
+        async with _answer_errors(context), drain_requests(messages, STRANGER_S):
             raise error
 
     # Unary calls look the same on the wire.
@@ -73,7 +73,7 @@ def _refusal(error: Unauthenticated) -> Handler:
 
 
 @asynccontextmanager
-async def heard_out(messages: AsyncIterator[Any], seconds: float) -> AsyncIterator[None]:
+async def drain_requests(messages: AsyncIterator[Any], seconds: float) -> AsyncIterator[None]:
     """Keeps an error of the block back until the client has sent all, or that time is over.
 
     grpcio's asyncio client takes a call that ends while it sends for an INTERNAL error, and loses our status.
@@ -89,7 +89,7 @@ async def heard_out(messages: AsyncIterator[Any], seconds: float) -> AsyncIterat
 
 
 @asynccontextmanager
-async def _told(context: Context) -> AsyncIterator[None]:
+async def _answer_errors(context: Context) -> AsyncIterator[None]:
     """Gives the call its id, and ends it with a google.rpc.Status for any error of the block."""
     with request_ids.call(context):
         try:
@@ -99,7 +99,7 @@ async def _told(context: Context) -> AsyncIterator[None]:
         except grpc.aio.AbortError:
             raise
         except Exception as error:
-            if context.done():  # The client went while it was written to; nobody is there to be told.
+            if context.done():  # The client went while it was written to; nobody is there to answer.
                 raise asyncio.CancelledError from error
             log.exception("a gRPC call failed")
             await _abort(context, KineposeError("an error inside the server"))
@@ -113,18 +113,18 @@ async def _abort(context: Context, error: KineposeError) -> None:
 
 
 def _guarded(handler: Handler) -> Handler:
-    """The same method, with its messages parsed and its errors told here."""
+    """The same method, with its messages parsed and its errors answered here."""
     parse = handler.request_deserializer or bytes
     read = _Messages if handler.request_streaming else _parsed
     make, method = _KINDS[handler.request_streaming, handler.response_streaming]
     behaviour = getattr(handler, method)
 
     async def called(request: Any, context: Context) -> Any:
-        async with _told(context):
+        async with _answer_errors(context):
             return await behaviour(read(request, parse), context)
 
     async def generated(request: Any, context: Context) -> AsyncGenerator[Any, None]:
-        async with _told(context), aclosing(behaviour(read(request, parse), context)) as answers:
+        async with _answer_errors(context), aclosing(behaviour(read(request, parse), context)) as answers:
             async for answer in answers:
                 yield answer
 

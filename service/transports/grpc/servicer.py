@@ -19,7 +19,7 @@ from service.errors import BadRequest, Draining, KineposeError
 from service.pb import pose_pb2 as pb
 from service.pb import pose_pb2_grpc
 from service.transports import tls
-from service.transports.grpc.interceptor import Calls, Context, authorization, heard_out
+from service.transports.grpc.interceptor import CallInterceptor, Context, authorization, drain_requests
 from service.transports.http import uploads
 from service.transports.parsing import Numbering, frame_from_pb
 from service.transports.services import Services
@@ -30,7 +30,7 @@ OVERHEAD_BYTES = 64 * 1024
 # How long calls that are over may take to send their last words.
 LAST_WORDS_S = 2.0
 # How long a client may go on sending a clip that is refused already.
-HEAR_OUT_S = 10.0
+DRAIN_REQUESTS_S = 10.0
 SESSION_HEADER = "kinepose-session-id"
 
 
@@ -40,7 +40,7 @@ def _deadline(context: Context) -> float | None:
 
 
 class PoseService(pose_pb2_grpc.PoseServiceServicer):
-    """The service of proto/kinepose/v1/pose.proto; the contract is told there."""
+    """The service of proto/kinepose/v1/pose.proto; the contract is documented there."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
@@ -132,7 +132,10 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def EstimateClip(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Chunk], context: Context
     ) -> None:
-        async with heard_out(request_iterator, HEAR_OUT_S), self._services.jobs.scratch(self._caller(context)) as job:
+        async with (
+            drain_requests(request_iterator, DRAIN_REQUESTS_S),
+            self._services.jobs.scratch(self._caller(context)) as job,
+        ):
             await self._receive(request_iterator, job)
             async with aclosing(self._services.jobs.results(job)) as results:
                 async for result in results:
@@ -161,7 +164,7 @@ def _clip_options(message: pb.ClipOptions) -> ClipOptions:
     return ClipOptions(model=message.model or None, region=region)
 
 
-class Readiness(health.aio.HealthServicer):  # type: ignore[misc]
+class HealthService(health.aio.HealthServicer):  # type: ignore[misc]
     """Health v1: a check of the server or of PoseService asks the pipeline, which runs a forward pass."""
 
     def __init__(self, services: Services) -> None:
@@ -193,23 +196,23 @@ def _listen(server: grpc.aio.Server, settings: Settings) -> int:
 
 
 @asynccontextmanager
-async def serving(services: Services) -> AsyncIterator[tuple[int, Readiness]]:
+async def serving(services: Services) -> AsyncIterator[tuple[int, HealthService]]:
     """Runs the gRPC server; yields its port and its health. OSError where the port is taken."""
     settings = services.settings
     options = [
         ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
         ("grpc.so_reuseport", 0),
     ]
-    server = grpc.aio.server(options=options, interceptors=[Calls(services.keys)])
+    server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys)])
     pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
-    readiness = Readiness(services)
-    health_pb2_grpc.add_HealthServicer_to_server(readiness, server)
+    health_service = HealthService(services)
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
     reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     port = _listen(server, settings)
-    await readiness.refresh()
+    await health_service.refresh()
     await server.start()
     try:
-        yield port, readiness
+        yield port, health_service
     finally:
-        await readiness.enter_graceful_shutdown()
+        await health_service.enter_graceful_shutdown()
         await server.stop(LAST_WORDS_S)

@@ -1,7 +1,7 @@
-"""The door of HTTP and WebSocket: no call comes in without a key, except for the health of the server.
+"""API keys at HTTP and WebSocket: no call comes in without one, except for the health of the server.
 
 What is open is listed here; all else is closed, also a route that somebody adds without thinking of it. Where no
-keys are configured, everybody may come in. gRPC has a door of its own, in `transports.grpc.interceptor`.
+keys are configured, everybody may come in. For gRPC `transports.grpc.interceptor` does the same.
 """
 
 from typing import Final
@@ -22,8 +22,8 @@ SUBPROTOCOL: Final = "kinepose"
 KEY_SUBPROTOCOL: Final = "kinepose.bearer."
 
 
-class KeyGate:
-    """ASGI middleware: finds the caller with `app.state.operated.keys`, or answers 401.
+class ApiKeyMiddleware:
+    """ASGI middleware: finds the caller with `app.state.probed.keys`, or answers 401.
 
     The handshake of a WebSocket is refused in the same way.
     """
@@ -36,7 +36,7 @@ class KeyGate:
         if scope["type"] not in ("http", "websocket") or scope["path"] in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
-        keys: KeyRing = scope["app"].state.operated.keys
+        keys: KeyRing = scope["app"].state.probed.keys
         try:
             scope.setdefault("state", {})["caller"] = keys.caller(_authorization(scope))
         except Unauthenticated as error:
@@ -46,7 +46,7 @@ class KeyGate:
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
-    """Who the gate let in."""
+    """Whom the middleware let in."""
     caller = connection.state.caller
     assert isinstance(caller, Caller)
     return caller

@@ -40,7 +40,7 @@ router = APIRouter(
     ),
     responses={
         200: openapi.ndjson("The joints of every frame.", openapi.CLIP),
-        202: openapi.answer("`Prefer: respond-async`: a job, told in Location.", openapi.JOB),
+        202: openapi.answer("`Prefer: respond-async`: a job, named in Location.", openapi.JOB),
     },
 )
 async def post_clip(
@@ -67,7 +67,7 @@ async def post_clip(
 async def _receive(
     request: Request, services: Services, caller: Caller, stack: AsyncExitStack, region: str | None, model: str | None
 ) -> ClipJob:
-    wire.region_from_text(region)  # A wrong parameter is told before the upload.
+    wire.region_from_text(region)  # A wrong parameter is refused before the upload.
     job = await services.jobs.open(caller)
     stack.push_async_callback(services.jobs.discard, job)
     with job.clip_path.open("wb") as file:

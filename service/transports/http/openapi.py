@@ -61,7 +61,7 @@ PROBLEM = {
 }
 
 BEARER = HTTPBearer(
-    auto_error=False,  # The gate has let the call in by then; this names the scheme in the document.
+    auto_error=False,  # `http.auth` has let the call in by then; this names the scheme in the document.
     scheme_name="bearer",
     description="An API key. Needed where the server has keys configured.",
 )

@@ -16,8 +16,8 @@ RETRY_AFTER_MS = 1000
 router = APIRouter(tags=["operation"], responses=openapi.PROBLEMS)
 
 
-class Operated(Protocol):
-    """What the routes need of a process; it is `app.state.operated` while the app's lifespan lasts.
+class Probed(Protocol):
+    """What the routes need of a process; it is `app.state.probed` while the app's lifespan lasts.
 
     Attributes:
         draining: it shuts down.
@@ -41,33 +41,33 @@ class Operated(Protocol):
         ...
 
 
-def _operated_of(connection: HTTPConnection) -> Operated:
-    operated: Operated = connection.app.state.operated
-    return operated
+def _probed_of(connection: HTTPConnection) -> Probed:
+    probed: Probed = connection.app.state.probed
+    return probed
 
 
-OperatedOf = Annotated[Operated, Depends(_operated_of)]
+ProbedOf = Annotated[Probed, Depends(_probed_of)]
 
 
 @router.get("/healthz")
-async def healthz(operated: OperatedOf) -> Response:
+async def healthz(probed: ProbedOf) -> Response:
     """200 while the process should be left running."""
-    if not operated.live():
+    if not probed.live():
         raise WorkerFailed("the worker has stopped; this process does not recover")
     return JSONResponse({"status": "ok"})
 
 
 @router.get("/readyz")
-async def readyz(operated: OperatedOf) -> Response:
+async def readyz(probed: ProbedOf) -> Response:
     """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken."""
-    if operated.draining:
+    if probed.draining:
         raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
-    if not await operated.ready():
+    if not await probed.ready():
         raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
     return JSONResponse({"status": "ready"})
 
 
 @router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(openapi.BEARER)])
-async def metrics(operated: OperatedOf) -> Response:
+async def metrics(probed: ProbedOf) -> Response:
     """Prometheus metrics."""
-    return Response(generate_latest(operated.registry), media_type=CONTENT_TYPE_LATEST)
+    return Response(generate_latest(probed.registry), media_type=CONTENT_TYPE_LATEST)

@@ -73,11 +73,11 @@ class ClipRelay:
         call = self._http.stream(request.method, _target(request, url), headers=_request_headers(request))
         async with AsyncExitStack() as stack:
             try:
-                told = await while_connected(request, stack.enter_async_context(call))
+                received = await while_connected(request, stack.enter_async_context(call))
             except httpx.TransportError as error:
                 log.warning("clip %s: %s does not answer: %s: %s", clip_id, url, type(error).__name__, error)
                 raise ClipUnknown("the server that held this clip has ended, and its result with it") from error
-            return _passed_back(told, stack.pop_all())
+            return _passed_back(received, stack.pop_all())
 
 
 def _target(request: Request, url: str) -> httpx.URL:
@@ -93,17 +93,17 @@ def _request_headers(request: Request) -> list[tuple[bytes, bytes]]:
     headers = {b"accept-encoding": b"identity"}  # httpx would ask for compression, which the client may not know.
     headers |= {name: value for name, value in request.headers.raw if name in PASSED_ON}
     # Also where the client gave none: both frontends' log lines are found by it.
-    headers[REQUEST_ID.encode()] = str(logs.known().get("request_id", "")).encode()
+    headers[REQUEST_ID.encode()] = str(logs.context().get("request_id", "")).encode()
     headers[RELAYED.encode()] = b"1"
     return list(headers.items())
 
 
-def _passed_back(told: httpx.Response, stack: AsyncExitStack) -> Response:
-    named = {name.strip().lower().encode() for name in told.headers.get("connection", "").split(",")}
+def _passed_back(received: httpx.Response, stack: AsyncExitStack) -> Response:
+    named = {name.strip().lower().encode() for name in received.headers.get("connection", "").split(",")}
     left_out = NOT_PASSED_BACK | named
-    answer = ClosingStream(told.aiter_raw(), stack, media_type="")
-    answer.status_code = told.status_code
-    answer.raw_headers = [(n.lower(), value) for n, value in told.headers.raw if n.lower() not in left_out]
+    answer = ClosingStream(received.aiter_raw(), stack, media_type="")
+    answer.status_code = received.status_code
+    answer.raw_headers = [(n.lower(), value) for n, value in received.headers.raw if n.lower() not in left_out]
     return answer
 
 

@@ -13,7 +13,7 @@ from service.errors import BadRequest, TooLarge
 from service.transports.http import openapi
 from service.transports.http.connection import while_connected
 from service.transports.http.uploads import receive_file
-from service.transports.parsing import Stamp, frame_of
+from service.transports.parsing import FrameParams, frame_of
 from service.transports.services import CallerOf, ServicesOf
 
 MAX_OPTIONS_BYTES = 64 * 1024
@@ -106,16 +106,16 @@ async def estimate_frame(
     arrived = asyncio.get_running_loop().time()
     picture = BytesIO()
     form = await receive_file(request, picture, services.settings.max_image_bytes)
-    stamp = Stamp(
+    params = FrameParams(
         seq=_first(seq, form.get("seq"), kinepose_seq),
         pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
         region=_first(region, form.get("region"), kinepose_region),
         deadline_ms=_first(deadline_ms, form.get("deadline_ms"), kinepose_deadline_ms),
     )
-    number = wire.integer("seq", stamp.seq, low=0)
+    number = wire.integer("seq", params.seq, low=0)
     if number is None:
         number = (await services.pipeline.session(session_id, caller=caller)).next_seq
-    frame = frame_of(session_id, number, picture.getvalue(), stamp, arrived)
+    frame = frame_of(session_id, number, picture.getvalue(), params, arrived)
     result = await while_connected(request, services.pipeline.estimate(frame, transport="http", caller=caller))
     return JSONResponse(wire.result_to_json(result))
 

@@ -25,7 +25,7 @@ async def receive_file(request: Request, sink: BinaryIO, limit: int) -> Fields:
     A file is written off the event loop, one piece at a time, so that a fast sender is held back.
 
     Raises:
-        TooLarge: more than `limit` bytes; told from Content-Length where there is one, and by counting.
+        TooLarge: more than `limit` bytes, by Content-Length where there is one, and by counting.
         BadRequest: a form that does not parse or has no part `file`.
         ClientDisconnect: the sender went away.
     """

@@ -26,12 +26,12 @@ from service.contract.messages import EncodedFrame, SessionInfo
 from service.errors import BadRequest, Draining, KineposeError
 from service.transports.http.auth import SUBPROTOCOL, caller_of
 from service.transports.http.errors import problem_response
-from service.transports.parsing import Numbering, Stamp, frame_of
+from service.transports.parsing import FrameParams, Numbering, frame_of
 from service.transports.services import Services, services_of
 
 # RFC 6455 and the registry of close codes.
 POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012
-STAMP_FIELDS = frozenset({"seq", "pts_us", "region", "deadline_ms"})
+PARAM_FIELDS = frozenset({"seq", "pts_us", "region", "deadline_ms"})
 
 router = APIRouter()
 
@@ -85,7 +85,7 @@ async def _frames(
     websocket: WebSocket, session: SessionInfo, on_gone: Callable[[], object]
 ) -> AsyncIterator[EncodedFrame]:
     numbering = Numbering(session.next_seq)
-    said: Stamp | KineposeError = Stamp()
+    said: FrameParams | KineposeError = FrameParams()
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -98,14 +98,14 @@ async def _frames(
                 return
             continue
         yield _frame(session, numbering, said, image)
-        said = Stamp()
+        said = FrameParams()
 
 
 # Stands for {"end": true}: the client sends no more, and waits for what is open.
-END = Stamp()
+END = FrameParams()
 
 
-def _parsed(text: str) -> Stamp | KineposeError:
+def _parsed(text: str) -> FrameParams | KineposeError:
     try:
         data = json.loads(text)
     except RecursionError:
@@ -114,12 +114,12 @@ def _parsed(text: str) -> Stamp | KineposeError:
         return BadRequest(f"a text message is no JSON: {error}")
     if data == {"end": True}:
         return END
-    if not isinstance(data, dict) or not STAMP_FIELDS.issuperset(data):
-        return BadRequest(f"a text message holds an object of {', '.join(sorted(STAMP_FIELDS))}")
-    return Stamp(**data)
+    if not isinstance(data, dict) or not PARAM_FIELDS.issuperset(data):
+        return BadRequest(f"a text message holds an object of {', '.join(sorted(PARAM_FIELDS))}")
+    return FrameParams(**data)
 
 
-def _frame(session: SessionInfo, numbering: Numbering, said: Stamp | KineposeError, image: bytes) -> EncodedFrame:
+def _frame(session: SessionInfo, numbering: Numbering, said: FrameParams | KineposeError, image: bytes) -> EncodedFrame:
     seq = numbering.seq(None)
     try:
         if isinstance(said, KineposeError):

@@ -11,7 +11,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from service.auth.api_keys import ANYONE, Caller, KeyLimits
-from service.auth.rate_limits import Quotas
+from service.auth.rate_limits import RateLimits
 from service.config import Settings
 from service.errors import RateLimited, StoreUnavailable
 from service.observability.metrics import Metrics
@@ -19,7 +19,7 @@ from service.redis.client import connected
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
-Make = Callable[[], Quotas]
+Make = Callable[[], RateLimits]
 
 
 def caller(key_id: str = "robot", **limits: int) -> Caller:
@@ -38,35 +38,35 @@ async def make(request: pytest.FixtureRequest) -> AsyncIterator[Make]:
     """Makes quotas of one deployment: in memory always the same ones."""
     settings = Settings(redis_prefix=f"test-{secrets.token_hex(8)}")
     if request.param == "memory":
-        quotas = Quotas.of(settings)
-        yield lambda: quotas
+        limits_of_keys = RateLimits.of(settings)
+        yield lambda: limits_of_keys
         return
     url: str = request.getfixturevalue("redis_url")
     async with connected(url, 20) as client:
-        yield lambda: Quotas.of(settings, Metrics(), client)
+        yield lambda: RateLimits.of(settings, Metrics(), client)
 
 
 async def test_a_rate_is_kept(make: Make) -> None:
-    """What is above it is told when to come back."""
-    quotas, robot = make(), caller(sessions_per_minute=3)
+    """What is above it learns when to come back."""
+    limits_of_keys, robot = make(), caller(sessions_per_minute=3)
     for _ in range(3):
-        await quotas.session(robot)
+        await limits_of_keys.session(robot)
 
     with pytest.raises(RateLimited, match="API key robot may ask for 3 sessions in 60 s") as caught:
-        await quotas.session(robot)
+        await limits_of_keys.session(robot)
     assert caught.value.retry_after_ms is not None
     assert 0 < caught.value.retry_after_ms <= 60_000
 
 
 async def test_rates_are_kept_apart(make: Make) -> None:
     """One key's from another's, sessions from clips."""
-    quotas, limits = make(), {"sessions_per_minute": 1, "clips_per_minute": 1}
-    await quotas.session(caller("robot", **limits))
+    limits_of_keys, limits = make(), {"sessions_per_minute": 1, "clips_per_minute": 1}
+    await limits_of_keys.session(caller("robot", **limits))
 
-    await quotas.session(caller("drone", **limits))
-    await quotas.clip(caller("robot", **limits))
+    await limits_of_keys.session(caller("drone", **limits))
+    await limits_of_keys.clip(caller("robot", **limits))
     with pytest.raises(RateLimited):
-        await quotas.session(caller("robot", **limits))
+        await limits_of_keys.session(caller("robot", **limits))
 
 
 async def test_all_processes_count_together(make: Make) -> None:
@@ -75,17 +75,17 @@ async def test_all_processes_count_together(make: Make) -> None:
     await one.clip(robot)
     await other.clip(robot)
 
-    for quotas in (one, other):
+    for limits_of_keys in (one, other):
         with pytest.raises(RateLimited):
-            await quotas.clip(robot)
+            await limits_of_keys.clip(robot)
 
 
 async def test_frames_are_counted_by_the_second(make: Make) -> None:
     """More frames at once than a second may have: some of them are refused, and the wait is at most a second."""
-    quotas, robot = make(), caller(frames_per_s=1)
+    limits_of_keys, robot = make(), caller(frames_per_s=1)
 
     with pytest.raises(RateLimited) as caught:
-        await asyncio.gather(*(quotas.frame(robot) for _ in range(100)))
+        await asyncio.gather(*(limits_of_keys.frame(robot) for _ in range(100)))
     assert caught.value.retry_after_ms is not None
     assert 0 < caught.value.retry_after_ms <= 1000
 
@@ -93,10 +93,10 @@ async def test_frames_are_counted_by_the_second(make: Make) -> None:
 async def test_refusals_are_counted() -> None:
     """As `rate_limited`."""
     metrics = Metrics()
-    quotas = Quotas.of(Settings(), metrics)
-    await quotas.clip(caller(clips_per_minute=1))
+    limits_of_keys = RateLimits.of(Settings(), metrics)
+    await limits_of_keys.clip(caller(clips_per_minute=1))
     with pytest.raises(RateLimited):
-        await quotas.clip(caller(clips_per_minute=1))
+        await limits_of_keys.clip(caller(clips_per_minute=1))
 
     assert metrics.registry.get_sample_value("kinepose_auth_failures_total", {"reason": "rate_limited"}) == 1
 
@@ -111,16 +111,16 @@ async def away() -> AsyncIterator[Redis]:
 async def test_a_redis_that_is_away_is_told(away: Redis) -> None:
     """Nothing is admitted that cannot be counted."""
     with pytest.raises(StoreUnavailable):
-        await Quotas.of(Settings(), Metrics(), away).frame(caller(frames_per_s=30))
+        await RateLimits.of(Settings(), Metrics(), away).frame(caller(frames_per_s=30))
 
 
 @pytest.mark.parametrize("who", [ANYONE, caller(max_sessions=1)])
 async def test_a_key_without_a_rate_asks_nobody(who: Caller, away: Redis) -> None:
     """It goes on though Redis is away, so it was not asked."""
-    quotas = Quotas.of(Settings(), Metrics(), away)
-    await quotas.frame(who)
-    await quotas.session(who)
-    await quotas.clip(who)
+    limits_of_keys = RateLimits.of(Settings(), Metrics(), away)
+    await limits_of_keys.frame(who)
+    await limits_of_keys.session(who)
+    await limits_of_keys.clip(who)
 
 
 async def test_a_full_redis_counts_no_more(redis_url: str) -> None:
@@ -130,6 +130,6 @@ async def test_a_full_redis_counts_no_more(redis_url: str) -> None:
         await client.config_set("maxmemory", 1)
         try:
             for _ in range(3):
-                await Quotas.of(settings, Metrics(), client).frame(robot)
+                await RateLimits.of(settings, Metrics(), client).frame(robot)
         finally:
             await client.config_set("maxmemory", 0)

@@ -41,12 +41,12 @@ def test_estimate_writes_json_to_stdout(clip: Path, capsys: pytest.CaptureFixtur
     """Frames in the native form, and what is known of the clip."""
     code = main(["estimate", str(clip), "--region", "4,4,30,40"])
 
-    told = json.loads(capsys.readouterr().out)
+    reported = json.loads(capsys.readouterr().out)
     assert code == 0
-    assert [frame["pts_us"] for frame in told["frames"]] == [0, 40_000, 80_000]
-    assert told["frames"][0]["region"] == [4, 4, 30, 40]
-    assert len(told["frames"][0]["joints"]) == 13
-    assert told["clip"]["frames_emitted"] == 3
+    assert [frame["pts_us"] for frame in reported["frames"]] == [0, 40_000, 80_000]
+    assert reported["frames"][0]["region"] == [4, 4, 30, 40]
+    assert len(reported["frames"][0]["joints"]) == 13
+    assert reported["clip"]["frames_emitted"] == 3
 
 
 def test_estimate_writes_ndjson_and_an_overlay(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,10 +55,10 @@ def test_estimate_writes_ndjson_and_an_overlay(clip: Path, tmp_path: Path, capsy
 
     code = main(["estimate", str(clip), "--format", "ndjson", "--output", str(output), "--overlay", str(overlay)])
 
-    told = lines(output.read_text())
+    reported = lines(output.read_text())
     assert code == 0
-    assert [result_from_json(line).seq for line in told[:-1]] == [0, 1, 2]
-    assert told[-1]["clip"]["codec"] == "h264"
+    assert [result_from_json(line).seq for line in reported[:-1]] == [0, 1, 2]
+    assert reported[-1]["clip"]["codec"] == "h264"
     with open_video(overlay) as video:
         assert len(list(video)) == 3
     assert sorted(path.name for path in tmp_path.iterdir()) == ["clip.mp4", "out.mp4", "out.ndjson"]
@@ -174,8 +174,8 @@ def test_models_lists_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
 
     table = capsys.readouterr().out
-    for told in ("kimnet-lite", "kinepose13", "1.21", "3.09 M", "jhmdb_test_person@0.2: 1.0", "Apache-2.0"):
-        assert told in table
+    for reported in ("kimnet-lite", "kinepose13", "1.21", "3.09 M", "jhmdb_test_person@0.2: 1.0", "Apache-2.0"):
+        assert reported in table
 
 
 def test_a_taken_port_fails_with_1(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,8 +83,8 @@ def test_what_makes_no_sense_is_refused(
     before = path.read_bytes()
 
     assert keys(path, *arguments) == 2
-    told = capsys.readouterr()
-    assert (told.out, told.err.count("\n")) == ("", 1)
+    found = capsys.readouterr()
+    assert (found.out, found.err.count("\n")) == ("", 1)
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 

@@ -14,7 +14,7 @@ from model.values import FrameTransform, Pose, Region, RegionSource
 from service.clips.local import LocalRun, estimate_clip
 from service.contract.messages import FrameResult, Outcome
 from service.errors import BadClip, BadRegion, KineposeError
-from service.inference.loaded_model import Served
+from service.inference.loaded_model import LoadedModel
 from service.media.video import open_video
 from tests.support.clips import make_clip, make_cut_off
 from tests.support.pipelines import CARD
@@ -57,16 +57,16 @@ def _state(request: TrackRequest) -> TrackState:
     )
 
 
-def served(stepper: RecordingStepper) -> Served:
+def loaded(stepper: RecordingStepper) -> LoadedModel:
     """A model that computes with this stepper."""
-    return Served(CARD, KINEPOSE_13, stepper)
+    return LoadedModel(CARD, KINEPOSE_13, stepper)
 
 
 def test_each_frame_continues_from_the_one_before(tmp_path: Path) -> None:
     """State runs through the clip; the region goes with the first frame only."""
     stepper = RecordingStepper()
 
-    results = list(estimate_clip(served(stepper), make_clip(tmp_path / "clip.mp4", count=3), BOX))
+    results = list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4", count=3), BOX))
 
     assert stepper.seen == [(0, None, BOX), (1, 0, None), (2, 1, None)]
     assert [result.seq for result in results] == [0, 1, 2]
@@ -76,7 +76,7 @@ def test_results_describe_themselves(tmp_path: Path) -> None:
     """As those of the service do."""
     path = make_clip(tmp_path / "clip.mp4", count=2, turn=(-90.0, False, False))
 
-    result = list(estimate_clip(served(RecordingStepper()), path))[1]
+    result = list(estimate_clip(loaded(RecordingStepper()), path))[1]
 
     assert (result.outcome, result.pts_us, result.image_size) == (Outcome.OK, 40_000, (48, 64))
     assert (result.rotation_applied, result.region) == (90, BOX)
@@ -87,7 +87,7 @@ def test_results_describe_themselves(tmp_path: Path) -> None:
 def test_what_is_known_of_the_clip_is_kept_current(tmp_path: Path) -> None:
     """For a progress bar."""
     with open_video(make_clip(tmp_path / "clip.mp4")) as video:
-        run = LocalRun(served(RecordingStepper()), video)
+        run = LocalRun(loaded(RecordingStepper()), video)
         declared = run.info.frames_declared
         emitted = [run.info.frames_emitted for _ in run]
 
@@ -100,7 +100,7 @@ def test_a_clip_that_breaks_off_gives_its_results_first(tmp_path: Path) -> None:
     results: list[FrameResult] = []
 
     with pytest.raises(BadClip):
-        results.extend(estimate_clip(served(RecordingStepper()), make_cut_off(tmp_path)))
+        results.extend(estimate_clip(loaded(RecordingStepper()), make_cut_off(tmp_path)))
 
     assert len(results) > 20
 
@@ -110,7 +110,7 @@ def test_a_region_outside_the_picture_is_told_as_such(tmp_path: Path) -> None:
     stepper = RecordingStepper(lambda seq: RegionOutside("outside"))
 
     with pytest.raises(BadRegion, match="outside"):
-        list(estimate_clip(served(stepper), make_clip(tmp_path / "clip.mp4")))
+        list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4")))
 
 
 def test_a_failed_device_is_no_fault_of_the_clip(tmp_path: Path) -> None:
@@ -118,6 +118,6 @@ def test_a_failed_device_is_no_fault_of_the_clip(tmp_path: Path) -> None:
     stepper = RecordingStepper(lambda seq: EngineError("gone", sticky=True) if seq == 1 else None)
 
     with pytest.raises(EngineError) as caught:
-        list(estimate_clip(served(stepper), make_clip(tmp_path / "clip.mp4")))
+        list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4")))
 
     assert not isinstance(caught.value, KineposeError)

@@ -165,7 +165,7 @@ async def test_an_error_of_the_pipeline_ends_the_clip(tmp_path: Path) -> None:
 
 
 async def test_a_session_that_is_gone_already_is_no_second_error(tmp_path: Path) -> None:
-    """The first error is the one that is told."""
+    """The first error is the one that is raised."""
 
     class Forgetful(RecordingPipeline):
         async def close_session(self, session_id: str) -> SessionInfo:

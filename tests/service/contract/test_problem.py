@@ -29,10 +29,10 @@ def test_an_error_survives_problem_json(error: KineposeError) -> None:
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.code)
 def test_an_error_survives_google_rpc_status(error: KineposeError) -> None:
     """Class, words and context come back."""
-    told = problem.from_status(Status.FromString(problem.to_status(error).SerializeToString()))
+    found = problem.from_status(Status.FromString(problem.to_status(error).SerializeToString()))
 
-    assert told is not None
-    assert members(told) == members(error)
+    assert found is not None
+    assert members(found) == members(error)
 
 
 def test_every_error_has_a_code_of_its_own() -> None:

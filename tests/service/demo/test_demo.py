@@ -34,8 +34,10 @@ def _random_weights(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def write_truth(clip: Path, frames: int) -> None:
     """Joints and boxes beside a clip, the joints in another order than the skeleton's."""
     names = KINEPOSE_13.joints[::-1]
-    told = [{"pts_us": 40_000 * t, "box": [0, 0, 20, 40], "joints": [[t, k] for k in range(13)]} for t in range(frames)]
-    clip.with_suffix(".json").write_text(json.dumps({"joint_names": names, "frames": told}))
+    found = [
+        {"pts_us": 40_000 * t, "box": [0, 0, 20, 40], "joints": [[t, k] for k in range(13)]} for t in range(frames)
+    ]
+    clip.with_suffix(".json").write_text(json.dumps({"joint_names": names, "frames": found}))
 
 
 def results(poses: Array) -> list[FrameResult]:
@@ -63,13 +65,13 @@ def test_the_demo_runs_both_ways_and_writes_what_it_saw(tmp_path: Path, capsys: 
     code = main(["--clip", str(clip), "--output-dir", str(tmp_path / "out")])
 
     printed = capsys.readouterr().out
-    told = json.loads((tmp_path / "out" / "demo.json").read_text())
+    found = json.loads((tmp_path / "out" / "demo.json").read_text())
     assert code == 0
     assert "the same joints, exactly" in printed
     assert "ms a frame" in printed
-    assert told["clip"]["frames_emitted"] == len(told["frames"]) == 3
-    assert told["largest_difference_px"] == 0
-    assert 0 <= told["pck@0.2"]["torso"] <= 100
+    assert found["clip"]["frames_emitted"] == len(found["frames"]) == 3
+    assert found["largest_difference_px"] == 0
+    assert 0 <= found["pck@0.2"]["torso"] <= 100
     with open_video(tmp_path / "out" / "demo.mp4") as video:
         assert len(list(video)) == 3
 

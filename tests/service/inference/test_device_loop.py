@@ -12,7 +12,7 @@ from model.tracker import Tracked, TrackRequest
 from model.values import Frame, Region
 from service.errors import BadRegion, DeviceLost, FrameSizeChanged, KineposeError, WorkerFailed
 from service.inference.batcher import Batcher
-from service.inference.device_loop import WarmUpFailed, Worker
+from service.inference.device_loop import DeviceLoop, WarmUpFailed
 from service.inference.queue import InProcessQueue, Priority
 from service.observability.metrics import Metrics
 from tests.support.trackers import BROKEN, POISON, FakeTracker, grey
@@ -24,7 +24,7 @@ class Bench:
 
     tracker: FakeTracker
     queue: InProcessQueue
-    worker: Worker
+    worker: DeviceLoop
 
     def send(self, session: str, shade: int = 1, **fields: object) -> "asyncio.Task[Tracked]":
         """A frame on its way."""
@@ -37,7 +37,7 @@ async def working() -> AsyncIterator[Bench]:
     """A running worker with batches of up to eight."""
     queue, tracker, metrics = InProcessQueue(), FakeTracker(), Metrics()
     former = Batcher(queue, lambda: 1, max_batch=8, wait_s=0, clip_every=4)
-    worker = Worker(tracker, queue, former, metrics)
+    worker = DeviceLoop(tracker, queue, former, metrics)
     loop = asyncio.ensure_future(worker.run())
     try:
         yield Bench(tracker, queue, worker)
@@ -128,7 +128,7 @@ async def test_stopped_worker_answers_the_batch_that_it_is_in() -> None:
 
 
 async def test_wrong_number_of_answers_is_a_bug_of_that_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers that cannot be told apart are given to nobody."""
+    """Answers that nobody can assign are given to nobody."""
     async with working() as bench:
         monkeypatch.setattr(bench.tracker, "step", lambda requests: [])
         [error] = await settled(bench.send("a"))
@@ -159,7 +159,7 @@ async def test_warm_up_computes_fresh_and_continuing_frames_of_every_size() -> N
 
 @pytest.mark.parametrize("error", [EngineError("no device", sticky=False), RuntimeError("bad weights")])
 async def test_failing_warm_up_fails_loudly(error: Exception) -> None:
-    """A model that does not compute is told at the start, with its reason."""
+    """A model that does not compute fails the start, with its reason."""
     async with working() as bench:
         bench.tracker.raises.append(error)
         with pytest.raises(WarmUpFailed, match=str(error)):

@@ -65,7 +65,7 @@ async def test_device_that_hangs_is_not_ready(tracker: FakeTracker) -> None:
 
 
 async def test_lost_device_is_neither_ready_nor_alive(tracker: FakeTracker) -> None:
-    """Only a new process helps, and every frame is told so at once."""
+    """Only a new process helps, and every frame gets that error at once."""
     async with running(tracker) as pipeline:
         tracker.raises.append(EngineError("context lost", sticky=True))
         with pytest.raises(WorkerFailed):
@@ -97,7 +97,7 @@ async def test_drain_refuses_what_is_new_and_finishes_what_was_accepted(tracker:
 
 
 async def test_drain_ends_streams_after_the_frames_they_took_in(tracker: FakeTracker) -> None:
-    """The client gets those results, and then is told."""
+    """The client gets those results, and then the error."""
     async with running(tracker) as pipeline:
         tracker.hold()
         frames = Source(frame(0), frame(1))
@@ -131,7 +131,7 @@ async def test_drain_lets_a_clip_come_to_its_end(tracker: FakeTracker) -> None:
 
 
 async def test_drain_is_bounded_by_its_grace_period(tracker: FakeTracker) -> None:
-    """A frame that does not end is cancelled, and its caller is told why."""
+    """A frame that does not end is cancelled, and its caller learns why."""
     async with running(tracker, drain_grace_s=0.01) as pipeline:
         tracker.hold()
         stuck = asyncio.ensure_future(pipeline.estimate(frame(0)))

@@ -11,7 +11,7 @@ from model.values import Frame, Region
 from service.config import Settings
 from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
 from service.errors import FrameSizeChanged
-from service.inference.loaded_model import Served, load_served
+from service.inference.loaded_model import LoadedModel, load_model
 from service.pipeline.pipeline import Pipeline
 from service.processes.wiring import embedded
 from tests.support.pictures import encoded, smooth_picture
@@ -25,10 +25,10 @@ SETTINGS = Settings(max_batch=2, device="cpu")
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
     """The lite model with random weights, on the CPU."""
     weights_dir = save_random_lite(tmp_path_factory.mktemp("weights"))
-    return load_served(SETTINGS.model_copy(update={"weights_dir": weights_dir}))
+    return load_model(SETTINGS.model_copy(update={"weights_dir": weights_dir}))
 
 
 def joints(results: list[FrameResult]) -> list[bytes]:
@@ -37,9 +37,9 @@ def joints(results: list[FrameResult]) -> list[bytes]:
 
 
 @asynccontextmanager
-async def started(served: Served) -> AsyncIterator[Pipeline]:
+async def started(loaded: LoadedModel) -> AsyncIterator[Pipeline]:
     """A warm pipeline."""
-    pipeline = embedded(SETTINGS, served)
+    pipeline = embedded(SETTINGS, loaded)
     try:
         await pipeline.start()
         yield pipeline
@@ -48,7 +48,7 @@ async def started(served: Served) -> AsyncIterator[Pipeline]:
 
 
 @pytest.mark.slow
-async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(served: Served) -> None:
+async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(loaded: LoadedModel) -> None:
     """Bit for bit: the service adds nothing to the numbers, nor do the neighbours in a batch."""
     pictures = [[smooth_picture(200, 200, seed=10 * s + t) for t in range(FRAMES)] for s in range(3)]
     expected = []
@@ -56,12 +56,12 @@ async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(served: S
         state = None
         for seq, rgb in enumerate(frames):
             request = TrackRequest(Frame(rgb), seq, state, REGION if seq == 0 else None)
-            [tracked] = await asyncio.to_thread(served.stepper.step, [request])
+            [tracked] = await asyncio.to_thread(loaded.stepper.step, [request])
             assert not isinstance(tracked, Exception)
             state = tracked.state
             expected.append(tracked.pose.xy_px.tobytes() + tracked.pose.score.tobytes())
 
-    async with started(served) as pipeline:
+    async with started(loaded) as pipeline:
         assert await pipeline.ready()
 
         async def session(number: int) -> list[FrameResult]:

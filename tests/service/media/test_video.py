@@ -192,10 +192,10 @@ def test_a_cut_between_two_pictures_is_noticed(tmp_path: Path) -> None:
     last = moved.read_bytes().rindex(b"\xff\xd8\xff")
     moved.write_bytes(moved.read_bytes()[:last])
 
-    frames, told = read_until_broken(moved)
+    frames, message = read_until_broken(moved)
 
     assert len(frames) == len(read(path)) - 1
-    assert "5 of 6" in told
+    assert "5 of 6" in message
 
 
 def test_damage_in_the_middle_ends_the_clip_there(tmp_path: Path) -> None:

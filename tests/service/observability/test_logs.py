@@ -52,7 +52,7 @@ def as_json() -> None:
 def test_json_line_has_time_level_logger_message_and_what_it_is_about(stderr: Lines) -> None:
     """The time is UTC; facts that are not known are left out."""
     as_json()
-    with logs.about(session_id="s", seq=3), logs.about(request_id="r", trace_id=None):
+    with logs.bound_context(session_id="s", seq=3), logs.bound_context(request_id="r", trace_id=None):
         log.info("frame %d came", 3)
     (line,) = stderr()
     fields = json.loads(line)
@@ -72,7 +72,7 @@ def test_json_line_has_time_level_logger_message_and_what_it_is_about(stderr: Li
 def test_text_line_ends_in_what_it_is_about(stderr: Lines) -> None:
     """People read the same facts."""
     as_text()
-    with logs.about(session_id="s"):
+    with logs.bound_context(session_id="s"):
         log.info("a frame")
     log.info("another")
     first, second = stderr()
@@ -103,12 +103,12 @@ async def test_tasks_know_what_they_are_about_and_not_what_others_are(stderr: Li
         log.info("work")
 
     async def call(name: str) -> None:
-        with logs.about(session_id=name):
+        with logs.bound_context(session_id=name):
             await asyncio.create_task(work())
 
     await asyncio.gather(call("a"), call("b"))
     assert {json.loads(line)["session_id"] for line in stderr()} == {"a", "b"}
-    assert logs.known() == {}
+    assert logs.context() == {}
 
 
 def test_libraries_log_in_the_same_form(stderr: Lines) -> None:
@@ -131,7 +131,7 @@ def test_message_cannot_forge_a_line(stderr: Lines) -> None:
     """What a client sends may be quoted; its line feeds and escapes are not obeyed."""
     as_text()
     log.info("no such thing: %s", "x\n2030-01-01 CRITICAL root: all is lost\x1b[2J")
-    with logs.about(session_id="a\nb"):
+    with logs.bound_context(session_id="a\nb"):
         log.info("hm")
     first, second = stderr()
     assert first.endswith(r"x\n2030-01-01 CRITICAL root: all is lost\x1b[2J")
@@ -177,7 +177,7 @@ def test_no_secret_comes_through(secret: str, log_format: str, capsys: pytest.Ca
         raise RuntimeError(secret)
     except RuntimeError:
         log.exception("failed")
-    with logs.about(request_id=secret):
+    with logs.bound_context(request_id=secret):
         log.info("about", stack_info=True)
     printed = capsys.readouterr().err
     assert printed.count("[redacted]") == 4

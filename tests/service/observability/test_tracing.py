@@ -118,8 +118,8 @@ def test_lines_know_their_trace(exporter: InMemorySpanExporter, caplog: pytest.L
     with tracing.continued(TRACEPARENT):
         logging.getLogger("service").warning("inside")
         with tracing.span("frame"):
-            assert logs.known() == {"trace_id": TRACE}
-    assert logs.known() == {}
+            assert logs.context() == {"trace_id": TRACE}
+    assert logs.context() == {}
     assert json.loads(caplog.text)["trace_id"] == TRACE
 
 

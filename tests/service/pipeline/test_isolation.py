@@ -16,15 +16,15 @@ SHADES = st.lists(st.one_of(st.integers(0, 200), st.just(BROKEN)), min_size=1, m
 
 def alone(shades: list[int]) -> list[int | str]:
     """What the session gives by itself: its joints, or how its frame failed; a broken frame leaves no trace."""
-    told: list[int | str] = []
+    values: list[int | str] = []
     seen: list[int] = []
     for shade in shades:
         if shade == BROKEN:
-            told.append("internal")
+            values.append("internal")
         else:
             seen.append(shade)
-            told.append(history(seen))
-    return told
+            values.append(history(seen))
+    return values
 
 
 async def all_at_once(sessions: list[list[int]], max_batch: int) -> list[list[int | str]]:
@@ -37,17 +37,17 @@ async def all_at_once(sessions: list[list[int]], max_batch: int) -> list[list[in
             frames = [frame(seq, shade, name) for seq, shade in enumerate(shades)]
             if number % 3 == 1:
                 return await streamed(name, frames)
-            told: list[int | str] = []
+            values: list[int | str] = []
             for seq, shade in enumerate(shades):
                 try:
                     if number % 3 == 0:
                         result = await pipeline.estimate(frames[seq])
                     else:
                         result = await pipeline.estimate_decoded(name, seq, Frame(grey(shade)), None)
-                    told.append(value_of(result))
+                    values.append(value_of(result))
                 except KineposeError as error:
-                    told.append(error.code)
-            return told
+                    values.append(error.code)
+            return values
 
         async def streamed(name: str, frames: list[EncodedFrame]) -> list[int | str]:
             source = Source(*frames)

@@ -102,7 +102,7 @@ async def test_replay_outlives_the_caller_it_joined(tracker: FakeTracker) -> Non
 
 @pytest.mark.parametrize(("sent", "why"), [(5, "a gap"), (1, "older than the last"), (-1, "below 0")])
 async def test_frame_out_of_order_is_refused_and_the_session_lives(tracker: FakeTracker, sent: int, why: str) -> None:
-    """Gaps and old frames are told what is expected."""
+    """For gaps and old frames the error says what is expected."""
     async with running(tracker) as pipeline:
         for seq in range(3):
             await pipeline.estimate(frame(seq))
@@ -167,7 +167,7 @@ async def test_image_above_the_size_limit_is_refused_before_it_is_decoded(tracke
 
 
 async def test_device_failure_leaves_the_frame_to_be_sent_again(tracker: FakeTracker) -> None:
-    """Nobody's fault: the seq is not spent, and those behind it are told what is expected."""
+    """Nobody's fault: the seq is not spent, and those behind it learn what is expected."""
     async with running(tracker) as pipeline:
         tracker.raises.append(EngineError("out of memory", sticky=False))
         failed, behind = await asyncio.gather(

@@ -86,10 +86,10 @@ async def test_dropped_frames_are_told_in_their_place_and_spend_their_seq(
             await asyncio.sleep(0)
         tracker.let_go()
         frames.end()
-        told = await results
-        assert outcomes(told) == [f"{n} ok" if n in kept else f"{n} frame_dropped" for n in range(7)]
-        assert {result.outcome for result in told} == {Outcome.OK, Outcome.DROPPED}
-        assert value_of(told[max(kept)]) == history(sorted(kept))
+        found = await results
+        assert outcomes(found) == [f"{n} ok" if n in kept else f"{n} frame_dropped" for n in range(7)]
+        assert {result.outcome for result in found} == {Outcome.OK, Outcome.DROPPED}
+        assert value_of(found[max(kept)]) == history(sorted(kept))
         assert (await pipeline.session("s")).next_seq == 7
         assert counted(pipeline, "frames_total", transport="grpc", outcome="dropped") == 4
 
@@ -113,7 +113,7 @@ async def test_frame_s_error_is_its_result_and_the_stream_goes_on(tracker: FakeT
 
 
 async def test_frame_out_of_order_on_a_stream_spends_nothing(tracker: FakeTracker) -> None:
-    """A gap is told in its place; the frame that was expected may still come."""
+    """A gap is answered in its place; the frame that was expected may still come."""
     async with running(tracker) as pipeline:
         frames = source(frame(0), frame(5), frame(1))
         results = await collect(pipeline.stream("s", aiter(frames), DropPolicy.WAIT))

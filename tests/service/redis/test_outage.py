@@ -68,8 +68,8 @@ async def test_killed_redis_is_told_and_its_sessions_go_on_when_it_is_back(
         assert same(found.state, state(0))
     await kept.store.commit("a", found.version, state(1), result("a", 1))
     assert (await kept.store.info("a")).next_seq == 2
-    told = [record.message for record in caplog.records if "Redis is" in record.message]
-    assert [words.split(":")[0] for words in told] == ["Redis is away", "Redis is back"]
+    reported = [record.message for record in caplog.records if "Redis is" in record.message]
+    assert [words.split(":")[0] for words in reported] == ["Redis is away", "Redis is back"]
 
 
 async def test_hanging_redis_is_told_in_time(redis: OwnRedis, kept: KeptInRedis) -> None:
@@ -125,7 +125,7 @@ async def test_full_redis_takes_nothing_new_and_goes_on_with_what_it_has(kept: K
 
 
 async def test_full_redis_is_swept(kept: KeptInRedis) -> None:
-    """Expired and living sessions are told apart without memory to write with."""
+    """Expired and living sessions are distinguished without memory to write with."""
     await kept.store.create("b", meta(ttl_s=0.02))
     await asyncio.sleep(0.05)
     await kept.elapse(0.9 * TTL_S)

@@ -10,8 +10,8 @@ from model.skeletons import KINEPOSE_13
 from service.config import Settings
 from service.contract.messages import DropPolicy, SessionOptions
 from service.errors import StoreUnavailable
-from service.inference.executor import LocalCompute
-from service.inference.loaded_model import Served
+from service.inference.executor import LocalExecutor
+from service.inference.loaded_model import LoadedModel
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.processes.wiring import open_redis
@@ -35,8 +35,8 @@ async def faked(redis: OwnRedis) -> AsyncIterator[Pipeline]:
     metrics = Metrics()
     async with open_redis(settings) as client:
         store = RedisSessions(client, RedisLimits.of(settings), metrics)
-        compute = LocalCompute(settings, Served(CARD, KINEPOSE_13, FakeTracker()), store, metrics)
-        pipeline = Pipeline(settings, CARD, compute, store, metrics=metrics)
+        executor = LocalExecutor(settings, LoadedModel(CARD, KINEPOSE_13, FakeTracker()), store, metrics)
+        pipeline = Pipeline(settings, CARD, executor, store, metrics=metrics)
         try:
             await pipeline.start()
             yield pipeline

@@ -225,7 +225,7 @@ async def test_ends_are_counted_by_reason(kept: Kept) -> None:
 
 
 async def test_ended_session_is_gone_for_every_call(store: SessionStore) -> None:
-    """Each is told that it has been closed; created anew, it begins at 0."""
+    """Each learns that it has been closed; created anew, it begins at 0."""
     await store.create("a", meta())
     version = (await store.checkout("a", 0)).version
     await store.commit("a", version, state(0), result("a", 0))

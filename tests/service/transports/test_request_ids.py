@@ -29,7 +29,7 @@ INSANE = ["", "two words", "x" * 129, "a;b", "<script>", "a\tb"]
 
 
 async def _known(request: Request) -> Response:
-    return JSONResponse(logs.known())
+    return JSONResponse(logs.context())
 
 
 async def _bug(request: Request) -> Response:
@@ -38,12 +38,12 @@ async def _bug(request: Request) -> Response:
 
 async def _echo(websocket: WebSocket) -> None:
     await websocket.accept()
-    await websocket.send_json(logs.known())
+    await websocket.send_json(logs.context())
     await websocket.close()
 
 
 async def _deny(websocket: WebSocket) -> None:
-    await websocket.send_denial_response(JSONResponse(logs.known(), 401))
+    await websocket.send_denial_response(JSONResponse(logs.context(), 401))
 
 
 ROUTES = [
@@ -126,7 +126,7 @@ async def _answer(request: bytes, context: request_ids.Context) -> bytes:
         if request == b"abort":
             status = rpc_status.to_status(status_pb2.Status(code=5, message="not here"))
             await context.abort_with_status(request_ids.answered(status))
-        return str(logs.known()["request_id"]).encode()
+        return str(logs.context()["request_id"]).encode()
 
 
 @asynccontextmanager

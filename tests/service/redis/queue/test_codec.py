@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from model.values import Frame, Region
 from service import errors
 from service.errors import KineposeError
-from service.pipeline.request import Job
-from service.redis.queue.codec import Origin, decode_answer, decode_job, encode_answer, encode_job
+from service.pipeline.request import FrameRequest
+from service.redis.queue.codec import Origin, decode_answer, decode_request, encode_answer, encode_request
 from service.redis.sessions.codec import RecordError
 from tests.support.stores import result, same
 
@@ -50,15 +50,15 @@ def test_a_frame_comes_out_as_it_went_in(
     origin: Origin,
 ) -> None:
     """Every number and every pixel, with where it came from."""
-    job = Job(session, seq, pts_us, picture, region, transport, streamed=streamed)
-    fields = {name.encode(): blob for name, blob in encode_job(job, REQUEST, origin, budget_ms).items()}
-    sent = decode_job("stream", b"1-0", fields)
+    request = FrameRequest(session, seq, pts_us, picture, region, transport, streamed=streamed)
+    fields = {name.encode(): blob for name, blob in encode_request(request, REQUEST, origin, budget_ms).items()}
+    sent = decode_request("stream", b"1-0", fields)
     assert (sent.origin, sent.budget_ms) == (origin, budget_ms)
-    got = sent.job
+    got = sent.request
     names = ("session_id", "seq", "pts_us", "region", "transport", "streamed")
-    assert [getattr(got, name) for name in names] == [getattr(job, name) for name in names]
+    assert [getattr(got, name) for name in names] == [getattr(request, name) for name in names]
     assert got.delivery is not None
-    assert (got.delivery.place, got.delivery.request) == (("stream", b"1-0"), REQUEST)
+    assert (got.delivery.place, got.delivery.reply_id) == (("stream", b"1-0"), REQUEST)
     if isinstance(picture, Frame):
         assert isinstance(got.picture, Frame)
         assert np.array_equal(got.picture.rgb, picture.rgb)
@@ -77,7 +77,7 @@ def test_a_result_is_answered_bit_for_bit() -> None:
 
 @pytest.mark.parametrize("kind", [KineposeError, *KineposeError.__subclasses__()])
 def test_every_kind_of_error_is_answered_as_itself(kind: type[KineposeError]) -> None:
-    """With all that is told of it."""
+    """With all its attributes."""
     sent = kind("why", "s", 4, 5, 600)
     _, got = decode_answer(encode_answer(REQUEST, sent))
     assert type(got) is kind
@@ -93,11 +93,11 @@ def test_a_lost_device_is_told_as_what_clients_know() -> None:
 @pytest.mark.parametrize("change", [{"version": 99}, {"transport": "pigeon"}, {"request": "xyz"}, {"region": [1]}])
 def test_a_frame_of_another_make_is_refused(change: dict[str, Any]) -> None:
     """As RecordError, whatever is wrong with it."""
-    job = Job("s", 0, None, b"", None, "http")
-    fields = encode_job(job, REQUEST, Origin("c", "", None), None)
+    request = FrameRequest("s", 0, None, b"", None, "http")
+    fields = encode_request(request, REQUEST, Origin("c", "", None), None)
     broken = json.dumps(json.loads(fields["job"]) | change).encode()
     with pytest.raises(RecordError):
-        decode_job("stream", b"1-0", {b"job": broken, b"picture": fields["picture"]})
+        decode_request("stream", b"1-0", {b"job": broken, b"picture": fields["picture"]})
 
 
 @given(st.binary(max_size=64))
@@ -107,4 +107,4 @@ def test_garbage_is_no_answer(blob: bytes) -> None:
     with pytest.raises(RecordError):
         decode_answer(blob)
     with pytest.raises(RecordError):
-        decode_job("stream", b"1-0", {b"job": blob})
+        decode_request("stream", b"1-0", {b"job": blob})

@@ -22,8 +22,8 @@ SHADES = st.integers(0, 199)
 
 
 @dataclass
-class Told:
-    """What a session was told so far: the shades that were computed, and the last frame with its end."""
+class Seen:
+    """What a session got so far: the shades that were computed, and the last frame with its end."""
 
     shades: list[int] = field(default_factory=list)
     next_seq: int = 0
@@ -37,7 +37,7 @@ class Deployment(RuleBasedStateMachine):
         super().__init__()
         self.runner = asyncio.Runner()
         self.stack = AsyncExitStack()
-        self.told: dict[str, Told] = {}
+        self.seen: dict[str, Seen] = {}
         self.fleet: Fleet = self.runner.run(self._begin(url))
 
     async def _begin(self, url: str) -> Fleet:
@@ -49,7 +49,7 @@ class Deployment(RuleBasedStateMachine):
 
     async def _create(self, deployment: Fleet, name: str) -> None:
         await deployment.frontends[0].create_session(SessionOptions(), name)
-        self.told[name] = Told()
+        self.seen[name] = Seen()
 
     def teardown(self) -> None:
         try:
@@ -69,12 +69,12 @@ class Deployment(RuleBasedStateMachine):
         return [worker for worker in self.fleet.workers if not worker.run.done()]
 
     def _computed(self, name: str, shade: int, result: FrameResult) -> None:
-        told = self.told[name]
-        told.shades.append(shade)
-        assert (result.session_id, result.seq) == (name, told.next_seq)
-        assert value_of(result) == history(told.shades)
-        told.next_seq += 1
-        told.last = result
+        seen = self.seen[name]
+        seen.shades.append(shade)
+        assert (result.session_id, result.seq) == (name, seen.next_seq)
+        assert value_of(result) == history(seen.shades)
+        seen.next_seq += 1
+        seen.last = result
 
     @rule(name=NAMES, shade=SHADES, frontend=FRONTENDS)
     def send(self, name: str, shade: int, frontend: int) -> None:
@@ -82,7 +82,7 @@ class Deployment(RuleBasedStateMachine):
         self.runner.run(self._send(name, shade, frontend))
 
     async def _send(self, name: str, shade: int, frontend: int) -> None:
-        sent = frame(self.told[name].next_seq, shade, name)
+        sent = frame(self.seen[name].next_seq, shade, name)
         self._computed(name, shade, await (await self._frontend(frontend)).estimate(sent))
 
     @rule(name=NAMES, frontend=FRONTENDS)
@@ -91,11 +91,11 @@ class Deployment(RuleBasedStateMachine):
         self.runner.run(self._send_broken(name, frontend))
 
     async def _send_broken(self, name: str, frontend: int) -> None:
-        told = self.told[name]
+        seen = self.seen[name]
         with pytest.raises(BadImage):
-            await (await self._frontend(frontend)).estimate(frame(told.next_seq, session=name, image=b"x"))
-        told.next_seq += 1
-        told.last = BadImage
+            await (await self._frontend(frontend)).estimate(frame(seen.next_seq, session=name, image=b"x"))
+        seen.next_seq += 1
+        seen.last = BadImage
 
     @rule(name=NAMES, frontend=FRONTENDS)
     def send_again(self, name: str, frontend: int) -> None:
@@ -103,23 +103,23 @@ class Deployment(RuleBasedStateMachine):
         self.runner.run(self._send_again(name, frontend))
 
     async def _send_again(self, name: str, frontend: int) -> None:
-        told = self.told[name]
-        again = frame(told.next_seq - 1, 7, name)
-        if isinstance(told.last, FrameResult):
-            assert value_of(await (await self._frontend(frontend)).estimate(again)) == value_of(told.last)
-        elif told.last is not None:
-            with pytest.raises(told.last):
+        seen = self.seen[name]
+        again = frame(seen.next_seq - 1, 7, name)
+        if isinstance(seen.last, FrameResult):
+            assert value_of(await (await self._frontend(frontend)).estimate(again)) == value_of(seen.last)
+        elif seen.last is not None:
+            with pytest.raises(seen.last):
                 await (await self._frontend(frontend)).estimate(again)
 
     @rule(name=NAMES, frontend=FRONTENDS, ahead=st.integers(1, 3))
     def send_with_a_gap(self, name: str, frontend: int, ahead: int) -> None:
-        """It is told which seq is next."""
+        """The error says which seq is next."""
         self.runner.run(self._send_with_a_gap(name, frontend, ahead))
 
     async def _send_with_a_gap(self, name: str, frontend: int, ahead: int) -> None:
         with pytest.raises(SeqOutOfOrder) as raised:
-            await (await self._frontend(frontend)).estimate(frame(self.told[name].next_seq + ahead, session=name))
-        assert raised.value.expected_seq == self.told[name].next_seq
+            await (await self._frontend(frontend)).estimate(frame(self.seen[name].next_seq + ahead, session=name))
+        assert raised.value.expected_seq == self.seen[name].next_seq
 
     @rule(name=NAMES, shade=SHADES, frontend=FRONTENDS)
     def kill_the_worker_that_has_a_frame(self, name: str, shade: int, frontend: int) -> None:
@@ -130,9 +130,9 @@ class Deployment(RuleBasedStateMachine):
         chosen = await self._frontend(frontend)
         for worker in self._alive():
             worker.tracker.hold()
-        sent = asyncio.create_task(chosen.estimate(frame(self.told[name].next_seq, shade, name)))
-        await until(lambda: any(worker.station.at_work() for worker in self._alive()))
-        busy = [worker for worker in self._alive() if worker.station.at_work()]
+        sent = asyncio.create_task(chosen.estimate(frame(self.seen[name].next_seq, shade, name)))
+        await until(lambda: any(worker.consumer.at_work() for worker in self._alive()))
+        busy = [worker for worker in self._alive() if worker.consumer.at_work()]
         for worker in self._alive():
             if worker is not busy[0]:
                 worker.tracker.let_go()
@@ -155,14 +155,14 @@ class Deployment(RuleBasedStateMachine):
 
     @rule(name=NAMES, frontend=FRONTENDS)
     def expire(self, name: str, frontend: int) -> None:
-        """Its next frame is told so; a session of the same name begins from nothing."""
+        """Its next frame gets that error; a session of the same name begins from nothing."""
         self.runner.run(self._expire(name, frontend))
 
     async def _expire(self, name: str, frontend: int) -> None:
         chosen = await self._frontend(frontend)
         await self.fleet.client.delete(self.fleet.keyspace.session(name).session)
         with pytest.raises(SessionExpired):
-            await chosen.estimate(frame(self.told[name].next_seq, session=name))
+            await chosen.estimate(frame(self.seen[name].next_seq, session=name))
         await self._create(self.fleet, name)
 
     @rule(name=NAMES, frontend=FRONTENDS)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from service.redis.queue.membership import Roster, shard_owners
+from service.redis.queue.membership import WorkerRegistry, shard_owners
 from service.redis.queue.scripts import queue_scripts
 from service.redis.sessions.keys import Keyspace
 from tests.support.stores import kept_in_redis
@@ -45,18 +45,18 @@ def test_few_shards_move_when_a_worker_goes(count: int) -> None:
     assert sum(before[one] != after[one] for one in stayed) < len(stayed) / 2
 
 
-async def rosters(client: Redis, prefix: str, lease_s: float, *names: str | None) -> list[Roster]:
+async def rosters(client: Redis, prefix: str, lease_s: float, *names: str | None) -> list[WorkerRegistry]:
     """One for each name."""
     scripts = queue_scripts(client)
-    return [Roster(scripts, Keyspace(prefix, 4), lease_s, name) for name in names]
+    return [WorkerRegistry(scripts, Keyspace(prefix, 4), lease_s, name) for name in names]
 
 
 async def test_those_who_beat_are_on_the_list_until_they_leave(redis_url: str) -> None:
     """Who only looks is not."""
     async with kept_in_redis(redis_url, 1) as kept:
         one, two, looker = await rosters(kept.client, kept.prefix, 60, "one", "two", None)
-        for roster in (two, one, looker):
-            await roster.beat()
+        for registry in (two, one, looker):
+            await registry.beat()
         assert list(looker.workers) == list(one.workers) == ["one", "two"]
         assert looker.alive() == 2
         await two.leave()

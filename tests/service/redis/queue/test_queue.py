@@ -25,8 +25,8 @@ from service.errors import (
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.redis.queue.consumer import BLOCK_MS
-from service.redis.queue.consumer_group import MOST_DELIVERIES, Inbox
-from service.redis.queue.membership import Roster, ShardMismatch
+from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup
+from service.redis.queue.membership import ShardMismatch, WorkerRegistry
 from service.redis.queue.scripts import queue_scripts
 from service.redis.sessions.keys import Keyspace
 from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
@@ -91,7 +91,7 @@ async def test_sessions_stay_with_their_worker(redis_url: str) -> None:
     names = [f"s{number}" for number in range(12)]
     async with fleet(redis_url, workers=2) as deployment:
         [frontend] = deployment.frontends
-        await until(lambda: all(len(worker.station.shards()) == 4 for worker in deployment.workers))
+        await until(lambda: all(len(worker.consumer.shards()) == 4 for worker in deployment.workers))
         await asyncio.sleep(2 * BLOCK_MS / 1000)  # The first one's last read of all shards is over.
         await opened(frontend, *names)
         for seq in range(3):
@@ -148,7 +148,7 @@ async def test_a_lost_device_costs_no_frame(redis_url: str, streams: bool) -> No
         first.tracker.raises.append(EngineError("context lost", sticky=True))
         send = streamed if streams else _one
         answers = asyncio.create_task(send(frontend, frame(0)))
-        await first.compute.ended()
+        await first.executor.device_lost()
         await deployment.worker()
         [answer] = await answers
         assert value_of(answer) == history([0])
@@ -183,9 +183,9 @@ async def test_frames_that_nobody_waits_for_are_not_computed(redis_url: str) -> 
         first = asyncio.create_task(frontend.estimate(frame(0, session="a")))
         await worker.tracker.entered()
         gone = asyncio.create_task(frontend.estimate(frame(0, 77, session="b")))
-        await until(lambda: len(worker.station.at_work()) == 2)
+        await until(lambda: len(worker.consumer.at_work()) == 2)
         gone.cancel()
-        await until(lambda: len(worker.station.at_work()) == 1)
+        await until(lambda: len(worker.consumer.at_work()) == 1)
         worker.tracker.let_go()
         await first
         assert value_of(await frontend.estimate(frame(0, 5, session="b"))) == history([5])
@@ -293,11 +293,11 @@ async def test_a_full_stream_refuses(redis_url: str) -> None:
         with pytest.raises(QueueFull) as raised:
             await frontend.estimate(frame(0, session="b"))
         assert raised.value.retry_after_ms
-        patient = asyncio.create_task(streamed(frontend, frame(0, 8, session="b"), session="b"))
+        waits_for_capacity = asyncio.create_task(streamed(frontend, frame(0, 8, session="b"), session="b"))
         await in_flight(frontend, 2)
         worker.tracker.let_go()
         assert value_of(await first) == history([0])
-        assert [value_of(result) for result in await patient] == [history([8])]
+        assert [value_of(result) for result in await waits_for_capacity] == [history([8])]
 
 
 async def test_a_frame_that_ends_every_worker_is_given_up(redis_url: str) -> None:
@@ -331,10 +331,10 @@ async def test_outages_do_not_count_against_a_frame(redis_url: str) -> None:
         worker.tracker.hold()
         answer = asyncio.create_task(frontend.estimate(frame(0)))
         await worker.tracker.entered()
-        inbox = Inbox(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
+        group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
         for _ in range(2 * MOST_DELIVERIES):
-            [found] = await inbox.unfinished(())
-        delivery = found.job.delivery
+            [found] = await group.unfinished(())
+        delivery = found.request.delivery
         assert delivery is not None
         pending = await deployment.client.xpending_range(delivery.stream, GROUP, "-", "+", 9)
         assert [entry["times_delivered"] for entry in pending] == [1]
@@ -346,14 +346,14 @@ async def test_workers_that_are_gone_are_struck_out(redis_url: str) -> None:
     """Of every group, unless they hold a frame."""
     async with fleet(redis_url, workers=0) as deployment:
         stream = deployment.keyspace.stream(0, "live")
-        inbox = Inbox(queue_scripts(deployment.client), deployment.keyspace, "another", 1e-6)
-        await inbox.open()
+        group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, "another", 1e-6)
+        await group.open()
         await deployment.client.xgroup_createconsumer(stream, GROUP, "long gone")
         await deployment.client.xgroup_createconsumer(stream, GROUP, "holds one")
         await deployment.client.xadd(stream, {"job": b"{}", "picture": b""}, id="1-1")
         await deployment.client.xclaim(stream, GROUP, "holds one", 0, ["1-1"], force=True)
         await asyncio.sleep(0.05)
-        await inbox.open()
+        await group.open()
         names = {one["name"] for one in await deployment.client.xinfo_consumers(stream, GROUP)}
         assert b"long gone" not in names
         assert b"holds one" in names
@@ -398,10 +398,10 @@ async def test_processes_with_other_shards_do_not_fit(redis_url: str) -> None:
     """They would look for sessions elsewhere."""
     async with fleet(redis_url) as deployment:
         other = Keyspace(deployment.settings.redis_prefix, 9)
-        roster = Roster(queue_scripts(deployment.client), other, LEASE_S, "stranger")
+        registry = WorkerRegistry(queue_scripts(deployment.client), other, LEASE_S, "stranger")
         with pytest.raises(ShardMismatch, match="8"):
-            await roster.beat()
-        assert "stranger" not in deployment.workers[0].station.workers()
+            await registry.beat()
+        assert "stranger" not in deployment.workers[0].consumer.workers()
 
 
 async def test_two_frontends_hear_their_own_answers_only(redis_url: str) -> None:

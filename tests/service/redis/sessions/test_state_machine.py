@@ -130,7 +130,7 @@ class Twins(RuleBasedStateMachine):
 def alike(memory: Any, redis: Any) -> bool:
     """True where two answers differ in nothing but an epoch, and a time by less than what a test takes."""
     if isinstance(memory, KineposeError):
-        return type(memory) is type(redis) and same(told(memory), told(redis))
+        return type(memory) is type(redis) and same(members(memory), members(redis))
     if isinstance(memory, SessionHead):
         near = abs(memory.expires_in_s - redis.expires_in_s) < SLACK_S
         return near and same(replace(memory, expires_in_s=0), replace(redis, expires_in_s=0))
@@ -144,7 +144,7 @@ def alike(memory: Any, redis: Any) -> bool:
     return bool(memory == redis)
 
 
-def told(error: KineposeError) -> tuple[Any, ...]:
+def members(error: KineposeError) -> tuple[Any, ...]:
     """What an error says, but for the time at which to try again."""
     return error.detail, error.session_id, error.seq, error.expected_seq
 

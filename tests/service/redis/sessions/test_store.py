@@ -65,7 +65,7 @@ async def test_two_stores_take_turns(kept: KeptInRedis) -> None:
 
 
 async def test_of_two_stores_that_commit_at_once_exactly_one_wins(kept: KeptInRedis) -> None:
-    """The other is told that it lost, and what it computed is nowhere."""
+    """The other learns that it lost, and what it computed is nowhere."""
     other = kept.another()
     await kept.store.create("a", meta())
     for seq in range(20):

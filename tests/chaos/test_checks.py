@@ -1,4 +1,4 @@
-"""The verdict finds what it is there to find: a check that cannot fail proves nothing."""
+"""The checks find what they are there to find: a check that cannot fail proves nothing."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 from model.skeletons import KINEPOSE_13
 from model.values import Pose, Region, RegionSource
 from service.contract.messages import FrameResult, ModelInfo, Outcome
-from tests.chaos.verdict import (
+from tests.chaos.checks import (
     Answer,
     Expected,
     Leftovers,
@@ -72,7 +72,7 @@ def record() -> Record:
 
 
 def faults(record: Record, tolerance_px: float = 0.0) -> list[str]:
-    """The verdict on stream 0."""
+    """The faults of stream 0."""
     return faults_of_stream(record, unbroken(0), tolerance_px)
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.bench.verdict import MIB, files_rise, memory_trend, slows_down
+from tests.bench.criteria import MIB, files_rise, memory_trend, slows_down
 
 SECONDS = np.arange(0.0, 720.0, 5.0)
 

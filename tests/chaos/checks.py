@@ -92,13 +92,13 @@ def _by_seq(record: Record) -> dict[int, list[FrameResult]]:
 def _misplaced(record: Record) -> Iterator[str]:
     """Answers that nobody asked for, or that belong to another frame or stream."""
     for answer in record.answers:
-        told = answer.result
+        result = answer.result
         if answer.asked is None:
-            yield f"frame {told.seq}: an answer more than was asked for"
-        elif told.seq != answer.asked:
-            yield f"frame {answer.asked}: answered as frame {told.seq}"
-        if told.session_id != record.session_id:
-            yield f"frame {answer.asked}: answered for session {told.session_id}"
+            yield f"frame {result.seq}: an answer more than was asked for"
+        elif result.seq != answer.asked:
+            yield f"frame {answer.asked}: answered as frame {result.seq}"
+        if result.session_id != record.session_id:
+            yield f"frame {answer.asked}: answered for session {result.session_id}"
 
 
 def _frame_faults(results: Sequence[FrameResult], expected: Expected, tolerance_px: float) -> Iterator[str]:
@@ -142,8 +142,8 @@ def same(one: FrameResult, other: FrameResult) -> bool:
 
 
 def _plain(result: FrameResult) -> tuple[object, ...]:
-    told = (result.session_id, result.seq, result.pts_us, result.outcome, result.model, result.joint_names)
-    return (*told, result.region, result.region_source, result.error_code, result.expected_seq, result.image_size)
+    identity = (result.session_id, result.seq, result.pts_us, result.outcome, result.model, result.joint_names)
+    return (*identity, result.region, result.region_source, result.error_code, result.expected_seq, result.image_size)
 
 
 def _arrays(result: FrameResult) -> tuple[Array, Array]:
