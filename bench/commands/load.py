@@ -14,7 +14,7 @@ from bench.server_side import NotTold, ServerCounts, server_counts, server_repor
 from bench.transports import TRANSPORTS
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.numbers import not_negative, positive, whole_number
-from service.cli.output import text_output
+from service.clips.output import text_output
 from service.contract import wire
 from service.contract.messages import DropPolicy, SessionOptions
 from service.demo.__main__ import BUNDLED_CLIP

@@ -10,8 +10,8 @@ from rich.console import Console
 from model import zoo
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.numbers import whole_number
-from service.cli.output import text_output
 from service.cli.settings import settings_with
+from service.clips.output import text_output
 
 
 def add(kinds: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

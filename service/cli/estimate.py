@@ -13,9 +13,9 @@ from model import zoo
 from model.engines.base import EngineError
 from model.values import Frame, Region
 from service.cli.failures import BAD_INPUT, CommandFailed
-from service.cli.output import ResultWriter, text_output, whole_or_nothing
 from service.cli.settings import settings_with
 from service.clips.local import LocalRun
+from service.clips.output import ResultWriter, text_output, whole_or_nothing
 from service.config import Settings
 from service.contract import wire
 from service.contract.messages import FrameResult

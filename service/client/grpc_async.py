@@ -9,7 +9,7 @@ import grpc
 from model.cards import ModelCard
 from model.values import Region
 from service.client import grpc_form
-from service.client.calls import Access, AsyncAnswers, Picture
+from service.client.calls import Access, AsyncClipAnswers, Picture
 from service.client.http_async import async_pieces
 from service.contract import wire
 from service.contract.messages import FrameResult, SessionInfo, SessionOptions
@@ -88,7 +88,7 @@ class AsyncGrpcCalls:
             call.cancel()
         feed.raise_failure()
 
-    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncAnswers:
+    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncClipAnswers:
         """PoseService.EstimateClip."""
         await asyncio.to_thread(path.stat)  # a missing file is reported here: grpc would only log it
         call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)

@@ -8,7 +8,7 @@ import grpc
 from model.cards import ModelCard
 from model.values import Region
 from service.client import grpc_form
-from service.client.calls import CHUNK_BYTES, Access, Answers, Picture
+from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, Picture
 from service.contract import wire
 from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.pb import pose_pb2 as pb
@@ -84,7 +84,7 @@ class GrpcCalls:
             call.cancel()
         feed.raise_failure()
 
-    def clip(self, path: Path, region: Region | None, model: str | None) -> Answers:
+    def clip(self, path: Path, region: Region | None, model: str | None) -> ClipAnswers:
         """PoseService.EstimateClip."""
         path.stat()  # a missing file is reported here: grpc would only log it
         call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)

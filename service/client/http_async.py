@@ -10,7 +10,7 @@ import httpx
 from model.cards import ModelCard
 from model.values import Region
 from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Access, AsyncAnswers, Picture
+from service.client.calls import CHUNK_BYTES, Access, AsyncClipAnswers, Picture
 from service.contract import wire
 from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
@@ -58,7 +58,7 @@ class AsyncHttpCalls:
         body = await self._call("GET", "/v1/models")
         return [wire.card_from_json(card) for card in body["models"]]
 
-    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncAnswers:
+    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         with http_form.connected():

@@ -252,7 +252,7 @@ class ClipJobs:
             StoreUnavailable, TooManySessions: other frontends cannot learn of it; it has not begun.
         """
         if self._places:
-            await self._places.begun(job.id)
+            await self._places.started(job.id)
         job.task = asyncio.create_task(self._work(job), name=f"clip-{job.id}")
 
     async def _work(self, job: ClipJob) -> None:
@@ -266,7 +266,7 @@ class ClipJobs:
         loop = asyncio.get_running_loop()
         self._expiries[job.id] = loop.call_later(self._ttl_s, self._discard_soon, job.id)
         if self._places:
-            await self._places.ended(job.id)
+            await self._places.finished(job.id)
 
     async def overlay(self, job: ClipJob) -> Path:
         """The clip with its skeleton drawn; made when first asked for."""

@@ -42,11 +42,11 @@ class ClipPlaces:
         self._keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         self._result_ttl_s = settings.clip_result_ttl_s
 
-    async def begun(self, clip_id: str) -> None:
+    async def started(self, clip_id: str) -> None:
         """A job of this frontend begins. Raises StoreUnavailable, TooManySessions (no memory left)."""
         await self._set(clip_id, AT_WORK_S)
 
-    async def ended(self, clip_id: str) -> None:
+    async def finished(self, clip_id: str) -> None:
         """It is done or has failed: its result is kept for its time from now on."""
         with suppress(KineposeError):  # It lives long enough as it is.
             await self._set(clip_id, self._result_ttl_s + MARGIN_S)

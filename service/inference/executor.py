@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -23,11 +23,9 @@ from service.inference.queue import InProcessQueue, Priority
 from service.media.image import decode
 from service.observability import tracing
 from service.observability.metrics import Metrics
+from service.pipeline.processor import Turn
 from service.pipeline.request import FrameRequest, computed
 from service.sessions.store import Checkout, Clock, SessionStore
-
-Turn = Callable[[], Awaitable[None]]
-"""Returns when the session's frame before this one has ended. Raises SeqOutOfOrder where that one spent no seq."""
 
 
 class LocalExecutor:

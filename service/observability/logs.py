@@ -1,8 +1,8 @@
 """What is logged: text or JSON lines, each with what it is about, none with a secret or a picture.
 
     configure(settings)                      once, when a command starts
-    with about(session_id="s", seq=3): ...   lines of this block, and of tasks begun in it, say so
-    note(request_id="r")                     the same for the rest of the task
+    with bound_context(session_id="s", seq=3): ...   lines of this block, and of tasks begun in it, say so
+    bind(request_id="r")                             the same for the rest of the task
 
 A JSON line has `time`, `level`, `logger`, `message`, where known `request_id`, `session_id`, `seq` and `trace_id`, and
 `exception` with the whole traceback. A text line ends in `[request_id=r session_id=s]`; its traceback follows.

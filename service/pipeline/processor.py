@@ -4,18 +4,22 @@ The same in a process that does everything, in a frontend and in a worker; what 
 """
 
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from model.skeletons import Skeleton
 from service.contract.messages import FrameResult
 from service.errors import KineposeError, StaleCommit
-from service.inference.executor import Turn
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.pipeline.request import FrameRequest, failed, to_client_error, with_location
 from service.sessions.store import SessionStore
 
 log = logging.getLogger(__name__)
+
+
+Turn = Callable[[], Awaitable[None]]
+"""Returns when the session's frame before this one has ended. Raises SeqOutOfOrder where that one spent no seq."""
 
 
 class FrameExecutor(Protocol):

@@ -34,7 +34,7 @@ class PendingFrame:
     def start(self, work: Coroutine[Any, Any, FrameResult], on_end: Callable[["PendingFrame", int], None]) -> None:
         """Begin the frame's work, which uses up its seq where it returns; `on_end` gets the seq expected next."""
 
-        def ended(task: asyncio.Task[FrameResult]) -> None:
+        def on_done(task: asyncio.Task[FrameResult]) -> None:
             # A callback, and no `finally` of the work: a task cancelled before its first step has no body.
             error = None if task.cancelled() else task.exception()
             expected = self.seq if task.cancelled() or error is not None else None
@@ -45,7 +45,7 @@ class PendingFrame:
             on_end(self, self.seq + 1 if expected is None else expected)
 
         self._task = asyncio.create_task(work)
-        self._task.add_done_callback(ended)
+        self._task.add_done_callback(on_done)
 
     async def turn(self) -> None:
         """Wait for the frame before this one. Raises SeqOutOfOrder where that one did not spend its seq."""

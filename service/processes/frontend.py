@@ -69,7 +69,8 @@ async def _open(app: FastAPI, settings: Settings, http_port: int, stack: AsyncEx
     pipeline = await stack.enter_async_context(open_pipeline(settings))
     relay = await stack.enter_async_context(open_clip_relay(settings, http_port))
     jobs = await stack.enter_async_context(ClipJobs(pipeline, settings, relay.places if relay else None))
-    services = Services(settings, pipeline, jobs, relay)
+    services = Services(settings, pipeline, jobs)
+    app.state.clip_relay = relay
     app.state.services = app.state.probed = services
     app.state.grpc_port, services.grpc_health = await stack.enter_async_context(servicer.serving(services))
 

@@ -1,4 +1,4 @@
-"""Frames as transports hand them in: parsed at the edge and numbered."""
+"""What transports hand in: frames parsed at the edge and numbered, bodies refused that are too large."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 from service.contract import wire
 from service.contract.messages import EncodedFrame
-from service.errors import BadRequest
+from service.errors import BadRequest, TooLarge
 from service.pb import pose_pb2 as pb
 
 MAX_DEADLINE_MS = 24 * 3600 * 1000
@@ -66,3 +66,8 @@ class Numbering:
     def taken(self, seq: int) -> None:
         """A frame of this number went in."""
         self._next = seq + 1
+
+
+def too_large(limit: int) -> TooLarge:
+    """The error for a body of more than `limit` bytes."""
+    return TooLarge(f"the body is above the limit of {limit} bytes")

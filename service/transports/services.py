@@ -1,18 +1,14 @@
 """What the transports share: settings, pipeline and clip jobs of the one server they belong to."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Protocol
 
-from fastapi import Depends
 from prometheus_client import CollectorRegistry
-from starlette.requests import HTTPConnection
 
-from service.auth.api_keys import Caller, KeyRing
+from service.auth.api_keys import KeyRing
 from service.clips.jobs import ClipJobs
 from service.config import Settings
 from service.pipeline.pipeline import Pipeline
-from service.transports.http.auth import caller_of
-from service.transports.http.relay import ClipRelay
 
 
 class GrpcHealth(Protocol):
@@ -28,7 +24,6 @@ class Services:
     """One server's parts; `operations.Probed` of a frontend.
 
     Attributes:
-        relay: asks other frontends for their clip jobs; None without Redis.
         draining: turns true once, when the server begins to shut down.
         keys: who may call.
     """
@@ -36,7 +31,6 @@ class Services:
     settings: Settings
     pipeline: Pipeline
     jobs: ClipJobs
-    relay: ClipRelay | None = None
     grpc_health: GrpcHealth | None = None
     draining: bool = False
     keys: KeyRing = field(init=False)
@@ -63,14 +57,3 @@ class Services:
         if self.grpc_health is not None:
             await self.grpc_health.enter_graceful_shutdown()
         await self.pipeline.drain()
-
-
-def services_of(connection: HTTPConnection) -> Services:
-    """The parts that the app's lifespan opened."""
-    services = connection.app.state.services
-    assert isinstance(services, Services)
-    return services
-
-
-ServicesOf = Annotated[Services, Depends(services_of)]
-CallerOf = Annotated[Caller, Depends(caller_of)]

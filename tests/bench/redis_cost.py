@@ -27,7 +27,7 @@ from bench.pacing import SATURATED_LAG_S
 from bench.processes import cpu_seconds, machine_cpu_seconds
 from bench.run import Plan, Target, drive
 from service.cli.numbers import positive, whole_number
-from service.cli.output import text_output
+from service.clips.output import text_output
 from service.demo.__main__ import BUNDLED_CLIP
 from tests.bench.processes import FRONTEND_READY, WORKER_READY, Processes, Running, processes
 

@@ -25,7 +25,7 @@ from bench.machine import machine
 from bench.processes import Usage, usage
 from bench.run import Target
 from service.cli.numbers import positive, whole_number
-from service.cli.output import text_output
+from service.clips.output import text_output
 from service.demo.__main__ import BUNDLED_CLIP
 from tests.bench.criteria import MIB, files_rise, memory_trend, slows_down
 from tests.bench.processes import FRONTEND_READY, WORKER_READY, Processes, processes

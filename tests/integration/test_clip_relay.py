@@ -18,7 +18,7 @@ from service.clips.places import ClipPlaces
 from service.processes.frontend import RunningServer
 from service.processes.wiring import open_redis
 from service.processes.worker import RunningWorker
-from service.transports.http.relay import RELAYED
+from service.transports.http.relay import RELAYED, ClipRelay
 from tests.support.keys import Keys, make_certificate, make_keys
 from tests.support.server import free_ports, status_and_code
 
@@ -44,9 +44,14 @@ class Deployment:
     @property
     def places(self) -> ClipPlaces:
         """Of the first frontend."""
-        relay = self.servers[0].services.relay
-        assert relay is not None
-        return relay.places
+        return places_of(self.servers[0])
+
+
+def places_of(server: RunningServer) -> ClipPlaces:
+    """Where it records its clip jobs."""
+    relay = server.app.state.clip_relay
+    assert isinstance(relay, ClipRelay)
+    return relay.places
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -134,8 +139,7 @@ async def test_jobs_go_with_their_frontend(deployment: Deployment, weights: Path
     ):
         location = await posted(http, clip)
         assert (await there.get(location)).status_code == 200
-        assert ends.services.relay is not None
-        url = ends.services.relay.places.url
+        url = places_of(ends).url
     clip_id = location.rpartition("/")[2]
     assert await deployment.places.find(clip_id) is None
     assert status_and_code(await there.get(location)) == (404, "clip_unknown")
@@ -197,7 +201,7 @@ async def entered(deployment: Deployment, url: str, clip_id: str | None = None) 
     """The id of a job that is said to be kept there; a new one where none is given."""
     clip_id, settings = clip_id or uuid4().hex, deployment.servers[0].settings
     async with open_redis(settings) as client:
-        await ClipPlaces(client, settings, url).begun(clip_id)
+        await ClipPlaces(client, settings, url).started(clip_id)
     return clip_id
 
 

@@ -200,7 +200,7 @@ def channel(server: RunningServer) -> Iterator[grpc.Channel]:
         yield opened
 
 
-def ended(channel: grpc.Channel, method: MethodDescriptor, messages: list[bytes]) -> grpc.StatusCode:
+def final_status(channel: grpc.Channel, method: MethodDescriptor, messages: list[bytes]) -> grpc.StatusCode:
     """How a call of a method with these messages ends."""
     name = f"/{method.containing_service.full_name}/{method.name}"
     send: Any = channel.stream_stream(name)
@@ -247,7 +247,7 @@ async def test_every_method_bears_every_message(name: str, channel: grpc.Channel
     @bounded
     @hypothesis.given(messages=streams)
     def fuzzed(messages: list[bytes]) -> None:
-        code = ended(channel, method, messages)
+        code = final_status(channel, method, messages)
         assert code not in BUGS, (code, messages)
 
     await asyncio.to_thread(fuzzed)
@@ -259,11 +259,11 @@ async def test_ten_megabytes_at_every_method(name: str, channel: grpc.Channel) -
     method = next(method for method in METHODS if method.name == name)
     kinds = (FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_STRING)
     field = next((field for kind in kinds for field in method.input_type.fields if field.type == kind), None)
-    assert await asyncio.to_thread(ended, channel, method, [garbage()]) not in BUGS
+    assert await asyncio.to_thread(final_status, channel, method, [garbage()]) not in BUGS
     if field is not None:
         filling: Any = garbage() if field.type == FieldDescriptor.TYPE_BYTES else "x" * GARBAGE_BYTES
         message = GetMessageClass(method.input_type)(**{field.name: filling})
-        assert await asyncio.to_thread(ended, channel, method, [message.SerializeToString()]) not in BUGS
+        assert await asyncio.to_thread(final_status, channel, method, [message.SerializeToString()]) not in BUGS
 
 
 # -- WebSocket --------------------------------------------------------------------------------------------

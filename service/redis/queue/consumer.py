@@ -13,10 +13,9 @@ from redis.exceptions import RedisError
 from service.config import Settings
 from service.contract.messages import FrameResult
 from service.errors import DeviceLost, KineposeError, StoreUnavailable, WorkerFailed
-from service.inference.executor import Turn
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
-from service.pipeline.processor import FrameExecutor, FrameProcessor
+from service.pipeline.processor import FrameExecutor, FrameProcessor, Turn
 from service.pipeline.request import FrameRequest
 from service.redis.client import cancel_and_wait
 from service.redis.queue.codec import Origin, Sent, encode_answer

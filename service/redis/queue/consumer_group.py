@@ -44,7 +44,7 @@ class ConsumerGroup:
         scripts: of the package.
         keyspace: of the deployment.
         worker: this worker's name, its consumer in every group.
-        lease_s: see Roster; frames are given up for lost no sooner.
+        lease_s: see WorkerRegistry; frames are given up for lost no sooner.
     """
 
     def __init__(self, scripts: Scripts, keyspace: Keyspace, worker: str, lease_s: float) -> None:

@@ -13,9 +13,9 @@ from redis.exceptions import OutOfMemoryError
 from service.config import Settings
 from service.contract.messages import FrameResult
 from service.errors import KineposeError, NoWorker, QueueFull, StoreUnavailable, WorkerFailed
-from service.inference.executor import Turn
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
+from service.pipeline.processor import Turn
 from service.pipeline.request import FrameRequest
 from service.redis.client import cancel_and_wait, run_uncancelled
 from service.redis.queue.codec import Origin, encode_request

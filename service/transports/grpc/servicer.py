@@ -20,8 +20,7 @@ from service.pb import pose_pb2 as pb
 from service.pb import pose_pb2_grpc
 from service.transports import tls
 from service.transports.grpc.interceptor import CallInterceptor, Context, authorization, drain_requests
-from service.transports.http import uploads
-from service.transports.parsing import Numbering, frame_from_pb
+from service.transports.parsing import Numbering, frame_from_pb, too_large
 from service.transports.services import Services
 
 NAME = pb.DESCRIPTOR.services_by_name["PoseService"].full_name
@@ -155,7 +154,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
                     job.options = _clip_options(chunk.options)
                 received += len(chunk.data)
                 if received > limit:
-                    raise uploads.too_large(limit)
+                    raise too_large(limit)
                 await asyncio.to_thread(file.write, chunk.data)
 
 

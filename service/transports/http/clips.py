@@ -16,9 +16,10 @@ from service.contract.messages import FrameResult
 from service.errors import KineposeError
 from service.transports.http import openapi
 from service.transports.http.connection import ClosingStream, while_connected
+from service.transports.http.dependencies import CallerOf, ServicesOf, clip_relay_of
 from service.transports.http.errors import problem_response
 from service.transports.http.uploads import receive_file
-from service.transports.services import CallerOf, Services, ServicesOf, services_of
+from service.transports.services import Services
 
 NDJSON = "application/x-ndjson"
 # A hint to those who poll a job.
@@ -174,7 +175,7 @@ async def get_overlay(clip_id: str, services: ServicesOf, caller: CallerOf) -> R
 async def on_clip_unknown(request: Request, error: Exception) -> Response:
     """A job that is not kept here may be kept by another frontend: its answer, or that nobody knows the job."""
     assert isinstance(error, KineposeError)
-    relay = services_of(request).relay
+    relay = clip_relay_of(request)
     try:
         answer = await relay.answer(request, request.path_params["clip_id"]) if relay else None
     except KineposeError as failed:

@@ -12,9 +12,9 @@ from service.contract import wire
 from service.errors import BadRequest, TooLarge
 from service.transports.http import openapi
 from service.transports.http.connection import while_connected
+from service.transports.http.dependencies import CallerOf, ServicesOf
 from service.transports.http.uploads import receive_file
 from service.transports.parsing import FrameParams, frame_of
-from service.transports.services import CallerOf, ServicesOf
 
 MAX_OPTIONS_BYTES = 64 * 1024
 

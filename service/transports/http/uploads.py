@@ -9,7 +9,8 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from service.errors import BadRequest, TooLarge
+from service.errors import BadRequest
+from service.transports.parsing import too_large
 
 MAX_FIELD_BYTES = 4096
 MAX_PARTS = 16
@@ -58,11 +59,6 @@ async def _copy(pieces: AsyncIterator[bytes], sink: BinaryIO) -> None:
             sink.write(piece)
         else:
             await asyncio.to_thread(sink.write, piece)
-
-
-def too_large(limit: int) -> TooLarge:
-    """The error for a body of more than `limit` bytes."""
-    return TooLarge(f"the body is above the limit of {limit} bytes")
 
 
 class _Form:

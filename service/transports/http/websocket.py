@@ -25,9 +25,10 @@ from service.contract import problem, wire
 from service.contract.messages import EncodedFrame, SessionInfo
 from service.errors import BadRequest, Draining, KineposeError
 from service.transports.http.auth import SUBPROTOCOL, caller_of
+from service.transports.http.dependencies import services_of
 from service.transports.http.errors import problem_response
 from service.transports.parsing import FrameParams, Numbering, frame_of
-from service.transports.services import Services, services_of
+from service.transports.services import Services
 
 # RFC 6455 and the registry of close codes.
 POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012

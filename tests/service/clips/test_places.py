@@ -51,10 +51,10 @@ async def test_a_job_is_found_from_its_beginning_until_its_result_is_gone(client
     here, there = ClipPlaces(client, settings, HERE), ClipPlaces(client, settings, "http://10.0.0.2:8000")
     assert await there.find(CLIP) is None
 
-    await here.begun(CLIP)
+    await here.started(CLIP)
     assert await there.find(CLIP) == HERE
     assert await left_s(client, settings) > 24 * 3600
-    await here.ended(CLIP)
+    await here.finished(CLIP)
     assert await there.find(CLIP) == HERE
     assert RESULT_TTL_S < await left_s(client, settings) < 2 * RESULT_TTL_S
     await here.gone(CLIP)
@@ -69,10 +69,10 @@ async def test_what_is_no_id_of_ours_is_never_asked_for(nowhere: ClipPlaces, nam
 
 async def test_without_redis_no_job_begins_and_none_is_found(nowhere: ClipPlaces) -> None:
     """Both say so. A job that ends has its result all the same."""
-    for call in (nowhere.begun, nowhere.find):
+    for call in (nowhere.started, nowhere.find):
         with pytest.raises(StoreUnavailable):
             await call(CLIP)
-    await nowhere.ended(CLIP)
+    await nowhere.finished(CLIP)
     await nowhere.gone(CLIP)
 
 
