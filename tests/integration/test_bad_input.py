@@ -214,7 +214,7 @@ async def test_a_region_that_is_no_box_is_refused(region: str, http: httpx.Async
 
 
 async def test_a_malformed_region_in_a_stream_fails_alone(stub: AsyncStub) -> None:
-    """A frame that does not parse is answered in its place among the results and spends its number."""
+    """A frame that does not parse is answered in its place among the results and uses up its number."""
     image = jpegs(1)[0]
     frames = [
         pb.Frame(image=image),

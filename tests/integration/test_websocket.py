@@ -59,7 +59,7 @@ async def test_a_text_message_speaks_of_the_next_picture(server: RunningServer, 
 async def test_a_malformed_text_message_fails_its_picture(
     text: str, server: RunningServer, http: httpx.AsyncClient
 ) -> None:
-    """Every picture gets one answer and spends its seq; the next one is computed."""
+    """Every picture gets one answer and uses up its seq; the next one is computed."""
     async with connected(server, await opened(http)) as socket:
         await socket.send(text)
         await socket.send(jpegs(1)[0])

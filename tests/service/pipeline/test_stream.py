@@ -95,7 +95,7 @@ async def test_dropped_frames_are_told_in_their_place_and_spend_their_seq(
 
 
 async def test_frame_s_error_is_its_result_and_the_stream_goes_on(tracker: FakeTracker) -> None:
-    """A broken picture, a bug, a pts that goes back: each spends its own seq only."""
+    """A broken picture, a bug, a pts that goes back: each uses up its own seq only."""
     async with running(tracker) as pipeline:
         frames = source(
             frame(0, pts_us=10),
@@ -129,7 +129,7 @@ async def test_frame_sent_twice_on_a_stream_gets_its_answer_twice(tracker: FakeT
 
 
 async def test_frame_whose_deadline_passes_is_told_expired(tracker: FakeTracker) -> None:
-    """It spends its seq, and those after it are computed."""
+    """It uses up its seq, and those after it are computed."""
     async with running(tracker) as pipeline:
         past = asyncio.get_running_loop().time() - 1
         frames = source(frame(0), frame(1, deadline=past), frame(2))
@@ -139,7 +139,7 @@ async def test_frame_whose_deadline_passes_is_told_expired(tracker: FakeTracker)
 
 
 async def test_device_failure_costs_a_stream_one_frame(tracker: FakeTracker) -> None:
-    """The next frames are under way already, so the failed one spends its seq."""
+    """The next frames are under way already, so the failed one uses up its seq."""
     async with running(tracker) as pipeline:
         tracker.raises.append(EngineError("out of memory", sticky=False))
         results = await collect(pipeline.stream("s", aiter(source(frame(0), frame(1))), DropPolicy.WAIT))
