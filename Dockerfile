@@ -58,6 +58,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY proto proto
 COPY model model
 COPY service service
+COPY bench bench
 COPY training training
 RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /dist .
 

@@ -41,7 +41,7 @@ lint: $(ALL_READY) ## ruff, format, import rules, Dockerfiles, and whether the g
 	$(PY) -m service.pb.generate --check
 
 type: $(ALL_READY) ## mypy --strict
-	$(VENV)/bin/mypy --strict model service training tests
+	$(VENV)/bin/mypy --strict model service bench training tools tests
 
 audit: $(ALL_READY) ## look the locked packages up among the known vulnerabilities
 	deploy/audit.sh $(VENV)/bin/pip-audit constraints.txt

@@ -87,10 +87,10 @@ image_sizes() {
 }
 
 hardened() { # every running container: no root, nothing to write to, no capability, no way to get one
-    local container told
+    local container state
     for container in $(containers); do
-        told=$(docker inspect --format '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}' "$container")
-        [[ $told =~ ^[1-9][0-9]*:[0-9]+\ true\ \[ALL\]\ \[no-new-privileges:true\]$ ]] || { echo "$container: $told"; return 1; }
+        state=$(docker inspect --format '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}} {{.HostConfig.SecurityOpt}}' "$container")
+        [[ $state =~ ^[1-9][0-9]*:[0-9]+\ true\ \[ALL\]\ \[no-new-privileges:true\]$ ]] || { echo "$container: $state"; return 1; }
     done
 }
 
@@ -119,8 +119,8 @@ secrets_kept() { # neither in logs, nor in what `docker inspect` shows, nor in a
         docker inspect $(containers)
         docker compose top
         docker compose config
-    } >"$work/told"
-    ! grep -qF -f "$work/secrets" "$work/told"
+    } >"$work/state"
+    ! grep -qF -f "$work/secrets" "$work/state"
 }
 
 kill_process() { # service, number: SIGKILL to the process itself; Docker starts the container again
@@ -150,10 +150,10 @@ scaled() {
 
 drained() { # SIGTERM: everybody ends with 0
     docker compose stop
-    local container told
+    local container state
     for container in $(containers); do
-        told=$(docker inspect --format '{{.Name}} {{.State.ExitCode}}' "$container")
-        [[ $told == *' 0' ]] || { echo "exit code: $told"; return 1; }
+        state=$(docker inspect --format '{{.Name}} {{.State.ExitCode}}' "$container")
+        [[ $state == *' 0' ]] || { echo "exit code: $state"; return 1; }
     done
 }
 

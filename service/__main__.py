@@ -11,7 +11,15 @@ from collections.abc import Sequence
 
 from service.cli.failures import RUNTIME_FAILURE, CommandFailed
 
-COMMANDS = ("estimate", "serve", "worker", "keys", "models", "bench")
+# A command's module is imported by its name, for `add` and `run`; `bench` stands outside this package, above it.
+COMMANDS = (
+    "service.cli.estimate",
+    "service.cli.serve",
+    "service.cli.worker",
+    "service.cli.keys",
+    "service.cli.models",
+    "bench.commands",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kinepose", description="Human joints from video.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name in COMMANDS:
-        importlib.import_module(f"service.cli.{name}").add(commands)
+    for module in COMMANDS:
+        importlib.import_module(module).add(commands)
     return parser
 
 

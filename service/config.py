@@ -40,7 +40,7 @@ class Settings(BaseSettings):
     max_session_ttl_s: float = Field(default=3600.0, gt=0)
     max_sessions: int = Field(default=1024, ge=1)
     remembered_sessions: int = Field(default=10_000, ge=0)
-    """Ids of ended sessions kept, so that a late frame is told `session_expired`, not `session_unknown`."""
+    """Ids of ended sessions kept, so that a late frame gets `session_expired`, not `session_unknown`."""
 
     # Sessions in Redis, shared by all processes with the same URL and prefix; without a URL, in memory.
     redis_url: SecretStr | None = None

@@ -22,7 +22,7 @@ import grpc
 
 @dataclass(eq=False)
 class KineposeError(Exception):
-    """Base of all errors that are told to clients.
+    """Base of all errors that clients see.
 
     Attributes:
         detail: a sentence for people; never holds image data or secrets.
@@ -153,7 +153,7 @@ class BadImage(KineposeError):
 
 
 class ImageTooLarge(KineposeError):
-    """A picture with more pixels than allowed, told from its header before it is decoded."""
+    """A picture with more pixels than allowed, refused by its header before it is decoded."""
 
     code, http_status, grpc_code = "image_too_large", 413, grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -211,4 +211,4 @@ class Draining(KineposeError):
 
 
 BY_CODE = {kind.code: kind for kind in KineposeError.__subclasses__()}
-"""The class that each code tells of. Those below a class share its code: clients are not told them apart."""
+"""The class that each code stands for. Those below a class share its code: clients see no difference."""

@@ -15,8 +15,8 @@ from websockets.sync.client import connect
 from deploy.compose_checks.expect import TIMEOUT_S, Target, Wrong, expect
 from deploy.compose_checks.frames import CLIP, compare, joints_of, pictures
 from service.client import Client, Picture, Unreachable
+from service.contract.messages import FrameResult
 from service.errors import StoreUnavailable
-from service.messages import FrameResult
 
 FRAME_S = 0.04
 PATIENCE_S = 60.0
@@ -57,8 +57,8 @@ def websocket(target: Target) -> None:
             socket.send(picture.image)
         socket.send(json.dumps({"end": True}))
         answers = [json.loads(message) for message in socket]
-    told = np.array([[(j["x"], j["y"]) for j in answer["joints"]] for answer in answers], dtype=np.float32)
-    expect(float(np.abs(told - np.load(target.joints)[: len(sent)]).max()), 0.0, "WebSocket: distance, pixels")
+    found = np.array([[(j["x"], j["y"]) for j in answer["joints"]] for answer in answers], dtype=np.float32)
+    expect(float(np.abs(found - np.load(target.joints)[: len(sent)]).max()), 0.0, "WebSocket: distance, pixels")
     print(f"WebSocket: {len(answers)} frames, the same joints")
 
 

@@ -12,10 +12,10 @@ class Wrong(Exception):
     """The service answered otherwise than it should."""
 
 
-def expect(told: object, wanted: object, where: str) -> None:
+def expect(found: object, wanted: object, where: str) -> None:
     """Wrong where they differ."""
-    if told != wanted:
-        raise Wrong(f"{where}: {told!r} instead of {wanted!r}")
+    if found != wanted:
+        raise Wrong(f"{where}: {found!r} instead of {wanted!r}")
 
 
 @dataclass(frozen=True)

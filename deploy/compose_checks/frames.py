@@ -8,8 +8,8 @@ import numpy as np
 from deploy.compose_checks.expect import Target, expect
 from model.values import Array, Frame
 from service.client import Picture
-from service.messages import FrameResult, Outcome
-from service.video import open_video
+from service.contract.messages import FrameResult, Outcome
+from service.media.video import open_video
 
 CLIP = Path(__file__).parents[2] / "service" / "demo" / "clip.mp4"
 

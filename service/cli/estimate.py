@@ -12,17 +12,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model import zoo
 from model.engines.base import EngineError
 from model.values import Frame, Region
-from service import wire
 from service.cli.failures import BAD_INPUT, CommandFailed
-from service.cli.output import ResultWriter, text_output, whole_or_nothing
 from service.cli.settings import settings_with
+from service.clips.local import LocalRun
+from service.clips.output import ResultWriter, text_output, whole_or_nothing
 from service.config import Settings
+from service.contract import wire
+from service.contract.messages import FrameResult
 from service.errors import KineposeError
-from service.estimate import LocalRun
-from service.messages import FrameResult
-from service.overlay import open_overlay
-from service.served import Served, load_served
-from service.video import Video, open_video
+from service.inference.loaded_model import LoadedModel, load_model
+from service.media.overlay import open_overlay
+from service.media.video import Video, open_video
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -69,9 +69,9 @@ def _open(path: Path, settings: Settings, stack: ExitStack) -> Video:
         raise CommandFailed(f"{path}: {error.strerror}", BAD_INPUT) from error
 
 
-def _load(settings: Settings) -> Served:
+def _load(settings: Settings) -> LoadedModel:
     try:
-        return load_served(settings)
+        return load_model(settings)
     except zoo.UnknownModel as error:
         raise CommandFailed(str(error), BAD_INPUT) from error
     except (zoo.BadWeights, ValueError, EngineError) as error:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.auth import KeyFile, KeyRecord, Limits, hashed, new_key
+from service.auth.api_keys import KeyFile, KeyRecord, Limits, hashed, new_key
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.settings import settings_with
 

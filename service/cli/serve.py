@@ -27,10 +27,10 @@ def run(arguments: argparse.Namespace) -> None:
     names = ("host", "http_port", "grpc_port", "model", "device")
     settings = settings_with(**{name: getattr(arguments, name) for name in names})
     # Only a server needs the web stack: `kinepose models` starts without it.
-    from service.app import serve
-    from service.http_server import StartFailed
-    from service.process import in_process
-    from service.tracing import TracingUnavailable
+    from service.observability.tracing import TracingUnavailable
+    from service.processes.environment import in_process
+    from service.processes.frontend import serve
+    from service.transports.http.server import StartFailed
 
     name = "kinepose" if settings.redis_url is None else "kinepose-frontend"
     try:

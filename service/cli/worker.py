@@ -29,10 +29,10 @@ def run(arguments: argparse.Namespace) -> None:
     if settings.redis_url is None:
         raise CommandFailed("a worker needs KINEPOSE_REDIS_URL; without Redis, `kinepose serve` does it all", BAD_INPUT)
     # Only here, so that other commands start without the web stack.
-    from service.http_server import StartFailed
-    from service.process import in_process
-    from service.tracing import TracingUnavailable
-    from service.worker_process import WorkerLost, work
+    from service.observability.tracing import TracingUnavailable
+    from service.processes.environment import in_process
+    from service.processes.worker import WorkerLost, work
+    from service.transports.http.server import StartFailed
 
     try:
         with in_process(settings, "kinepose-worker"):

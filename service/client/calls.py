@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from dataclasses import dataclass, field
 
 from model.values import Region
-from service.messages import ClipInfo, FrameResult
+from service.contract.messages import ClipInfo, FrameResult
 
 CHUNK_BYTES = 1024 * 1024
 """A clip travels in pieces of this size."""
@@ -61,8 +61,8 @@ class Picture:
     deadline_ms: int | None = None
 
 
-Answers = Generator[FrameResult | ClipInfo, None, None]
-AsyncAnswers = AsyncGenerator[FrameResult | ClipInfo, None]
+ClipAnswers = Generator[FrameResult | ClipInfo, None, None]
+AsyncClipAnswers = AsyncGenerator[FrameResult | ClipInfo, None]
 
 
 class ClipResults:
@@ -72,7 +72,7 @@ class ClipResults:
         info: what the server says of the clip; None until the last result has come.
     """
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: ClipAnswers) -> None:
         self.info: ClipInfo | None = None
         self._answers = answers
 
@@ -95,7 +95,7 @@ class AsyncClipResults:
         info: what the server says of the clip; None until the last result has come.
     """
 
-    def __init__(self, answers: AsyncAnswers) -> None:
+    def __init__(self, answers: AsyncClipAnswers) -> None:
         self.info: ClipInfo | None = None
         self._answers = answers
 

@@ -12,7 +12,7 @@ from service.client.grpc_async import AsyncGrpcCalls
 from service.client.grpc_sync import GrpcCalls
 from service.client.http_async import AsyncHttpCalls
 from service.client.http_sync import HttpCalls
-from service.messages import FrameResult, SessionInfo, SessionOptions
+from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 
 TIMEOUT_S = 60.0
 NO_ADDRESS = "give http_url, grpc_target or both"

@@ -8,11 +8,11 @@ import grpc
 
 from model.cards import ModelCard
 from model.values import Region
-from service import wire
 from service.client import grpc_form
-from service.client.calls import Access, AsyncAnswers, Picture
+from service.client.calls import Access, AsyncClipAnswers, Picture
 from service.client.http_async import async_pieces
-from service.messages import FrameResult, SessionInfo, SessionOptions
+from service.contract import wire
+from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 
@@ -37,7 +37,7 @@ class AsyncGrpcCalls:
     async def create_session(self, options: SessionOptions) -> SessionInfo:
         """PoseService.CreateSession."""
         request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.session_from_pb(
                 await self._stub.CreateSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
@@ -45,7 +45,7 @@ class AsyncGrpcCalls:
     async def session(self, session_id: str) -> SessionInfo:
         """PoseService.GetSession."""
         request = pb.GetSessionRequest(session_id=session_id)
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.session_from_pb(
                 await self._stub.GetSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
@@ -53,7 +53,7 @@ class AsyncGrpcCalls:
     async def close_session(self, session_id: str) -> SessionInfo:
         """PoseService.CloseSession."""
         request = pb.CloseSessionRequest(session_id=session_id)
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.session_from_pb(
                 await self._stub.CloseSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
@@ -61,14 +61,14 @@ class AsyncGrpcCalls:
     async def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
         """PoseService.EstimateFrame."""
         request = grpc_form.frame(picture, session_id)
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.result_from_pb(
                 await self._stub.EstimateFrame(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
     async def models(self) -> list[ModelCard]:
         """PoseService.ListModels."""
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             listed = await self._stub.ListModels(
                 pb.ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata
             )
@@ -81,19 +81,19 @@ class AsyncGrpcCalls:
         feed = _Feed(pictures, grpc_form.Opening(session_id, options))
         call = self._stub.StreamPose(aiter(feed), metadata=self._metadata)
         try:
-            with grpc_form.told():
+            with grpc_form.typed_errors():
                 async for message in call:
                     yield wire.result_from_pb(message)
         finally:
             call.cancel()
         feed.raise_failure()
 
-    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncAnswers:
+    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncClipAnswers:
         """PoseService.EstimateClip."""
-        await asyncio.to_thread(path.stat)  # a missing file is told here: grpc would only log it
+        await asyncio.to_thread(path.stat)  # a missing file is reported here: grpc would only log it
         call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)
         try:
-            with grpc_form.told():
+            with grpc_form.typed_errors():
                 async for message in call:
                     yield grpc_form.clip_answer(message)
         finally:

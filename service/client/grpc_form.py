@@ -6,9 +6,9 @@ from contextlib import contextmanager
 import grpc
 
 from model.values import Region
-from service import problem, wire
 from service.client.calls import Access, Picture, Unreachable
-from service.messages import ClipInfo, FrameResult, SessionOptions
+from service.contract import problem, wire
+from service.contract.messages import ClipInfo, FrameResult, SessionOptions
 from service.pb import pose_pb2 as pb
 
 CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.max_send_message_length", -1)]
@@ -67,7 +67,7 @@ def clip_answer(message: pb.PoseResult) -> FrameResult | ClipInfo:
 
 
 @contextmanager
-def told() -> Generator[None, None, None]:
+def typed_errors() -> Generator[None, None, None]:
     """grpc's errors as the server's typed ones, or as Unreachable."""
     try:
         yield

@@ -7,10 +7,10 @@ import grpc
 
 from model.cards import ModelCard
 from model.values import Region
-from service import wire
 from service.client import grpc_form
-from service.client.calls import CHUNK_BYTES, Access, Answers, Picture
-from service.messages import FrameResult, SessionInfo, SessionOptions
+from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, Picture
+from service.contract import wire
+from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 
@@ -35,7 +35,7 @@ class GrpcCalls:
     def create_session(self, options: SessionOptions) -> SessionInfo:
         """PoseService.CreateSession."""
         request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.session_from_pb(
                 self._stub.CreateSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
@@ -43,7 +43,7 @@ class GrpcCalls:
     def session(self, session_id: str) -> SessionInfo:
         """PoseService.GetSession."""
         request = pb.GetSessionRequest(session_id=session_id)
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.session_from_pb(
                 self._stub.GetSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
@@ -51,7 +51,7 @@ class GrpcCalls:
     def close_session(self, session_id: str) -> SessionInfo:
         """PoseService.CloseSession."""
         request = pb.CloseSessionRequest(session_id=session_id)
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.session_from_pb(
                 self._stub.CloseSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
@@ -59,14 +59,14 @@ class GrpcCalls:
     def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
         """PoseService.EstimateFrame."""
         request = grpc_form.frame(picture, session_id)
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             return wire.result_from_pb(
                 self._stub.EstimateFrame(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
     def models(self) -> list[ModelCard]:
         """PoseService.ListModels."""
-        with grpc_form.told():
+        with grpc_form.typed_errors():
             listed = self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata)
         return [wire.card_from_pb(card) for card in listed.models]
 
@@ -77,19 +77,19 @@ class GrpcCalls:
         feed = _Feed(pictures, grpc_form.Opening(session_id, options))
         call = self._stub.StreamPose(iter(feed), metadata=self._metadata)
         try:
-            with grpc_form.told():
+            with grpc_form.typed_errors():
                 for message in call:
                     yield wire.result_from_pb(message)
         finally:
             call.cancel()
         feed.raise_failure()
 
-    def clip(self, path: Path, region: Region | None, model: str | None) -> Answers:
+    def clip(self, path: Path, region: Region | None, model: str | None) -> ClipAnswers:
         """PoseService.EstimateClip."""
-        path.stat()  # a missing file is told here: grpc would only log it
+        path.stat()  # a missing file is reported here: grpc would only log it
         call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)
         try:
-            with grpc_form.told():
+            with grpc_form.typed_errors():
                 for message in call:
                     yield grpc_form.clip_answer(message)
         finally:

@@ -9,10 +9,10 @@ import httpx
 
 from model.cards import ModelCard
 from model.values import Region
-from service import wire
 from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Access, AsyncAnswers, Picture
-from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from service.client.calls import CHUNK_BYTES, Access, AsyncClipAnswers, Picture
+from service.contract import wire
+from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
 
 class AsyncHttpCalls:
@@ -37,8 +37,8 @@ class AsyncHttpCalls:
 
     async def create_session(self, options: SessionOptions) -> SessionInfo:
         """POST /v1/sessions."""
-        told = await self._call("POST", "/v1/sessions", json=wire.options_to_json(options))
-        return wire.session_from_json(told)
+        body = await self._call("POST", "/v1/sessions", json=wire.options_to_json(options))
+        return wire.session_from_json(body)
 
     async def session(self, session_id: str) -> SessionInfo:
         """GET /v1/sessions/{id}."""
@@ -55,10 +55,10 @@ class AsyncHttpCalls:
 
     async def models(self) -> list[ModelCard]:
         """GET /v1/models."""
-        told = await self._call("GET", "/v1/models")
-        return [wire.card_from_json(card) for card in told["models"]]
+        body = await self._call("GET", "/v1/models")
+        return [wire.card_from_json(card) for card in body["models"]]
 
-    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncAnswers:
+    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         with http_form.connected():

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from model.values import Region
-from service import problem, wire
 from service.client.calls import Access, Picture, Unreachable
+from service.contract import problem, wire
+from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
-from service.messages import ClipInfo, FrameResult
 
 NDJSON = {"Accept": "application/x-ndjson"}
 
@@ -66,11 +66,11 @@ def raise_for(response: httpx.Response) -> None:
     if response.is_success:
         return
     try:
-        told = response.json()
+        body = response.json()
     except ValueError:
-        told = None
-    if isinstance(told, dict) and "code" in told:
-        raise problem.from_problem(told)
+        body = None
+    if isinstance(body, dict) and "code" in body:
+        raise problem.from_problem(body)
     raise KineposeError(f"the server answered {response.status_code} {response.reason_phrase}")
 
 

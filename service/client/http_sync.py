@@ -8,10 +8,10 @@ import httpx
 
 from model.cards import ModelCard
 from model.values import Region
-from service import wire
 from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Access, Answers, Picture
-from service.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, Picture
+from service.contract import wire
+from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
 
 class HttpCalls:
@@ -55,7 +55,7 @@ class HttpCalls:
         """GET /v1/models."""
         return [wire.card_from_json(card) for card in self._call("GET", "/v1/models")["models"]]
 
-    def clip(self, path: Path, region: Region | None, model: str | None) -> Answers:
+    def clip(self, path: Path, region: Region | None, model: str | None) -> ClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         with (

@@ -15,16 +15,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from service import wire
-from service.cli.output import whole_or_nothing
 from service.client import Client, Unreachable
+from service.clips.output import whole_or_nothing
+from service.contract import wire
+from service.contract.messages import ClipInfo
 from service.demo.passes import DifferentAnswers, Pass, Report, largest_difference_px, over_grpc, over_http
 from service.demo.server import ServerFailed, running_service
 from service.demo.truth import Accuracy, accuracy, load_truth
 from service.errors import KineposeError
-from service.messages import ClipInfo
-from service.overlay import render_overlay
-from service.video import open_video
+from service.media.overlay import render_overlay
+from service.media.video import open_video
 
 BUNDLED_CLIP = Path(__file__).with_name("clip.mp4")
 OUTPUT_DIR = Path("out")
@@ -111,7 +111,7 @@ def _write(
 
 
 def _table(passes: tuple[Pass, Pass], measured: Accuracy | None) -> Table:
-    table = Table("way", "frames", "ms a frame", "PCK@0.2, person", "torso")
+    table = Table("pass", "frames", "ms a frame", "PCK@0.2, person", "torso")
     for done in passes:
         figures = (f"{measured.person:.1f}", f"{measured.torso:.1f}") if measured else ("-", "-")
         table.add_row(done.name, str(len(done.results)), f"{done.ms_a_frame:.1f}", *figures)

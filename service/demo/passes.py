@@ -11,8 +11,8 @@ import numpy as np
 
 from model.values import Array, Frame
 from service.client import Client, Picture
-from service.messages import ClipInfo, FrameResult
-from service.video import open_video
+from service.contract.messages import ClipInfo, FrameResult
+from service.media.video import open_video
 
 FASTEST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
@@ -25,7 +25,7 @@ class DifferentAnswers(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One way through the service.
+    """One pass through the service.
 
     Attributes:
         name: for people.
@@ -95,10 +95,10 @@ def largest_difference_px(one: Pass, other: Pass) -> float:
         raise DifferentAnswers(f"{one.name} gave {len(one.results)} results, {other.name} gave {len(other.results)}")
     for a, b in zip(one.results, other.results, strict=True):
         if (a.seq, a.pts_us, a.outcome) != (b.seq, b.pts_us, b.outcome) or a.pose is None or b.pose is None:
-            raise DifferentAnswers(f"frame {a.seq}: {_told(a)} by {one.name}, {_told(b)} by {other.name}")
+            raise DifferentAnswers(f"frame {a.seq}: {_described(a)} by {one.name}, {_described(b)} by {other.name}")
     return float(np.linalg.norm(one.joints - other.joints, axis=-1).max(initial=0.0))
 
 
-def _told(result: FrameResult) -> str:
+def _described(result: FrameResult) -> str:
     error = f" ({result.error_detail})" if result.error_detail else ""
     return f"{result.outcome.value} at {result.pts_us} µs{error}"

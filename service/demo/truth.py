@@ -9,7 +9,7 @@ import numpy as np
 from model.pck import pck, person_size, torso_size
 from model.skeletons import KINEPOSE_13
 from model.values import Array
-from service.messages import FrameResult
+from service.contract.messages import FrameResult
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,9 +45,9 @@ def load_truth(clip: Path) -> Truth | None:
     if not path.exists():
         return None
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        order = [told["joint_names"].index(joint) for joint in KINEPOSE_13.joints]
-        frames = told["frames"]
+        data = json.loads(path.read_text(encoding="utf-8"))
+        order = [data["joint_names"].index(joint) for joint in KINEPOSE_13.joints]
+        frames = data["frames"]
         return Truth(
             np.array([frame["pts_us"] for frame in frames], np.int64),
             np.array([frame["joints"] for frame in frames], np.float64)[:, order],

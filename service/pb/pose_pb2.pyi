@@ -9,7 +9,7 @@ Fields are added, never renumbered.
 
 Errors end a call with google.rpc.Status details: ErrorInfo (reason = the stable code, domain = "kinepose", metadata
 session_id, seq, expected_seq) and RetryInfo where trying again makes sense. In StreamPose an error of one frame is
-told in that frame's PoseResult, and the stream lives on.
+reported in that frame's PoseResult, and the stream lives on.
 
 A message holds at most 16 MiB (KINEPOSE_MAX_IMAGE_BYTES) of picture or clip data, beside 64 KiB for the rest.
 """

@@ -105,7 +105,7 @@ class PoseServiceServicer:
     def StreamPose(self, request_iterator, context):
         """The frames of one session, in order; one PoseResult for each, in order, its outcome ok, dropped, expired or error.
         The first Frame names an existing session, or leaves session_id empty and may carry `options`: that opens a
-        session, told in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
+        session, named in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
         stream ends in order; after a broken connection it stays until its time to live is over and can be continued.
         The call's deadline holds for the whole stream; Frame.deadline_ms is that of one frame.
         """

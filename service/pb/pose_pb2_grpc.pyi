@@ -9,7 +9,7 @@ Fields are added, never renumbered.
 
 Errors end a call with google.rpc.Status details: ErrorInfo (reason = the stable code, domain = "kinepose", metadata
 session_id, seq, expected_seq) and RetryInfo where trying again makes sense. In StreamPose an error of one frame is
-told in that frame's PoseResult, and the stream lives on.
+reported in that frame's PoseResult, and the stream lives on.
 
 A message holds at most 16 MiB (KINEPOSE_MAX_IMAGE_BYTES) of picture or clip data, beside 64 KiB for the rest.
 """
@@ -53,7 +53,7 @@ class PoseServiceStub:
     StreamPose: _grpc.StreamStreamMultiCallable[_pose_pb2.Frame, _pose_pb2.PoseResult]
     """The frames of one session, in order; one PoseResult for each, in order, its outcome ok, dropped, expired or error.
     The first Frame names an existing session, or leaves session_id empty and may carry `options`: that opens a
-    session, told in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
+    session, named in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
     stream ends in order; after a broken connection it stays until its time to live is over and can be continued.
     The call's deadline holds for the whole stream; Frame.deadline_ms is that of one frame.
     """
@@ -77,7 +77,7 @@ class PoseServiceAsyncStub(PoseServiceStub):
     StreamPose: _aio.StreamStreamMultiCallable[_pose_pb2.Frame, _pose_pb2.PoseResult]  # type: ignore[assignment]
     """The frames of one session, in order; one PoseResult for each, in order, its outcome ok, dropped, expired or error.
     The first Frame names an existing session, or leaves session_id empty and may carry `options`: that opens a
-    session, told in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
+    session, named in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
     stream ends in order; after a broken connection it stays until its time to live is over and can be continued.
     The call's deadline holds for the whole stream; Frame.deadline_ms is that of one frame.
     """
@@ -128,7 +128,7 @@ class PoseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_pose_pb2.PoseResult], _abc.AsyncIterator[_pose_pb2.PoseResult]]:
         """The frames of one session, in order; one PoseResult for each, in order, its outcome ok, dropped, expired or error.
         The first Frame names an existing session, or leaves session_id empty and may carry `options`: that opens a
-        session, told in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
+        session, named in every result and in the initial metadata "kinepose-session-id". Such a session is closed when the
         stream ends in order; after a broken connection it stays until its time to live is over and can be continued.
         The call's deadline holds for the whole stream; Frame.deadline_ms is that of one frame.
         """

@@ -29,13 +29,13 @@ class Running:
     """A process that has said that it is ready.
 
     Attributes:
-        told: what its log said of its addresses, by name (http, grpc).
+        addresses: what its log said of its addresses, by name (http, grpc).
     """
 
     name: str
     process: subprocess.Popen[bytes]
     log: Path
-    told: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def pid(self) -> int:
@@ -49,7 +49,7 @@ class Running:
             if self.process.poll() is not None or time.monotonic() > until:
                 raise RuntimeError(f"{self.name} did not get ready:\n{self.text[-2000:]}")
             time.sleep(LOOK_EVERY_S)
-        self.told = found.groupdict()
+        self.addresses = found.groupdict()
 
     @property
     def text(self) -> str:

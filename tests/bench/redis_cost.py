@@ -20,15 +20,15 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from bench.footage import read_footage
+from bench.ledger import SessionLedger, counts, error_codes, good_frames, latencies_s, milliseconds
+from bench.machine import machine
+from bench.pacing import SATURATED_LAG_S
+from bench.processes import cpu_seconds, machine_cpu_seconds
+from bench.run import Plan, Target, drive
 from service.cli.numbers import positive, whole_number
-from service.cli.output import text_output
+from service.clips.output import text_output
 from service.demo.__main__ import BUNDLED_CLIP
-from service.load.footage import read_footage
-from service.load.ledger import SessionLedger, counts, error_codes, good_frames, latencies_s, milliseconds
-from service.load.machine import machine
-from service.load.pacing import SATURATED_LAG_S
-from service.load.processes import cpu_seconds, machine_cpu_seconds
-from service.load.run import Plan, Target, drive
 from tests.bench.processes import FRONTEND_READY, WORKER_READY, Processes, Running, processes
 
 ALLOWED_MS = {"p50": 3.0, "p99": 10.0}
@@ -118,7 +118,7 @@ async def _measure(modes: tuple[Mode, Mode], arguments: argparse.Namespace) -> d
 
 
 def _target(mode: Mode) -> Target:
-    return Target("grpc", (mode.parts[0].told["grpc"],))
+    return Target("grpc", (mode.parts[0].addresses["grpc"],))
 
 
 async def _round(mode: Mode, other: Mode, plan: Plan) -> None:

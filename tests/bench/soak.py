@@ -1,8 +1,8 @@
-"""Hours in minutes: `python -m tests.bench.soak [--minutes 15] [--output FILE]`. Exit code 1 where the verdict is bad.
+"""Hours in minutes: `python -m tests.bench.soak [--minutes 15] [--output FILE]`. Exit code 1 where it is not passed.
 
 A Redis, two workers, two frontends; paced streams over gRPC and HTTP whose sessions begin and end all the time, some
 clients walking away. Caches that fill slowly by design (a worker's hot states) are made small, so that what still
-grows after the warm-up, a fifth of the time, is a leak. The criteria are in `verdict`.
+grows after the warm-up, a fifth of the time, is a leak. The criteria are in `criteria`.
 """
 
 import argparse
@@ -19,17 +19,17 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.footage import read_footage
+from bench.ledger import counts, error_codes, good_frames, latencies_s, milliseconds
+from bench.machine import machine
+from bench.processes import Usage, usage
+from bench.run import Target
 from service.cli.numbers import positive, whole_number
-from service.cli.output import text_output
+from service.clips.output import text_output
 from service.demo.__main__ import BUNDLED_CLIP
-from service.load.footage import read_footage
-from service.load.ledger import counts, error_codes, good_frames, latencies_s, milliseconds
-from service.load.machine import machine
-from service.load.processes import Usage, usage
-from service.load.run import Target
+from tests.bench.criteria import MIB, files_rise, memory_trend, slows_down
 from tests.bench.processes import FRONTEND_READY, WORKER_READY, Processes, processes
 from tests.bench.soak_clients import Diary, run_place
-from tests.bench.verdict import MIB, files_rise, memory_trend, slows_down
 
 FRONTENDS, WORKERS = 2, 2
 HOT_STATES = "32"
@@ -58,7 +58,7 @@ class Samples:
 
 
 def main() -> int:
-    """Run it, print and write the report; 0 where the verdict is good."""
+    """Run it, print and write the report; 0 where all criteria are met."""
     arguments = _arguments()
     with tempfile.TemporaryDirectory() as folder, processes(Path(folder)) as started:
         targets = _deployment(started)
@@ -92,8 +92,8 @@ def _deployment(started: Processes) -> list[Target]:
         worker.wait_until_ready(WORKER_READY)
     for frontend in frontends:
         frontend.wait_until_ready(FRONTEND_READY)
-    over_grpc = [Target("grpc", (frontend.told["grpc"],)) for frontend in frontends]
-    return over_grpc + [Target("http", (frontend.told["http"],)) for frontend in frontends]
+    over_grpc = [Target("grpc", (frontend.addresses["grpc"],)) for frontend in frontends]
+    return over_grpc + [Target("http", (frontend.addresses["http"],)) for frontend in frontends]
 
 
 async def _soak(started: Processes, targets: list[Target], arguments: argparse.Namespace) -> dict[str, Any]:
@@ -164,12 +164,12 @@ def _report(begin: float, diary: Diary, samples: Samples, arguments: argparse.Na
 def _processes(samples: Samples, warm_up_s: float, most_mb_per_hour: float) -> dict[str, dict[str, Any]]:
     """Trend and ends of each process; the load generator keeps every frame's times, so its memory is not judged."""
     first = samples.since(warm_up_s)
-    at, told = samples.at_s[first:], {}
+    at, found = samples.at_s[first:], {}
     for name, series in samples.by_process.items():
         memory, files = [one.resident_bytes for one in series[first:]], [one.open_files for one in series[first:]]
         trend = memory_trend(at, memory)
         judged = name != GENERATOR
-        told[name] = {
+        found[name] = {
             "resident_mb": {"first": round(memory[0] / MIB, 1), "last": round(memory[-1] / MIB, 1)},
             "mb_per_hour": round(trend.mb_per_hour, 1),
             "scatter_mb": round(trend.scatter_mb, 2),
@@ -178,7 +178,7 @@ def _processes(samples: Samples, warm_up_s: float, most_mb_per_hour: float) -> d
             "files_rise": judged and files_rise(files),
             "cpu_s": round(series[-1].cpu_s - series[0].cpu_s, 1),
         }
-    return told
+    return found
 
 
 def _windows(begin: float, diary: Diary, seconds: float) -> list[dict[str, Any]]:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from service.load.footage import Footage
-from service.load.ledger import SessionLedger
-from service.load.run import Connections, Target, fill_ledger
-from service.messages import SessionOptions
+from bench.footage import Footage
+from bench.ledger import SessionLedger
+from bench.run import Connections, Target, fill_ledger
+from service.contract.messages import SessionOptions
 
 SHORTEST_S, LONGEST_S = 4.0, 30.0
 WALK_AWAY = 0.2

@@ -1,4 +1,4 @@
-"""A run from its beginning to its verdict."""
+"""A run from its beginning to its faults."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.chaos import figures, leftovers
+from tests.chaos.checks import Expected, faults_between, faults_of_rest, faults_of_stream
 from tests.chaos.connections import WAYS
 from tests.chaos.counters import Counters
 from tests.chaos.figures import Figures
@@ -14,7 +15,6 @@ from tests.chaos.fleet import Fleet, running_fleet
 from tests.chaos.plan import Disturbance, Kind, Shape
 from tests.chaos.reference import unbroken_runs
 from tests.chaos.streams import LiveStream
-from tests.chaos.verdict import Expected, faults_between, faults_of_rest, faults_of_stream
 
 CALM_TIMEOUT_S = 180.0
 """Until every stream has sent its last frames after all disturbances; none takes as long."""

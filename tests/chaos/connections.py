@@ -8,10 +8,10 @@ from typing import Protocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from service import problem, wire
 from service.client import AsyncClient, Picture, Unreachable
+from service.contract import problem, wire
+from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.errors import KineposeError
-from service.messages import FrameResult, SessionInfo, SessionOptions
 from tests.chaos.fleet import Address
 
 CALL_TIMEOUT_S = 15.0
@@ -163,15 +163,15 @@ class WebSocketStream(Single):
 
 def _stamp(picture: Picture) -> str:
     region = picture.region
-    told = {"seq": picture.seq, "pts_us": picture.pts_us}
-    return json.dumps(told | ({"region": [region.x, region.y, region.w, region.h]} if region else {}))
+    data = {"seq": picture.seq, "pts_us": picture.pts_us}
+    return json.dumps(data | ({"region": [region.x, region.y, region.w, region.h]} if region else {}))
 
 
 def _read(message: str | bytes) -> FrameResult:
-    told = json.loads(message)
-    if "outcome" not in told:
-        raise problem.from_problem(told["error"])
-    return wire.result_from_json(told)
+    data = json.loads(message)
+    if "outcome" not in data:
+        raise problem.from_problem(data["error"])
+    return wire.result_from_json(data)
 
 
 def _refusal(refused: InvalidStatus) -> Exception:

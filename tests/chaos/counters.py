@@ -35,7 +35,7 @@ class Counters:
                 await asyncio.sleep(EVERY_S)
 
     async def _look(self, client: httpx.AsyncClient, place: Place) -> None:
-        url = place.told.get("http")
+        url = place.addresses.get("http")
         if url is None or not place.up.is_set():
             return
         process = (place.name, place.starts)
@@ -51,4 +51,4 @@ class Counters:
         sums: Counter[str] = Counter()
         for (_, _, name), value in self._seen.items():
             sums[name] += round(value)
-        return {told: sums[name] for name, told in COUNTED.items()}
+        return {found: sums[name] for name, found in COUNTED.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from model.values import Array, Region
 from service.client import Picture
 from service.demo.__main__ import BUNDLED_CLIP
-from service.video import open_video
+from service.media.video import open_video
 
 PART = 440
 """Side of the square that is cut out, pixels of the clip: the person never leaves it."""
@@ -32,8 +32,8 @@ def load_clip() -> Clip:
     """Decode it."""
     with open_video(BUNDLED_CLIP) as video:
         frames = np.stack([frame.rgb for frame in video])
-    told = json.loads(BUNDLED_CLIP.with_suffix(".json").read_text(encoding="utf-8"))
-    return Clip(frames, np.array([frame["box"] for frame in told["frames"]], np.float64))
+    found = json.loads(BUNDLED_CLIP.with_suffix(".json").read_text(encoding="utf-8"))
+    return Clip(frames, np.array([frame["box"] for frame in found["frames"]], np.float64))
 
 
 @dataclass(slots=True, eq=False)

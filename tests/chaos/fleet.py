@@ -80,8 +80,8 @@ class Fleet:
 
     def addresses(self) -> list[Address]:
         """Frontends that are up, as a name service tells them: one that was just killed may still be among them."""
-        told = [place.told for place in self._frontends if place.up.is_set()]
-        return [Address(one["http"], one["grpc"]) for one in told]
+        found = [place.addresses for place in self._frontends if place.up.is_set()]
+        return [Address(one["http"], one["grpc"]) for one in found]
 
     async def all_up(self) -> None:
         """Wait until every place has a process that is ready. TimeoutError where one does not get there."""

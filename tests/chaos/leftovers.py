@@ -6,7 +6,7 @@ import time
 
 from redis.asyncio import Redis
 
-from tests.chaos.verdict import Leftovers
+from tests.chaos.checks import Leftovers
 
 SETTLE_S = 30.0
 """Frames in flight end, and leases of frontends that were killed run out, long before."""

@@ -54,7 +54,7 @@ class Place:
     Attributes:
         name: such as worker-1.
         up: set while a process runs here that has said that it is ready.
-        told: what the ready line of the running process said, by group name.
+        addresses: what the ready line of the running process said, by group name.
         starts, faults: how often one was started; what went against the rules.
         stop_s: how long each SIGTERM took, seconds.
     """
@@ -62,7 +62,7 @@ class Place:
     def __init__(self, name: str, recipe: Recipe, logs: Path) -> None:
         self.name = name
         self.up = asyncio.Event()
-        self.told: dict[str, str] = {}
+        self.addresses: dict[str, str] = {}
         self.starts = 0
         self.faults: list[str] = []
         self.stop_s: list[float] = []
@@ -142,7 +142,7 @@ class Place:
         while process.returncode is None:
             ready = self._recipe.ready.search(_text(log))
             if ready:
-                self.told = ready.groupdict()
+                self.addresses = ready.groupdict()
                 self.up.set()
                 return
             if time.monotonic() > until:

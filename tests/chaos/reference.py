@@ -6,17 +6,17 @@ from pathlib import Path
 from model.state import TrackState
 from model.tracker import Tracked, TrackRequest
 from service.config import Settings
-from service.decode import decode
-from service.served import load_served
-from service.worker import Stepper
+from service.inference.device_loop import Stepper
+from service.inference.loaded_model import load_model
+from service.media.image import decode
+from tests.chaos.checks import Expected
 from tests.chaos.films import Film
-from tests.chaos.verdict import Expected
 
 
 def unbroken_runs(films: Sequence[Film], frames: Sequence[int], weights_dir: Path | None) -> dict[int, list[Expected]]:
     """What each film's first frames are answered with, by the film's number. Blocks for as long as they take."""
     settings = Settings(weights_dir=weights_dir, device="cpu")
-    stepper = load_served(settings).stepper
+    stepper = load_model(settings).stepper
     return {film.number: _run(stepper, settings, film, count) for film, count in zip(films, frames, strict=True)}
 
 

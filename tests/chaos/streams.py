@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.client import Picture, Unreachable
+from service.contract.messages import FrameResult, Outcome
 from service.errors import KineposeError, SeqOutOfOrder
-from service.messages import FrameResult, Outcome
+from tests.chaos.checks import Answer, Record
 from tests.chaos.connections import Connection, opened
 from tests.chaos.films import Film
 from tests.chaos.fleet import Address
-from tests.chaos.verdict import Answer, Record
 
 log = logging.getLogger("chaos.clients")
 

@@ -52,10 +52,10 @@ def kubectl_renders() -> bool:
     """Whether a kubectl is here that knows components (kustomize 4.1, of 2021) and tells its version."""
     if shutil.which("kubectl") is None:
         return False
-    told = subprocess.run(
+    reported = subprocess.run(
         ["kubectl", "version", "--client", "--output=json"], capture_output=True, text=True, check=False
     )
-    return told.returncode == 0 and "kustomizeVersion" in json.loads(told.stdout)
+    return reported.returncode == 0 and "kustomizeVersion" in json.loads(reported.stdout)
 
 
 def rendered_by_kubectl(folder: Path) -> list[Manifest]:
@@ -95,7 +95,7 @@ def containers(variant: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def settings_map(variant: str) -> dict[str, str]:
-    """What all Kinepose processes are told."""
+    """The settings of all Kinepose processes."""
     [found] = [one for one in of_kind(variant, "ConfigMap") if one["metadata"]["name"] == "kinepose-settings"]
     data: dict[str, str] = found["data"]
     return data

@@ -23,12 +23,12 @@ from redis.asyncio import Redis
 
 from model.state import TrackState
 from service.config import Settings
-from service.metrics import Metrics
-from service.redis_client import connected
-from service.redis_queue.scripts import queue_scripts
-from service.redis_sessions.keys import Keyspace
-from service.redis_sessions.store import GROUP, RedisLimits, RedisSessions
-from service.sessions import Delivery, Version
+from service.observability.metrics import Metrics
+from service.redis.client import connected
+from service.redis.queue.scripts import queue_scripts
+from service.redis.sessions.keys import Keyspace
+from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
+from service.sessions.store import Delivery, Version
 from tests.support import stores
 
 JOINTS, SIDE = 13, 64
@@ -60,13 +60,13 @@ def measured_redis(folder: Path, append_only: str) -> Iterator[str]:
 
 async def figures(client: Redis) -> Figures:
     """Bytes and seconds since its start."""
-    told = await client.info()
+    found = await client.info()
     return {
-        "memory": told["used_memory"],
-        "cpu": told["used_cpu_user"] + told["used_cpu_sys"],
-        "file": told.get("aof_current_size", 0),
-        "in": told["total_net_input_bytes"],
-        "out": told["total_net_output_bytes"],
+        "memory": found["used_memory"],
+        "cpu": found["used_cpu_user"] + found["used_cpu_sys"],
+        "file": found.get("aof_current_size", 0),
+        "in": found["total_net_input_bytes"],
+        "out": found["total_net_output_bytes"],
         "clock": time.monotonic(),
     }
 

@@ -1,4 +1,4 @@
-"""Dockerfile, docker-compose.yml and the proxy's configuration: what can be told without Docker."""
+"""Dockerfile, docker-compose.yml and the proxy's configuration: what can be checked without Docker."""
 
 import os
 import re
@@ -49,7 +49,7 @@ def test_a_service_has_limits(name: str) -> None:
 
 @each_service
 def test_a_service_tells_its_health(name: str) -> None:
-    """`up --wait` waits for something; what runs once is told by its exit code."""
+    """`up --wait` waits for something; what runs once is judged by its exit code."""
     service = SERVICES[name]
     runs_once = service["restart"] == "no"
     assert service["healthcheck"].get("disable", False) == runs_once
@@ -195,7 +195,7 @@ def test_scripts_parse_and_may_be_run(file: str) -> None:
 
 
 def test_the_proxy_lets_pictures_through() -> None:
-    """What is too large is told by the frontends, with their own limit, and not by nginx before."""
+    """What is too large is refused by the frontends, with their own limit, and not by nginx before."""
     text = (ROOT / "deploy/proxy/http.conf").read_text(encoding="utf-8")
     sizes = [int(size) for size in re.findall(r"client_max_body_size (\d+)m?;", text)]
     assert sorted(sizes)[0] == 0
@@ -238,6 +238,6 @@ def test_the_health_check_tells_what_the_process_answers(probed_port: int, path:
     """0 for 200, 1 for anything else."""
     environment = {"KINEPOSE_HTTP_PORT": str(probed_port)}
     command = [sys.executable, str(ROOT / "deploy/healthcheck.py"), path]
-    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert told.returncode == code
-    assert ("503" in told.stderr) == (code == 1)
+    reported = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert reported.returncode == code
+    assert ("503" in reported.stderr) == (code == 1)

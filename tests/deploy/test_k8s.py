@@ -9,7 +9,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
 from service.config import Settings
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from tests.deploy.custom_resources import FALLBACK_BEHAVIORS, PROMETHEUS_TRIGGER, SPECS, misfits
 from tests.deploy.kustomize import Manifest
 from tests.deploy.manifests import (

@@ -62,8 +62,8 @@ def test_it_asks_for_the_password_and_never_evicts(
     socket = str(tmp_path / "redis.sock")
     with Redis(unix_socket_path=socket, password=password) as client:
         until_it_answers(client)
-        told = {name: client.config_get(name)[name] for name in ("maxmemory-policy", "appendonly", "appendfsync")}
-    assert told == {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec"}
+        found = {name: client.config_get(name)[name] for name in ("maxmemory-policy", "appendonly", "appendfsync")}
+    assert found == {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec"}
     with Redis(unix_socket_path=socket) as stranger, pytest.raises(AuthenticationError):
         stranger.ping()
     assert password.encode() not in Path(f"/proc/{started.pid}/cmdline").read_bytes()

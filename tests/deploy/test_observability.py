@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from tests.deploy.promql import Known, faults
 
 ROOT = Path(__file__).parents[2]
@@ -179,8 +179,8 @@ def test_promtool_accepts_it(check: str) -> None:
 
 def test_every_alert_is_seen_to_fire() -> None:
     """alerts_test.yml leaves none out."""
-    told = (Path(__file__).parent / "alerts_test.yml").read_text(encoding="utf-8")
-    assert set(re.findall(r'alertname="(\w+)"', told)) == set(ALERTS)
+    reported = (Path(__file__).parent / "alerts_test.yml").read_text(encoding="utf-8")
+    assert set(re.findall(r'alertname="(\w+)"', reported)) == set(ALERTS)
 
 
 # -- Grafana ----------------------------------------------------------------------------------------------

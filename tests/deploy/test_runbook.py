@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from service.config import Settings
-from service.metrics import Metrics
+from service.observability.metrics import Metrics
 from tests.deploy.manifests import series_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"

@@ -8,8 +8,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.app import RunningServer
 from service.pb.pose_pb2_grpc import PoseServiceStub
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip
 from tests.support.keys import Keys, make_keys
 from tests.support.pictures import smooth_picture

@@ -19,15 +19,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
 from starlette.routing import BaseRoute
 
-from service import errors, logs
-from service.app import RunningServer
+from service import errors
 from service.client import AsyncClient, Client, Picture
-from service.gate import OPEN_PATHS
+from service.observability import logs
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
+from service.processes.frontend import RunningServer
+from service.transports.http.auth import OPEN_PATHS
 from tests.support.clips import make_clip
 from tests.support.keys import Keys, make_keys
-from tests.support.server import AsyncStub, each, free_ports, jpegs, told, told_grpc
+from tests.support.server import AsyncStub, each, free_ports, grpc_status_and_error, jpegs, status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -115,7 +116,7 @@ async def test_every_route_but_health_wants_a_key(guarded: RunningServer, nobody
     assert {path for _, path in OPEN} == OPEN_PATHS
     for method, path in routes - OPEN - {route for route in routes if route[0] == "HEAD"}:
         refused = await answer(nobody, method, path)
-        assert told(refused) == (401, "unauthenticated"), (method, path)
+        assert status_and_code(refused) == (401, "unauthenticated"), (method, path)
         assert refused.headers["www-authenticate"] == "Bearer"
 
 
@@ -123,8 +124,8 @@ async def test_every_route_but_health_wants_a_key(guarded: RunningServer, nobody
     "path", ["/", "/v1/nothing", "/metrics/", "//metrics", "/healthz/x", "/HEALTHZ", "/v1/../metrics"]
 )
 async def test_no_spelling_of_a_path_comes_in(path: str, nobody: httpx.AsyncClient) -> None:
-    """What is not served is not even told apart from what is."""
-    assert told(await nobody.get(path)) == (401, "unauthenticated")
+    """What is not served does not even look different from what is."""
+    assert status_and_code(await nobody.get(path)) == (401, "unauthenticated")
 
 
 async def test_every_method_but_health_wants_a_key(channel: grpc.aio.Channel, keys: Keys) -> None:
@@ -150,7 +151,7 @@ async def test_a_wrong_key_is_refused(said: str, nobody: httpx.AsyncClient, chan
     """As none; over gRPC, too."""
     metadata = (("authorization", said),)
 
-    assert told(await nobody.get("/v1/models", headers={"authorization": said})) == (401, "unauthenticated")
+    assert status_and_code(await nobody.get("/v1/models", headers={"authorization": said})) == (401, "unauthenticated")
     code = await called(channel, "/kinepose.v1.PoseService/ListModels", metadata=metadata)
     assert code is grpc.StatusCode.UNAUTHENTICATED
 
@@ -159,7 +160,7 @@ async def test_the_error_has_its_details_over_grpc(channel: grpc.aio.Channel) ->
     """The same typed error as over HTTP."""
     with pytest.raises(grpc.RpcError) as caught:
         await PoseServiceStub(channel).ListModels(pb.ListModelsRequest())
-    assert told_grpc(caught.value)[1].code == "unauthenticated"
+    assert grpc_status_and_error(caught.value)[1].code == "unauthenticated"
 
 
 async def test_an_upload_without_a_key_is_answered(
@@ -167,7 +168,7 @@ async def test_an_upload_without_a_key_is_answered(
 ) -> None:
     """A client that sends a long clip learns why it is refused, over either transport."""
     body = bytes(200_000)
-    assert told(await nobody.post("/v1/clips", content=body)) == (401, "unauthenticated")
+    assert status_and_code(await nobody.post("/v1/clips", content=body)) == (401, "unauthenticated")
 
     (tmp_path / "clip").write_bytes(body)
     async with AsyncClient(None, guarded.grpc_target) as client:
@@ -269,7 +270,7 @@ async def test_another_keys_session_is_forbidden_on_every_route(
 
     nobody.headers.update(keys.header("drone"))
     for method, path in named:
-        assert told(await answer(nobody, method, path.format(**ids))) == (403, "forbidden"), (method, path)
+        assert status_and_code(await answer(nobody, method, path.format(**ids))) == (403, "forbidden"), (method, path)
     assert (await robot.get(f"/v1/sessions/{session_id}")).json()["next_seq"] == 0
     assert (await robot.get(accepted.headers["location"])).status_code == 200
 
@@ -332,7 +333,7 @@ def logged() -> Iterator[io.StringIO]:
 async def test_no_key_is_ever_logged(
     guarded: RunningServer, channel: grpc.aio.Channel, keys: Keys, logged: io.StringIO
 ) -> None:
-    """Good or bad, over any transport, at any level of ours; nor is it told in an answer or a metric."""
+    """Good or bad, over any transport, at any level of ours; nor does it show in an answer or a metric."""
     secrets = {*keys.by_name.values(), "kp_bad_" + "b" * 43}
     said: list[str] = []
     for key in secrets:

@@ -11,12 +11,23 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.app import RunningServer
-from service.compute import LocalCompute
+from service.inference.executor import LocalExecutor
 from service.pb import pose_pb2 as pb
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_cut_off, make_sound
 from tests.support.pictures import png_bomb
-from tests.support.server import AsyncStub, chunks, each, into, jpegs, nothing_pending, opened, sent, told, told_grpc
+from tests.support.server import (
+    AsyncStub,
+    chunks,
+    each,
+    grpc_status_and_error,
+    into,
+    jpegs,
+    nothing_pending,
+    opened,
+    sent,
+    status_and_code,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,7 +46,7 @@ async def estimate(stub: AsyncStub, **fields: object) -> tuple[grpc.StatusCode, 
     """The error of one frame over gRPC."""
     with pytest.raises(grpc.RpcError) as caught:
         await stub.EstimateFrame(pb.Frame(**fields))  # type: ignore[arg-type]
-    status, error = told_grpc(caught.value)
+    status, error = grpc_status_and_error(caught.value)
     return status, error.code
 
 
@@ -53,7 +64,7 @@ async def test_a_picture_that_is_none_fails_alone(name: str, http: httpx.AsyncCl
     image, status, code, grpc_status = PICTURES[name]
     session_id = await opened(http)
 
-    assert told(await sent(http, session_id, image, seq=0)) == (status, code)
+    assert status_and_code(await sent(http, session_id, image, seq=0)) == (status, code)
     assert await estimate(stub, session_id=session_id, seq=1, image=image) == (grpc_status, code)
     assert (await sent(http, session_id, jpegs(1)[0], seq=2)).status_code == 200
 
@@ -68,7 +79,7 @@ async def streamed(stub: AsyncStub, clip: bytes) -> tuple[int, grpc.StatusCode, 
     frames: list[pb.PoseResult] = []
     with pytest.raises(grpc.RpcError) as caught:
         await into(frames, stub.EstimateClip(each(chunks(clip))))
-    status, error = told_grpc(caught.value)
+    status, error = grpc_status_and_error(caught.value)
     return len(frames), status, error.code
 
 
@@ -78,7 +89,7 @@ async def test_a_truncated_mp4_gives_what_it_had_and_then_its_error(
     """Frames before the break are answered where the answer is a stream; the error says that the clip is broken."""
     clip = make_cut_off(tmp_path, count=12).read_bytes()
 
-    assert told(await posted(http, clip)) == (422, "bad_clip")
+    assert status_and_code(await posted(http, clip)) == (422, "bad_clip")
     frames, status, code = await streamed(stub, clip)
     assert (status, code) == (INVALID, "bad_clip")
     assert 0 < frames < 12
@@ -88,7 +99,7 @@ async def test_an_mp4_cut_before_its_index_is_a_bad_clip(clip: bytes, http: http
     """A file that cannot be opened at all gets the same error."""
     half = clip[: len(clip) // 2]
 
-    assert told(await posted(http, half)) == (422, "bad_clip")
+    assert status_and_code(await posted(http, half)) == (422, "bad_clip")
     assert await streamed(stub, half) == (0, INVALID, "bad_clip")
 
 
@@ -96,29 +107,29 @@ async def test_sound_without_pictures_is_unsupported(tmp_path: Path, http: httpx
     """An MP4 that only sounds has nothing to look at."""
     sound = make_sound(tmp_path / "sound.mp4").read_bytes()
 
-    assert told(await posted(http, sound)) == (415, "unsupported_media")
+    assert status_and_code(await posted(http, sound)) == (415, "unsupported_media")
     assert await streamed(stub, sound) == (0, INVALID, "unsupported_media")
 
 
 async def test_an_empty_clip_is_refused(http: httpx.AsyncClient, stub: AsyncStub) -> None:
     """No bytes are no clip."""
-    status, code = told(await posted(http, b""))
+    status, code = status_and_code(await posted(http, b""))
 
     assert status in (415, 422)
     assert await streamed(stub, b"") == (0, INVALID, code)
 
 
 async def test_a_gap_in_seq_says_what_was_expected(http: httpx.AsyncClient, stub: AsyncStub) -> None:
-    """Far ahead of its turn a frame is refused, told which one is next, and the session lives on."""
+    """Far ahead of its turn a frame is refused, the error says which one is next, and the session lives on."""
     session_id = await opened(http)
     image = jpegs(1)[0]
 
     answer = await sent(http, session_id, image, seq=99)
-    assert told(answer) == (409, "seq_out_of_order")
+    assert status_and_code(answer) == (409, "seq_out_of_order")
     assert answer.json()["expected_seq"] == 0
     with pytest.raises(grpc.RpcError) as caught:
         await stub.EstimateFrame(pb.Frame(session_id=session_id, seq=99, image=image))
-    status, error = told_grpc(caught.value)
+    status, error = grpc_status_and_error(caught.value)
     assert (status, error.code, error.expected_seq) == (
         grpc.StatusCode.FAILED_PRECONDITION,
         "seq_out_of_order",
@@ -139,14 +150,14 @@ async def test_a_replayed_frame_gets_the_stored_answer(http: httpx.AsyncClient, 
     assert [joint.score for joint in again.joints] == pytest.approx(
         [joint["score"] for joint in answers[0].json()["joints"]]
     )
-    assert told(await sent(http, session_id, first, seq=0)) == (409, "seq_out_of_order")
+    assert status_and_code(await sent(http, session_id, first, seq=0)) == (409, "seq_out_of_order")
 
 
 async def test_an_unknown_session_is_not_found(http: httpx.AsyncClient, stub: AsyncStub) -> None:
-    """An id that was never given out is told apart from one that is over."""
+    """An id that was never given out gets another error than one that is over."""
     image = jpegs(1)[0]
 
-    assert told(await sent(http, "never-seen", image)) == (404, "session_unknown")
+    assert status_and_code(await sent(http, "never-seen", image)) == (404, "session_unknown")
     assert await estimate(stub, session_id="never-seen", seq=0, image=image) == (
         grpc.StatusCode.NOT_FOUND,
         "session_unknown",
@@ -154,13 +165,13 @@ async def test_an_unknown_session_is_not_found(http: httpx.AsyncClient, stub: As
 
 
 async def test_an_expired_session_is_gone(http: httpx.AsyncClient, stub: AsyncStub) -> None:
-    """A session that was idle for its time to live is told to be over, not unknown."""
+    """A session that was idle for its time to live is over, not unknown."""
     session_id = await opened(http, ttl_s=0.001)
     async with asyncio.timeout(30):
         while (await http.get(f"/v1/sessions/{session_id}")).status_code == 200:
             pass
 
-    assert told(await sent(http, session_id, jpegs(1)[0])) == (410, "session_expired")
+    assert status_and_code(await sent(http, session_id, jpegs(1)[0])) == (410, "session_expired")
     assert await estimate(stub, session_id=session_id, seq=0, image=jpegs(1)[0]) == (
         grpc.StatusCode.NOT_FOUND,
         "session_expired",
@@ -177,7 +188,7 @@ async def test_a_frame_of_another_size_fails_alone(http: httpx.AsyncClient, stub
     assert results[1].error.code == "frame_size_changed"
     session_id = await opened(http)
     assert (await sent(http, session_id, right)).status_code == 200
-    assert told(await sent(http, session_id, wrong)) == (422, "frame_size_changed")
+    assert status_and_code(await sent(http, session_id, wrong)) == (422, "frame_size_changed")
     assert (await sent(http, session_id, right)).status_code == 200
 
 
@@ -187,7 +198,7 @@ async def test_a_region_outside_the_frame_is_refused(http: httpx.AsyncClient, st
     image = jpegs(1)[0]
     outside = pb.Region(x=5000, y=5000, w=10, h=10)
 
-    assert told(await sent(http, session_id, image, seq=0, region="5000,5000,10,10")) == (422, "bad_region")
+    assert status_and_code(await sent(http, session_id, image, seq=0, region="5000,5000,10,10")) == (422, "bad_region")
     assert await estimate(stub, session_id=session_id, seq=1, image=image, region=outside) == (
         INVALID,
         "bad_region",
@@ -199,11 +210,11 @@ async def test_a_region_that_is_no_box_is_refused(region: str, http: httpx.Async
     """Too few numbers, no width, no numbers."""
     session_id = await opened(http)
 
-    assert told(await sent(http, session_id, jpegs(1)[0], region=region)) == (422, "bad_region")
+    assert status_and_code(await sent(http, session_id, jpegs(1)[0], region=region)) == (422, "bad_region")
 
 
 async def test_a_malformed_region_in_a_stream_fails_alone(stub: AsyncStub) -> None:
-    """A frame that does not parse is answered in its place among the results and spends its number."""
+    """A frame that does not parse is answered in its place among the results and uses up its number."""
     image = jpegs(1)[0]
     frames = [
         pb.Frame(image=image),
@@ -225,7 +236,7 @@ async def test_a_passed_deadline_is_told(http: httpx.AsyncClient, stub: AsyncStu
     session_id = await opened(http)
     image = jpegs(1)[0]
 
-    assert told(await sent(http, session_id, image, seq=0, deadline_ms=0)) == (504, "deadline_passed")
+    assert status_and_code(await sent(http, session_id, image, seq=0, deadline_ms=0)) == (504, "deadline_passed")
     assert await estimate(stub, session_id=session_id, seq=0, image=image, deadline_ms=0) == (
         grpc.StatusCode.DEADLINE_EXCEEDED,
         "deadline_passed",
@@ -271,9 +282,9 @@ def decoding_waits(server: RunningServer) -> Iterator[None]:
     """While this holds, no picture is decoded: all threads that could do it are taken."""
     go_on = threading.Event()
     for _ in range(server.settings.decode_threads):
-        compute = server.services.pipeline.compute
-        assert isinstance(compute, LocalCompute)
-        compute.decoders.submit(go_on.wait)
+        executor = server.services.pipeline.executor
+        assert isinstance(executor, LocalExecutor)
+        executor.decoders.submit(go_on.wait)
     yield
     go_on.set()
 

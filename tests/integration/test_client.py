@@ -12,9 +12,9 @@ import pytest_asyncio
 
 from model.values import Region
 from service import errors
-from service.app import RunningServer
 from service.client import AsyncClient, Client, Picture, Unreachable
-from service.messages import DropPolicy, FrameResult, Outcome, SessionOptions
+from service.contract.messages import DropPolicy, FrameResult, Outcome, SessionOptions
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip, make_cut_off, make_sound
 from tests.support.pictures import smooth_picture
 from tests.support.server import SIZE, jpegs
@@ -325,8 +325,8 @@ async def test_the_client_needs_no_torch() -> None:
     """Nor a server's web stack: it starts quickly, on any machine."""
     code = "import sys, service.client; print({'torch', 'openvino', 'fastapi', 'cv2'} & set(sys.modules))"
 
-    told = await asyncio.to_thread(
+    found = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True, text=True
     )
 
-    assert told.stdout.strip() == "set()"
+    assert found.stdout.strip() == "set()"

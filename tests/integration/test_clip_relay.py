@@ -14,12 +14,13 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.app import RunningServer
-from service.clip_relay import RELAYED, ClipPlaces
-from service.composition import open_redis
-from service.worker_process import RunningWorker
+from service.clips.places import ClipPlaces
+from service.processes.frontend import RunningServer
+from service.processes.wiring import open_redis
+from service.processes.worker import RunningWorker
+from service.transports.http.relay import RELAYED, ClipRelay
 from tests.support.keys import Keys, make_certificate, make_keys
-from tests.support.server import free_ports, told
+from tests.support.server import free_ports, status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -43,9 +44,14 @@ class Deployment:
     @property
     def places(self) -> ClipPlaces:
         """Of the first frontend."""
-        relay = self.servers[0].services.relay
-        assert relay is not None
-        return relay.places
+        return places_of(self.servers[0])
+
+
+def places_of(server: RunningServer) -> ClipPlaces:
+    """Where it records its clip jobs."""
+    relay = server.app.state.clip_relay
+    assert isinstance(relay, ClipRelay)
+    return relay.places
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -106,7 +112,7 @@ async def test_a_job_is_used_through_a_frontend_that_does_not_keep_it(deployment
 
     assert (await there.delete(location)).status_code == 204
     for http in (here, there):
-        assert told(await http.get(location)) == (404, "clip_unknown")
+        assert status_and_code(await http.get(location)) == (404, "clip_unknown")
     assert await deployment.places.find(location.rpartition("/")[2]) is None
 
 
@@ -117,8 +123,8 @@ async def test_a_job_of_another_key_is_forbidden_through_any_frontend(deployment
     drone = deployment.keys.header("drone")
 
     for path in (location, f"{location}/poses", f"{location}/overlay.mp4"):
-        assert told(await there.get(path, headers=drone)) == (403, "forbidden")
-    assert told(await there.delete(location, headers=drone)) == (403, "forbidden")
+        assert status_and_code(await there.get(path, headers=drone)) == (403, "forbidden")
+    assert status_and_code(await there.delete(location, headers=drone)) == (403, "forbidden")
     assert (await there.get(location)).status_code == 200
     assert (await there.get(location, headers={"authorization": ""})).status_code == 401
 
@@ -133,15 +139,14 @@ async def test_jobs_go_with_their_frontend(deployment: Deployment, weights: Path
     ):
         location = await posted(http, clip)
         assert (await there.get(location)).status_code == 200
-        assert ends.services.relay is not None
-        url = ends.services.relay.places.url
+        url = places_of(ends).url
     clip_id = location.rpartition("/")[2]
     assert await deployment.places.find(clip_id) is None
-    assert told(await there.get(location)) == (404, "clip_unknown")
+    assert status_and_code(await there.get(location)) == (404, "clip_unknown")
 
     await entered(deployment, url, clip_id)
     lost = await there.get(f"{location}/poses")
-    assert told(lost) == (404, "clip_unknown")
+    assert status_and_code(lost) == (404, "clip_unknown")
     assert "has ended" in lost.json()["detail"]
 
 
@@ -151,7 +156,7 @@ async def test_a_call_is_relayed_once_at_most(deployment: Deployment) -> None:
     clip_id = await entered(deployment, f"http://localhost:{port}")
     for http in deployment.clients:
         unknown = await http.get(f"/v1/clips/{clip_id}")
-        assert told(unknown) == (404, "clip_unknown")
+        assert status_and_code(unknown) == (404, "clip_unknown")
         assert "has ended" not in unknown.json()["detail"]
 
 
@@ -164,9 +169,9 @@ async def test_without_redis_jobs_are_told_to_wait(weights: Path, tmp_path: Path
             await http.post("/v1/clips", content=clip, headers=LATER),
         ]
         for answer in answers:
-            assert told(answer) == (503, "store_unavailable")
+            assert status_and_code(answer) == (503, "store_unavailable")
             assert int(answer.headers["retry-after"]) >= 1
-        assert told(await http.get("/v1/clips/no-id-of-ours")) == (404, "clip_unknown")
+        assert status_and_code(await http.get("/v1/clips/no-id-of-ours")) == (404, "clip_unknown")
 
 
 async def test_frontends_that_share_a_certificate_trust_each_other(
@@ -196,7 +201,7 @@ async def entered(deployment: Deployment, url: str, clip_id: str | None = None) 
     """The id of a job that is said to be kept there; a new one where none is given."""
     clip_id, settings = clip_id or uuid4().hex, deployment.servers[0].settings
     async with open_redis(settings) as client:
-        await ClipPlaces(client, settings, url).begun(clip_id)
+        await ClipPlaces(client, settings, url).started(clip_id)
     return clip_id
 
 

@@ -10,11 +10,11 @@ import av
 import httpx
 import pytest
 
-from service import wire
-from service.app import RunningServer
-from service.auth import ANYONE
+from service.auth.api_keys import ANYONE
+from service.contract import wire
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_cut_off
-from tests.support.server import told
+from tests.support.server import status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -88,7 +88,7 @@ async def test_lines_of_a_clip_that_does_not_open_have_its_status(http: httpx.As
     """An error before the first line is an ordinary answer."""
     answer = await http.post("/v1/clips", content=b"no clip at all", headers=LINES)
 
-    assert told(answer)[0] in (415, 422)
+    assert status_and_code(answer)[0] in (415, 422)
 
 
 async def test_a_job_goes_from_accepted_to_done(http: httpx.AsyncClient, clip: bytes) -> None:
@@ -108,7 +108,7 @@ async def test_a_job_goes_from_accepted_to_done(http: httpx.AsyncClient, clip: b
     assert overlay.headers["content-type"] == "video/mp4"
     assert pictures_in(overlay.content) == 10
     assert (await http.delete(location)).status_code == 204
-    assert told(await http.get(location)) == (404, "clip_unknown")
+    assert status_and_code(await http.get(location)) == (404, "clip_unknown")
 
 
 def pictures_in(clip: bytes) -> int:
@@ -133,7 +133,7 @@ async def test_a_job_at_work_is_polled_and_stopped(
     await http.delete(location)
 
     assert (waiting.status_code, waiting.headers["retry-after"]) == (202, "1")
-    assert told(await http.get(f"/v1/sessions/{session_id}")) == (410, "session_expired")
+    assert status_and_code(await http.get(f"/v1/sessions/{session_id}")) == (410, "session_expired")
     assert not run.folder.exists()
 
 
@@ -152,7 +152,7 @@ async def test_a_clip_of_an_unknown_model_is_refused(http: httpx.AsyncClient, cl
     """As a session would be."""
     answer = await http.post("/v1/clips", content=clip, params={"model": "gpt"})
 
-    assert told(answer) == (422, "model_unknown")
+    assert status_and_code(answer) == (422, "model_unknown")
 
 
 async def test_a_clip_above_the_limit_is_refused(tight_server: RunningServer) -> None:
@@ -164,9 +164,9 @@ async def test_a_clip_above_the_limit_is_refused(tight_server: RunningServer) ->
 
     form = {"file": ("a.mp4", bytes(2000), "video/mp4")}
     async with httpx.AsyncClient(base_url=tight_server.http_url, timeout=60) as http:
-        assert told(await http.post("/v1/clips", content=bytes(2000))) == (413, "too_large")
-        assert told(await http.post("/v1/clips", content=undeclared())) == (413, "too_large")
-        assert told(await http.post("/v1/clips", files=form)) == (413, "too_large")
+        assert status_and_code(await http.post("/v1/clips", content=bytes(2000))) == (413, "too_large")
+        assert status_and_code(await http.post("/v1/clips", content=undeclared())) == (413, "too_large")
+        assert status_and_code(await http.post("/v1/clips", files=form)) == (413, "too_large")
 
 
 async def test_finished_jobs_make_room_for_new_ones(tight_server: RunningServer) -> None:
@@ -178,7 +178,7 @@ async def test_finished_jobs_make_room_for_new_ones(tight_server: RunningServer)
         refused = await http.post("/v1/clips", content=b"no clip", headers=LATER)
         await tight_server.services.jobs.discard(at_work)
 
-    assert told(refused) == (429, "queue_full")
+    assert status_and_code(refused) == (429, "queue_full")
     assert refused.headers["retry-after"] == "1"
 
 

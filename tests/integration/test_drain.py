@@ -16,11 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 
 from tests.support.clips import make_clip
 from tests.support.pictures import smooth_picture
-from tests.support.server import SIZE, told
+from tests.support.server import SIZE, status_and_code
 
 SERVE = """
 import asyncio, logging, sys
-from service.app import serve
+from service.processes.frontend import serve
 from service.config import Settings
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 asyncio.run(serve(Settings(http_port=0, grpc_port=0, max_batch=1, drain_grace_s=300)))
@@ -75,8 +75,8 @@ async def test_sigterm_finishes_what_was_accepted(tmp_path: Path, weights: Path)
             rest = [json.loads(line) async for line in lines]
         code = await server.wait()
 
-    assert told(ready) == (503, "draining")
-    assert told(refused) == (503, "draining")
+    assert status_and_code(ready) == (503, "draining")
+    assert status_and_code(refused) == (503, "draining")
     assert "retry-after" in refused.headers
     assert checked.status == health_pb2.HealthCheckResponse.NOT_SERVING
     assert first["seq"] == 0

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks as openapi_checks
 
-from service.app import RunningServer, create_app
 from service.config import Settings
 from service.pb import pose_pb2 as pb
+from service.processes.frontend import RunningServer, create_app
 from tests.support.keys import make_certificate
-from tests.support.server import free_ports, jpegs, opened, sent, told
+from tests.support.server import free_ports, jpegs, opened, sent, status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -136,7 +136,7 @@ async def test_ten_megabytes_at_every_path(kind: str, http: httpx.AsyncClient) -
 async def test_a_json_that_nests_without_end_is_refused(http: httpx.AsyncClient) -> None:
     """Below the limit of its size."""
     answer = await http.post("/v1/sessions", content=b"[" * 60_000, headers={"content-type": "application/json"})
-    assert told(answer) == (422, "bad_request")
+    assert status_and_code(answer) == (422, "bad_request")
 
 
 # -- raw ports --------------------------------------------------------------------------------------------
@@ -200,7 +200,7 @@ def channel(server: RunningServer) -> Iterator[grpc.Channel]:
         yield opened
 
 
-def ended(channel: grpc.Channel, method: MethodDescriptor, messages: list[bytes]) -> grpc.StatusCode:
+def final_status(channel: grpc.Channel, method: MethodDescriptor, messages: list[bytes]) -> grpc.StatusCode:
     """How a call of a method with these messages ends."""
     name = f"/{method.containing_service.full_name}/{method.name}"
     send: Any = channel.stream_stream(name)
@@ -247,7 +247,7 @@ async def test_every_method_bears_every_message(name: str, channel: grpc.Channel
     @bounded
     @hypothesis.given(messages=streams)
     def fuzzed(messages: list[bytes]) -> None:
-        code = ended(channel, method, messages)
+        code = final_status(channel, method, messages)
         assert code not in BUGS, (code, messages)
 
     await asyncio.to_thread(fuzzed)
@@ -259,11 +259,11 @@ async def test_ten_megabytes_at_every_method(name: str, channel: grpc.Channel) -
     method = next(method for method in METHODS if method.name == name)
     kinds = (FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_STRING)
     field = next((field for kind in kinds for field in method.input_type.fields if field.type == kind), None)
-    assert await asyncio.to_thread(ended, channel, method, [garbage()]) not in BUGS
+    assert await asyncio.to_thread(final_status, channel, method, [garbage()]) not in BUGS
     if field is not None:
         filling: Any = garbage() if field.type == FieldDescriptor.TYPE_BYTES else "x" * GARBAGE_BYTES
         message = GetMessageClass(method.input_type)(**{field.name: filling})
-        assert await asyncio.to_thread(ended, channel, method, [message.SerializeToString()]) not in BUGS
+        assert await asyncio.to_thread(final_status, channel, method, [message.SerializeToString()]) not in BUGS
 
 
 # -- WebSocket --------------------------------------------------------------------------------------------

@@ -9,12 +9,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
 
-from service import wire
-from service.app import RunningServer
-from service.grpc_api import NAME, SESSION_HEADER
+from service.contract import wire
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
-from tests.support.server import AsyncStub, anonymous, chunks, each, into, jpegs, opened, sent, told_grpc
+from service.processes.frontend import RunningServer
+from service.transports.grpc.servicer import NAME, SESSION_HEADER
+from tests.support.server import AsyncStub, anonymous, chunks, each, grpc_status_and_error, into, jpegs, opened, sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -29,7 +29,7 @@ async def test_session_calls(stub: AsyncStub) -> None:
     await stub.CloseSession(pb.CloseSessionRequest(session_id=session.session_id))
     with pytest.raises(grpc.RpcError) as caught:
         await stub.GetSession(pb.GetSessionRequest(session_id=session.session_id))
-    assert told_grpc(caught.value)[1].code == "session_expired"
+    assert grpc_status_and_error(caught.value)[1].code == "session_expired"
 
 
 async def test_errors_carry_what_they_know(stub: AsyncStub) -> None:
@@ -38,12 +38,12 @@ async def test_errors_carry_what_they_know(stub: AsyncStub) -> None:
 
     with pytest.raises(grpc.RpcError) as caught:
         await stub.EstimateFrame(pb.Frame(session_id=session.session_id, seq=5, image=jpegs(1)[0]))
-    _, error = told_grpc(caught.value)
+    _, error = grpc_status_and_error(caught.value)
     assert (error.session_id, error.seq, error.expected_seq) == (session.session_id, 5, 0)
 
 
 async def test_a_stream_without_a_session_opens_one(stub: AsyncStub, http: httpx.AsyncClient) -> None:
-    """Its id is told at once and in every result; the session ends with the stream."""
+    """Its id comes at once and in every result; the session ends with the stream."""
     call = stub.StreamPose(each(pb.Frame(image=image, pts_us=1000 * i) for i, image in enumerate(jpegs(3))))
     session_id = dict(await call.initial_metadata())[SESSION_HEADER]
     results = [result async for result in call]
@@ -129,7 +129,7 @@ async def test_a_clip_above_the_limit_is_cut_short(tight_server: RunningServer) 
         stub: AsyncStub = PoseServiceStub(channel)
         with pytest.raises(grpc.RpcError) as caught:
             await into([], stub.EstimateClip(each(chunks(bytes(2000), size=600))))
-    status, error = told_grpc(caught.value)
+    status, error = grpc_status_and_error(caught.value)
     assert (status, error.code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "too_large")
 
 
@@ -151,7 +151,7 @@ async def test_health_serves_and_names_the_service(server: RunningServer) -> Non
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         with pytest.raises(grpc.RpcError) as caught:
             await health.Check(health_pb2.HealthCheckRequest(service="nothing"))
-    assert told_grpc(caught.value)[0] == grpc.StatusCode.NOT_FOUND
+    assert grpc_status_and_error(caught.value)[0] == grpc.StatusCode.NOT_FOUND
 
 
 async def test_reflection_names_the_service(server: RunningServer) -> None:

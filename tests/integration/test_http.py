@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.app import RunningServer
-from service.http_server import StartFailed
-from tests.support.server import free_ports, jpegs, opened, sent, told
+from service.processes.frontend import RunningServer
+from service.transports.http.server import StartFailed
+from tests.support.server import free_ports, jpegs, opened, sent, status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,7 +42,7 @@ async def test_a_session_is_opened_looked_at_and_closed(http: httpx.AsyncClient)
     assert answer.status_code == 201
     assert (await http.get(location)).json()["options"]["drop_policy"] == "drop_oldest"
     assert (await http.delete(location)).json()["next_seq"] == 0
-    assert told(await http.get(location)) == (410, "session_expired")
+    assert status_and_code(await http.get(location)) == (410, "session_expired")
 
 
 @pytest.mark.parametrize(
@@ -50,12 +50,12 @@ async def test_a_session_is_opened_looked_at_and_closed(http: httpx.AsyncClient)
 )
 async def test_session_options_that_make_no_sense_are_refused(body: str, http: httpx.AsyncClient) -> None:
     """No JSON, no object, values out of range, names that nobody knows."""
-    assert told(await http.post("/v1/sessions", content=body)) == (422, "bad_request")
+    assert status_and_code(await http.post("/v1/sessions", content=body)) == (422, "bad_request")
 
 
 async def test_an_unknown_model_is_refused(http: httpx.AsyncClient) -> None:
     """A session asks for a model that is not served here."""
-    assert told(await http.post("/v1/sessions", json={"model": "gpt"})) == (422, "model_unknown")
+    assert status_and_code(await http.post("/v1/sessions", json={"model": "gpt"})) == (422, "model_unknown")
 
 
 async def test_a_reply_describes_itself(http: httpx.AsyncClient) -> None:
@@ -93,7 +93,7 @@ async def test_numbers_that_are_none_are_refused(params: dict[str, str], http: h
     """Parameters are parsed at the edge, before anything is computed."""
     session_id = await opened(http)
 
-    assert told(await sent(http, session_id, jpegs(1)[0], **params)) == (422, "bad_request")
+    assert status_and_code(await sent(http, session_id, jpegs(1)[0], **params)) == (422, "bad_request")
 
 
 async def test_a_body_above_the_limit_is_cut_short(http: httpx.AsyncClient, server: RunningServer) -> None:
@@ -102,8 +102,8 @@ async def test_a_body_above_the_limit_is_cut_short(http: httpx.AsyncClient, serv
     url = f"/v1/sessions/{session_id}/frames"
     above = server.settings.max_image_bytes + 1
 
-    assert told(await http.post(url, content=bytes(above))) == (413, "too_large")
-    assert told(await http.post(url, content=pieces(above // 65536 + 1))) == (413, "too_large")
+    assert status_and_code(await http.post(url, content=bytes(above))) == (413, "too_large")
+    assert status_and_code(await http.post(url, content=pieces(above // 65536 + 1))) == (413, "too_large")
     assert (await sent(http, session_id, jpegs(1)[0])).status_code == 200
 
 
@@ -121,13 +121,13 @@ async def test_a_form_that_is_none_is_refused(body: bytes, http: httpx.AsyncClie
     url = f"/v1/sessions/{await opened(http)}/frames"
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
 
-    assert told(await http.post(url, content=body, headers=headers)) == (422, "bad_request")
+    assert status_and_code(await http.post(url, content=body, headers=headers)) == (422, "bad_request")
 
 
 async def test_unknown_paths_and_methods_are_problems_too(http: httpx.AsyncClient) -> None:
     """Every error is problem+json, the framework's own as well."""
-    assert told(await http.get("/v1/nothing")) == (404, "not_found")
-    assert told(await http.delete("/v1/models")) == (405, "method_not_allowed")
+    assert status_and_code(await http.get("/v1/nothing")) == (404, "not_found")
+    assert status_and_code(await http.delete("/v1/models")) == (405, "method_not_allowed")
 
 
 async def test_models_come_with_their_card(http: httpx.AsyncClient, server: RunningServer) -> None:
@@ -168,7 +168,7 @@ async def test_too_many_sessions_are_told_when_to_try_again(tight_server: Runnin
         taken = await http.post("/v1/sessions")
         await http.delete(taken.headers["location"])
 
-    assert told(refused) == (429, "too_many_sessions")
+    assert status_and_code(refused) == (429, "too_many_sessions")
     assert taken.status_code == 201
 
 

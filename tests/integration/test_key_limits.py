@@ -10,7 +10,7 @@ import pytest
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 from tests.support.keys import Keys
-from tests.support.server import AsyncStub, chunks, each, into, jpegs, told, told_grpc
+from tests.support.server import AsyncStub, chunks, each, grpc_status_and_error, into, jpegs, status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -35,11 +35,11 @@ async def test_sessions_have_a_rate(robot: httpx.AsyncClient, channel: grpc.aio.
     refused = next(answer for answer in answers if answer.status_code != 201)
 
     assert answers[0].status_code == 201
-    assert told(refused) == (429, "rate_limited")
+    assert status_and_code(refused) == (429, "rate_limited")
     assert 1 <= int(refused.headers["retry-after"]) <= 60
     stub: AsyncStub = PoseServiceStub(channel)
     calls = (stub.CreateSession(pb.CreateSessionRequest(), metadata=keys.metadata("rare")) for _ in range(TRIES))
-    code, error = told_grpc(await refused_call(calls))
+    code, error = grpc_status_and_error(await refused_call(calls))
     assert (code, error.code) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "rate_limited")
     assert error.retry_after_ms is not None
 
@@ -50,10 +50,10 @@ async def test_clips_have_a_rate(robot: httpx.AsyncClient, channel: grpc.aio.Cha
     refused = next(answer for answer in answers if answer.status_code != 200)
 
     assert answers[0].json()["clip"]["frames_emitted"] == 10
-    assert told(refused) == (429, "rate_limited")
+    assert status_and_code(refused) == (429, "rate_limited")
     stub: AsyncStub = PoseServiceStub(channel)
     calls = (into([], stub.EstimateClip(each(chunks(clip)), metadata=keys.metadata("slow"))) for _ in range(TRIES))
-    assert told_grpc(await refused_call(calls))[1].code == "rate_limited"
+    assert grpc_status_and_error(await refused_call(calls))[1].code == "rate_limited"
 
 
 async def test_frames_have_a_rate(channel: grpc.aio.Channel, keys: Keys) -> None:
@@ -71,7 +71,7 @@ async def test_a_key_holds_so_many_sessions(robot: httpx.AsyncClient, keys: Keys
     headers = keys.header("small")
     first = await robot.post("/v1/sessions", headers=headers)
 
-    assert told(await robot.post("/v1/sessions", headers=headers)) == (429, "too_many_sessions")
+    assert status_and_code(await robot.post("/v1/sessions", headers=headers)) == (429, "too_many_sessions")
     assert (await robot.post("/v1/sessions")).status_code == 201
     await robot.delete(first.headers["location"], headers=headers)
     assert (await robot.post("/v1/sessions", headers=headers)).status_code == 201

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from bench.footage import Footage
+from bench.report import faults, load_report
+from bench.run import Plan, Target, drive
+from bench.transports import TRANSPORTS, Transport
 from model.values import Region
 from service.__main__ import main
-from service.app import RunningServer
-from service.load.footage import Footage
-from service.load.report import faults, load_report
-from service.load.run import Plan, Target, drive
-from service.load.transports import TRANSPORTS, Transport
-from service.messages import DropPolicy, SessionOptions
+from service.contract.messages import DropPolicy, SessionOptions
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip
 from tests.support.server import SIZE, jpegs
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from service.app import RunningServer
-from service.worker_process import RunningWorker
+from service.processes.frontend import RunningServer
+from service.processes.worker import RunningWorker
 from tests.support.redis_server import own_redis
-from tests.support.server import free_ports, jpegs, opened, sent, told
+from tests.support.server import free_ports, jpegs, opened, sent, status_and_code
 
 FRAMES = 6
 
@@ -57,7 +57,7 @@ async def test_servers_share_sessions_and_outlive_their_redis(stack: AsyncExitSt
         assert (await server.get("/readyz")).status_code == 503
         assert (await server.get("/healthz")).status_code == 200
         refused = await server.post("/v1/sessions", json={})
-        assert told(refused) == (503, "store_unavailable")
+        assert status_and_code(refused) == (503, "store_unavailable")
         assert int(refused.headers["Retry-After"]) >= 1
     redis.start()
     await ready(*servers)
@@ -67,7 +67,7 @@ async def test_servers_share_sessions_and_outlive_their_redis(stack: AsyncExitSt
         if seq == FRAMES // 2:
             redis.kill()
             for server in servers:
-                assert told(await sent(server, session, picture, seq=seq)) == (503, "store_unavailable")
+                assert status_and_code(await sent(server, session, picture, seq=seq)) == (503, "store_unavailable")
             redis.start()
             await ready(*servers)
         for server in (servers[seq % 2], servers[1 - seq % 2]):  # the second time, it is a replay
@@ -77,4 +77,4 @@ async def test_servers_share_sessions_and_outlive_their_redis(stack: AsyncExitSt
             assert answer.json()["region"] == expected[seq]["region"]
     assert (await servers[1].get("/readyz")).status_code == 200
     assert (await servers[0].delete(f"/v1/sessions/{session}")).status_code in (200, 204)
-    assert told(await sent(servers[1], session, pictures[0], seq=FRAMES)) == (410, "session_expired")
+    assert status_and_code(await sent(servers[1], session, pictures[0], seq=FRAMES)) == (410, "session_expired")

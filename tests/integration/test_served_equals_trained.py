@@ -12,10 +12,10 @@ from model import zoo
 from model.engines import open_engine
 from model.tracker import Tracker
 from model.values import Array, Region
-from service.app import RunningServer
 from service.config import Settings
 from service.demo.__main__ import BUNDLED_CLIP
-from service.video import open_video
+from service.media.video import open_video
+from service.processes.frontend import RunningServer
 from training.datasets.person import SKELETON, Clip
 from training.evaluation.run import Protocol, run_clip
 
@@ -49,10 +49,10 @@ def demo() -> Clip:
     """The bundled clip with its rendered joints and boxes."""
     with open_video(BUNDLED_CLIP) as video:
         frames = np.stack([frame.rgb for frame in video])
-    told = json.loads(BUNDLED_CLIP.with_suffix(".json").read_text(encoding="utf-8"))
-    order = [told["joint_names"].index(joint) for joint in SKELETON.joints]
-    joints = np.array([frame["joints"] for frame in told["frames"]], np.float32)[:, order]
-    boxes = np.array([frame["box"] for frame in told["frames"]], np.float32)
+    found = json.loads(BUNDLED_CLIP.with_suffix(".json").read_text(encoding="utf-8"))
+    order = [found["joint_names"].index(joint) for joint in SKELETON.joints]
+    joints = np.array([frame["joints"] for frame in found["frames"]], np.float32)[:, order]
+    boxes = np.array([frame["box"] for frame in found["frames"]], np.float32)
     return Clip("demo", frames, joints, np.ones(joints.shape[:2], bool), boxes)
 
 

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 import websockets
 
-from service.app import RunningServer
 from service.client import AsyncClient, Client, Picture, Unreachable
-from service.http_server import StartFailed
+from service.processes.frontend import RunningServer
+from service.transports.http.server import StartFailed
 from tests.support.keys import Certificate, Keys, make_certificate
 from tests.support.server import free_ports, jpegs
 

@@ -10,7 +10,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from service.app import RunningServer
+from service.processes.frontend import RunningServer
 from tests.support.server import jpegs, nothing_pending, opened, sent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -48,10 +48,10 @@ async def test_a_text_message_speaks_of_the_next_picture(server: RunningServer, 
     async with connected(server, await opened(http)) as socket:
         await socket.send(json.dumps({"seq": 0, "pts_us": 5, "region": [10, 10, 40, 50]}))
         await socket.send(jpegs(1)[0])
-        told = await answer(socket)
+        result = await answer(socket)
         await socket.send(jpegs(1)[0])
         untold = await answer(socket)
-    assert (told["seq"], told["pts_us"], told["region"]) == (0, 5, [10, 10, 40, 50])
+    assert (result["seq"], result["pts_us"], result["region"]) == (0, 5, [10, 10, 40, 50])
     assert (untold["seq"], untold["pts_us"]) == (1, None)
 
 
@@ -59,7 +59,7 @@ async def test_a_text_message_speaks_of_the_next_picture(server: RunningServer, 
 async def test_a_malformed_text_message_fails_its_picture(
     text: str, server: RunningServer, http: httpx.AsyncClient
 ) -> None:
-    """Every picture gets one answer and spends its seq; the next one is computed."""
+    """Every picture gets one answer and uses up its seq; the next one is computed."""
     async with connected(server, await opened(http)) as socket:
         await socket.send(text)
         await socket.send(jpegs(1)[0])
@@ -102,16 +102,16 @@ async def test_an_unknown_session_is_refused_at_the_handshake(server: RunningSer
 
 
 async def test_a_session_closed_from_elsewhere_ends_the_stream(server: RunningServer, http: httpx.AsyncClient) -> None:
-    """The client is told why before the connection closes."""
+    """The client learns why before the connection closes."""
     session_id = await opened(http)
     async with connected(server, session_id) as socket:
         await socket.send(jpegs(1)[0])
         await answer(socket)
         await http.delete(f"/v1/sessions/{session_id}")
         await socket.send(jpegs(1)[0])
-        told = await answer(socket)
+        result = await answer(socket)
         await socket.wait_closed()
-    assert told["error"]["code"] == "session_expired"
+    assert result["error"]["code"] == "session_expired"
     assert socket.close_code == 1008
 
 

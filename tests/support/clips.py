@@ -1,6 +1,8 @@
 """Small clips for tests: every codec, rotations, odd times, and files that are cut off or no clip at all."""
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,7 +44,7 @@ def make_clip(
     flips after it. container, quality: options of FFmpeg's muxer and encoder.
     """
     pictures = list(scene(count, *size)) if pictures is None else pictures
-    with av.open(str(path), "w", options=container or {}) as output:
+    with same_priority(), av.open(str(path), "w", options=container or {}) as output:
         stream = output.add_stream(codec, rate=RATE, options=quality or {})
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]
@@ -58,6 +60,16 @@ def make_clip(
             output.mux(stream.encode(picture))
         output.mux(stream.encode(None))
     return path
+
+
+@contextmanager
+def same_priority() -> Iterator[None]:
+    """SVT-AV1 makes the thread that encodes a real-time one where it may: a Redis on the same core would starve."""
+    policy, parameter = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameter)
 
 
 def make_sound(path: Path) -> Path:

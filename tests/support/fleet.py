@@ -11,29 +11,29 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from model.skeletons import KINEPOSE_13
-from service.composition import open_redis
-from service.compute import LocalCompute
 from service.config import Settings
-from service.metrics import Metrics
-from service.pipeline import Pipeline
-from service.redis_client import ended
-from service.redis_queue.remote import RemoteCompute
-from service.redis_queue.station import Station
-from service.redis_sessions.keys import LINES, Keyspace
-from service.redis_sessions.store import GROUP, RedisLimits, RedisSessions
-from service.served import Served
-from service.way import FrameWay
+from service.inference.executor import LocalExecutor
+from service.inference.loaded_model import LoadedModel
+from service.observability.metrics import Metrics
+from service.pipeline.pipeline import Pipeline
+from service.pipeline.processor import FrameProcessor
+from service.processes.wiring import open_redis
+from service.redis.client import cancel_and_wait
+from service.redis.queue.consumer import StreamConsumer
+from service.redis.queue.executor import RedisExecutor
+from service.redis.sessions.keys import LINES, Keyspace
+from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
 from tests.support.pipelines import CARD, until
 from tests.support.trackers import FakeTracker
 
 LEASE_S = 0.6
 
 
-class Unprobed(LocalCompute):
+class Unprobed(LocalExecutor):
     """Ready while it lives, so that the tracker sees the frames of the test alone."""
 
     async def ready(self) -> bool:
-        """See Compute."""
+        """See FrameExecutor."""
         return self.live()
 
 
@@ -43,23 +43,23 @@ class FakeWorker:
 
     name: str
     tracker: FakeTracker
-    station: Station
-    compute: LocalCompute
+    consumer: StreamConsumer
+    executor: LocalExecutor
     metrics: Metrics
     run: "asyncio.Task[None]"
 
     async def kill(self) -> None:
         """End it as kill -9 does, as far as Redis can see."""
         self.tracker.let_go()
-        await ended(self.run, *self.station.at_work())
-        await self.compute.aclose()
+        await cancel_and_wait(self.run, *self.consumer.at_work())
+        await self.executor.aclose()
 
     async def stop(self) -> bool:
         """End it as SIGTERM does."""
-        self.station.stop()
+        self.consumer.stop()
         await self.run
-        finished = await self.station.finish()
-        await self.compute.aclose()
+        finished = await self.consumer.finish()
+        await self.executor.aclose()
         return finished
 
 
@@ -83,10 +83,10 @@ class Fleet:
         pipeline = Pipeline(
             self.settings,
             CARD,
-            RemoteCompute(self.client, self.settings, metrics),
+            RedisExecutor(self.client, self.settings, metrics),
             RedisSessions(self.client, RedisLimits.of(self.settings), metrics),
             metrics=metrics,
-            linger_s=1.0,
+            hold_keepalive_s=1.0,
         )
         await pipeline.start()
         self.frontends.append(pipeline)
@@ -100,14 +100,14 @@ class Fleet:
         """One more, which every frontend has heard of."""
         metrics, tracker = Metrics(), FakeTracker()
         store = RedisSessions(self.client, RedisLimits.of(self.settings), metrics, optimistic=True)
-        compute = Unprobed(self.settings, Served(CARD, KINEPOSE_13, tracker), store, metrics)
-        await compute.start()
+        executor = Unprobed(self.settings, LoadedModel(CARD, KINEPOSE_13, tracker), store, metrics)
+        await executor.start()
         tracker.batches.clear()
-        way = FrameWay(compute, store, KINEPOSE_13, metrics)
+        processor = FrameProcessor(executor, store, KINEPOSE_13, metrics)
         name = f"worker-{len(self.workers)}"
-        station = Station(self.client, name, self.settings, compute, way, metrics)
-        run = asyncio.create_task(station.run())
-        worker = FakeWorker(name, tracker, station, compute, metrics, run)
+        consumer = StreamConsumer(self.client, name, self.settings, executor, processor, metrics)
+        run = asyncio.create_task(consumer.run())
+        worker = FakeWorker(name, tracker, consumer, executor, metrics, run)
         self.workers.append(worker)
         async with asyncio.timeout(20):
             while not await self._hears_orders(sum(not worker.run.done() for worker in self.workers)):

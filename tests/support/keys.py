@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from service.auth import hashed, new_key
+from service.auth.api_keys import hashed, new_key
 
 
 @dataclass(frozen=True)

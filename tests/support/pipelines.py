@@ -7,13 +7,13 @@ from typing import Any
 
 from model.cards import ModelCard
 from model.skeletons import KINEPOSE_13
-from service.composition import embedded
 from service.config import Settings
-from service.messages import EncodedFrame, FrameResult, SessionOptions
-from service.pipeline import Pipeline
-from service.served import Served
-from service.sessions import Clock
-from service.worker import Stepper
+from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
+from service.inference.device_loop import Stepper
+from service.inference.loaded_model import LoadedModel
+from service.pipeline.pipeline import Pipeline
+from service.processes.wiring import embedded
+from service.sessions.store import Clock
 from tests.support.trackers import picture
 
 CARD = ModelCard(
@@ -30,7 +30,7 @@ CARD = ModelCard(
 
 
 class ManualClock:
-    """Time that goes on only when told."""
+    """Time that goes on only when set."""
 
     def __init__(self) -> None:
         self.now_s = 1000.0
@@ -71,8 +71,8 @@ class Source:
 def make_pipeline(stepper: Stepper, *, clock: Clock | None = None, **settings: Any) -> Pipeline:
     """A pipeline that is not started. Batches do not wait for company unless a test says so."""
     chosen = Settings(**{"batch_wait_ms": 0.0, "drain_grace_s": 10.0, "max_batch": 4, **settings})
-    served = Served(CARD, KINEPOSE_13, stepper)
-    return embedded(chosen, served, clock=clock) if clock else embedded(chosen, served)
+    loaded = LoadedModel(CARD, KINEPOSE_13, stepper)
+    return embedded(chosen, loaded, clock=clock) if clock else embedded(chosen, loaded)
 
 
 @asynccontextmanager

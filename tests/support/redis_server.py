@@ -114,22 +114,22 @@ class LossyWay:
 @asynccontextmanager
 async def lossy_way(host: str, port: int) -> AsyncIterator[LossyWay]:
     """A way to the Redis at this address."""
-    way = LossyWay()
+    processor = LossyWay()
 
     async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         redis_reader, redis_writer = await asyncio.open_connection(host, port)
         commands = asyncio.create_task(_pass_on(reader, redis_writer))
         try:
-            await way.answers(redis_reader, writer)
+            await processor.answers(redis_reader, writer)
         finally:
             commands.cancel()
             redis_writer.close()
             writer.close()
 
     server = await asyncio.start_server(connect, "127.0.0.1", 0)
-    way.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    processor.url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
     async with server:
-        yield way
+        yield processor
 
 
 async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import httpx
 
-from service import problem
 from service.config import Settings
+from service.contract import problem
 from service.errors import KineposeError
 from service.pb import pose_pb2 as pb
 from tests.support.pictures import encoded, smooth_picture
@@ -47,14 +47,14 @@ async def sent(http: httpx.AsyncClient, session_id: str, image: bytes, **params:
     return await http.post(f"/v1/sessions/{session_id}/frames", content=image, params=params, headers=headers)
 
 
-def told(answer: httpx.Response) -> tuple[int, str]:
+def status_and_code(answer: httpx.Response) -> tuple[int, str]:
     """Status and code of a problem+json answer."""
     assert answer.headers["content-type"] == problem.MEDIA_TYPE, answer.text
     assert answer.json()["status"] == answer.status_code
     return answer.status_code, answer.json()["code"]
 
 
-def told_grpc(error: grpc.RpcError) -> tuple[grpc.StatusCode, KineposeError]:
+def grpc_status_and_error(error: grpc.RpcError) -> tuple[grpc.StatusCode, KineposeError]:
     """Status code and typed error of a failed call."""
     assert isinstance(error, grpc.aio.AioRpcError)
     return error.code(), problem.from_rpc_error(error)

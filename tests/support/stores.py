@@ -1,4 +1,4 @@
-"""Session stores whose time goes on when told, in memory and in a real Redis; and what to keep in them."""
+"""Session stores whose time goes on when set, in memory and in a real Redis; and what to keep in them."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -11,12 +11,13 @@ from redis.asyncio import Redis
 
 from model.state import TrackState
 from model.values import FrameTransform, Pose, Region, RegionSource
-from service.messages import FrameResult, ModelInfo, Outcome, SessionOptions
-from service.metrics import Metrics
-from service.redis_client import connected
-from service.redis_sessions.keys import Keyspace
-from service.redis_sessions.store import RedisLimits, RedisSessions
-from service.sessions import InMemorySessions, SessionMeta, SessionStore
+from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionOptions
+from service.observability.metrics import Metrics
+from service.redis.client import connected
+from service.redis.sessions.keys import Keyspace
+from service.redis.sessions.store import RedisLimits, RedisSessions
+from service.sessions.memory import InMemorySessions
+from service.sessions.store import SessionMeta, SessionStore
 from tests.support.pipelines import ManualClock
 
 MODEL = ModelInfo("fake", "1", "0" * 64)

@@ -1,0 +1,1 @@
+"""Whole clips: each is a session whose frames come from a file."""

@@ -1,0 +1,95 @@
+"""A clip through a model in this process: no server, no session store. What `kinepose estimate` runs."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from model.state import TrackState
+from model.tracker import RegionOutside, Tracked, TrackRequest
+from model.values import Frame, Region
+from service.clips.run import NOTHING_KNOWN, decoded_one_more
+from service.contract.messages import FrameResult, Outcome
+from service.errors import BadRegion
+from service.inference.loaded_model import LoadedModel
+from service.media.video import MAX_PIXELS, Video, open_video
+
+LOCAL_SESSION = "local"
+"""What stands as session_id in results that no session made."""
+
+
+class LocalRun:
+    """One pass over an opened clip: (frame, its result) by iterating, once. Memory stays the same.
+
+    Attributes:
+        info: what is known of the clip so far.
+    """
+
+    def __init__(self, loaded: LoadedModel, video: Video, region: Region | None = None) -> None:
+        self.info = replace(
+            NOTHING_KNOWN,
+            frames_declared=video.frames_declared,
+            duration_us=video.duration_us,
+            codec=video.codec,
+        )
+        self._loaded = loaded
+        self._video = video
+        self._region = region
+
+    def __iter__(self) -> Iterator[tuple[Frame, FrameResult]]:
+        """Frames and results, in order.
+
+        Raises:
+            BadRegion: the region has no pixel of the first frame in it.
+            KineposeError: as iterating the video does.
+            EngineError: the device failed.
+        """
+        state: TrackState | None = None
+        for seq, frame in enumerate(self._video):
+            self.info = decoded_one_more(self.info, frame)
+            region = self._region if seq == 0 else None
+            tracked = self._step(TrackRequest(frame, seq, state, region))
+            state = tracked.state
+            self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
+            yield frame, self._result(frame, seq, tracked)
+
+    def _step(self, request: TrackRequest) -> Tracked:
+        [answer] = self._loaded.stepper.step([request])
+        if isinstance(answer, RegionOutside):
+            raise BadRegion(str(answer)) from answer
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _result(self, frame: Frame, seq: int, tracked: Tracked) -> FrameResult:
+        return FrameResult(
+            session_id=LOCAL_SESSION,
+            seq=seq,
+            pts_us=frame.pts_us,
+            outcome=Outcome.OK,
+            model=self._loaded.info,
+            skeleton=self._loaded.skeleton.name,
+            joint_names=self._loaded.skeleton.joints,
+            image_size=frame.size,
+            region=tracked.region,
+            region_source=tracked.source,
+            rotation_applied=frame.rotation_applied,
+            pose=tracked.pose,
+        )
+
+
+def estimate_clip(
+    loaded: LoadedModel,
+    path: Path,
+    region: Region | None = None,
+    max_seconds: float = math.inf,
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[FrameResult]:
+    """The results of a clip, one a frame. `region`: the person's own box in the first frame, or None to look.
+
+    Raises, while iterating:
+        KineposeError: as `open_video`, `Video` and `LocalRun` do.
+    """
+    with open_video(path, max_seconds, max_pixels) as video:
+        for _, result in LocalRun(loaded, video, region):
+            yield result

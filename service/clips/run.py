@@ -1,0 +1,166 @@
+"""A whole clip through the pipeline: a session whose frames come from a file."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from model.values import Frame, Region
+from service.config import Settings
+from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from service.errors import SessionExpired, SessionUnknown, StoreUnavailable
+from service.media.video import Video, open_video
+
+READ_AHEAD = 2
+"""Frames decoded before they are needed: decoding and computing overlap, and a clip holds no more memory."""
+
+NOTHING_KNOWN = ClipInfo(frames_declared=None, frames_decoded=0, frames_emitted=0, duration_us=None, codec="")
+
+
+@dataclass(frozen=True, slots=True)
+class ClipOptions:
+    """What a client asks of a clip.
+
+    Attributes:
+        model: name of the model; None means the server's default.
+        region: the person's own box in the first frame, original pixels; None looks for the person.
+    """
+
+    model: str | None = None
+    region: Region | None = None
+
+
+class ClipPipeline(Protocol):
+    """What a clip needs of `service.pipeline.pipeline.Pipeline`."""
+
+    @property
+    def settings(self) -> Settings:
+        """Limits on clips and pictures."""
+        ...
+
+    async def create_session(self, options: SessionOptions) -> SessionInfo:
+        """Open the clip's session."""
+        ...
+
+    async def close_session(self, session_id: str) -> SessionInfo:
+        """End it."""
+        ...
+
+    async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
+        """One frame of it."""
+        ...
+
+
+class ClipRun:
+    """One pass over a clip: `async for result in run`, once. Memory does not grow with the clip.
+
+    The session is opened with the first result and closed at the end, on failure and on cancellation; who
+    stops early calls `aclose()`.
+
+    Attributes:
+        info: what is known of the clip so far.
+        session_id: the clip's session; None before the first result.
+
+    Raises, from the iteration:
+        BadClip, UnsupportedMedia, ClipTooLong, ImageTooLarge, FrameSizeChanged: as `service.media.video` does. The
+            results before the place where a clip breaks off have been given by then.
+        KineposeError: what the pipeline says of a session or frame.
+    """
+
+    def __init__(self, pipeline: ClipPipeline, path: Path, options: ClipOptions) -> None:
+        self.info = NOTHING_KNOWN
+        self.session_id: str | None = None
+        self._pipeline = pipeline
+        self._path = path
+        self._options = options
+        self._results = self._run()
+
+    def __aiter__(self) -> AsyncIterator[FrameResult]:
+        return self._results
+
+    async def aclose(self) -> None:
+        """Stop, and close the clip and its session."""
+        await self._results.aclose()
+
+    async def _run(self) -> AsyncGenerator[FrameResult, None]:
+        settings = self._pipeline.settings
+        async with _reading(self._path, settings.max_clip_s, settings.max_image_pixels) as (video, frames):
+            self.info = replace(
+                NOTHING_KNOWN,
+                frames_declared=video.frames_declared,
+                duration_us=video.duration_us,
+                codec=video.codec,
+            )
+            async with self._session() as session_id:
+                async for result in self._estimate(session_id, frames):
+                    yield result
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[str]:
+        # A client that is slow to take results must not let the session expire: it is closed here anyway.
+        ttl_s = self._pipeline.settings.max_session_ttl_s
+        options = SessionOptions(model=self._options.model, ttl_s=ttl_s)
+        session = await self._pipeline.create_session(options)
+        self.session_id = session.session_id
+        try:
+            yield session.session_id
+        finally:
+            # Gone already, which is what was wanted; or about to expire.
+            with suppress(SessionExpired, SessionUnknown, StoreUnavailable):
+                await self._pipeline.close_session(session.session_id)
+
+    async def _estimate(self, session_id: str, frames: AsyncIterator[Frame]) -> AsyncIterator[FrameResult]:
+        seq = 0
+        async for frame in frames:
+            self.info = decoded_one_more(self.info, frame)
+            region = self._options.region if seq == 0 else None
+            result = await self._pipeline.estimate_decoded(session_id, seq, frame, region)
+            self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
+            yield result
+            seq += 1
+
+
+def decoded_one_more(info: ClipInfo, frame: Frame) -> ClipInfo:
+    """The clip's facts after one more frame; the duration grows with it where the file declared less."""
+    duration = max(info.duration_us or 0, frame.pts_us or 0)
+    return replace(info, frames_decoded=info.frames_decoded + 1, duration_us=duration)
+
+
+@asynccontextmanager
+async def _reading(
+    path: Path, max_seconds: float, max_pixels: int
+) -> AsyncIterator[tuple[Video, AsyncIterator[Frame]]]:
+    """The opened clip and its frames, decoded in their own thread, READ_AHEAD frames in front."""
+    thread = ThreadPoolExecutor(1, thread_name_prefix="clip")
+    opened = ExitStack()
+    ahead: deque[Future[Frame | None]] = deque()
+    try:
+        opening = thread.submit(lambda: opened.enter_context(open_video(path, max_seconds, max_pixels)))
+        video = await asyncio.wrap_future(opening)
+        # Closed before the clip is, and in this thread: FFmpeg's demuxer must not outlive its file.
+        frames = opened.enter_context(closing(iter(video)))
+        for _ in range(READ_AHEAD):
+            ahead.append(_submit_next(thread, frames))
+        yield video, _taken(thread, frames, ahead)
+    finally:
+        for future in ahead:
+            future.cancel()
+        # Behind whatever the thread is doing now; nobody waits for it.
+        thread.submit(opened.close)
+        thread.shutdown(wait=False)
+
+
+async def _taken(
+    thread: ThreadPoolExecutor, frames: Iterator[Frame], ahead: deque[Future[Frame | None]]
+) -> AsyncIterator[Frame]:
+    while (frame := await asyncio.wrap_future(ahead.popleft())) is not None:
+        ahead.append(_submit_next(thread, frames))
+        yield frame
+
+
+def _submit_next(thread: ThreadPoolExecutor, frames: Iterator[Frame]) -> Future[Frame | None]:
+    return thread.submit(lambda: next(frames, None))

@@ -1,0 +1,126 @@
+"""What travels between transports and pipeline, independent of HTTP and gRPC."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from model.values import Pose, Region, RegionSource
+from service.errors import KineposeError
+
+
+class DropPolicy(StrEnum):
+    """What happens to a stream's frames when they come faster than they are computed."""
+
+    WAIT = "wait"
+    DROP_OLDEST = "drop_oldest"
+    DROP_LATEST = "drop_latest"
+
+
+class Outcome(StrEnum):
+    """Every accepted frame ends in exactly one of these."""
+
+    OK = "ok"
+    DROPPED = "dropped"
+    EXPIRED = "expired"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What a client asks of a session. `model` None means the server's default; ttl_s None likewise."""
+
+    model: str | None = None
+    drop_policy: DropPolicy = DropPolicy.WAIT
+    ttl_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFrame:
+    """A frame as it came in.
+
+    Attributes:
+        session_id: the session it belongs to.
+        seq: its number, from 0; (session_id, seq) is the idempotency key.
+        image: JPEG, PNG, WebP or BMP bytes.
+        pts_us: presentation time, microseconds, or None.
+        region: the person's own box in original pixels, or None to track (or, in frame 0, to look for the
+            person).
+        deadline: event-loop time (`asyncio.get_running_loop().time()`) after which nobody waits, or None.
+        fault: why it cannot be read, where a stream's message does not parse; the frame ends with this error.
+    """
+
+    session_id: str
+    seq: int
+    image: bytes
+    pts_us: int | None = None
+    region: Region | None = None
+    deadline: float | None = None
+    fault: KineposeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """Which weights made a result. sha256 is that of the safetensors file, hexadecimal."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameResult:
+    """The answer for one frame, in original-image pixels.
+
+    Attributes:
+        region: the person's box that this frame was read with; region_source: where that comes from.
+        image_size: width, height of the upright picture.
+        rotation_applied: degrees clockwise by which the stored picture was turned.
+        skeleton, joint_names: order of `pose`.
+        error_code, error_detail: set when outcome is not ok (then pose and region are None).
+        expected_seq: the seq that would have been right, where the seq was wrong.
+    """
+
+    session_id: str
+    seq: int
+    pts_us: int | None
+    outcome: Outcome
+    model: ModelInfo
+    skeleton: str
+    joint_names: tuple[str, ...]
+    image_size: tuple[int, int] | None = None
+    region: Region | None = None
+    region_source: RegionSource | None = None
+    rotation_applied: int = 0
+    pose: Pose | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
+    expected_seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session as clients see it. next_seq is the seq that is expected next."""
+
+    session_id: str
+    next_seq: int
+    expires_in_s: float
+    model: ModelInfo
+    options: SessionOptions = field(default_factory=SessionOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class ClipInfo:
+    """A clip as clients see it.
+
+    Attributes:
+        frames_declared: what the container says; None where it says nothing. Often wrong.
+        frames_decoded: pictures that came out of the decoder.
+        frames_emitted: results sent.
+        duration_us: the container's duration, or the last pts; None where unknown.
+        codec: FFmpeg's codec name.
+    """
+
+    frames_declared: int | None
+    frames_decoded: int
+    frames_emitted: int
+    duration_us: int | None
+    codec: str

@@ -1,0 +1,1 @@
+"""Frames computed in this process: decoded, batched, run on the device, committed."""

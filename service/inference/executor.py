@@ -1,0 +1,176 @@
+"""Steps 3 to 8 of a frame in the process that has the model: decode, checkout, infer, commit."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
+from dataclasses import replace
+
+from model.skeletons import Skeleton
+from model.tracker import Tracked, TrackRequest
+from model.values import Frame
+from service.config import Settings
+from service.contract.messages import FrameResult
+from service.errors import StaleCommit
+from service.inference.batcher import Batcher
+from service.inference.device_loop import DeviceLoop
+from service.inference.loaded_model import LoadedModel
+from service.inference.probe import HealthProbe
+from service.inference.queue import InProcessQueue, Priority
+from service.media.image import decode
+from service.observability import tracing
+from service.observability.metrics import Metrics
+from service.pipeline.processor import Turn
+from service.pipeline.request import FrameRequest, computed
+from service.sessions.store import Checkout, Clock, SessionStore
+
+
+class LocalExecutor:
+    """The model, its device, and the sessions beside it. Belongs to one event loop; use it between start and aclose.
+
+    Args:
+        settings: limits on pictures and batches.
+        loaded: what computes.
+        store: where sessions are.
+        metrics: measures stages and batches.
+        clock: seconds, never going back.
+
+    Attributes:
+        decoders: the threads that decode pictures.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        loaded: LoadedModel,
+        store: SessionStore,
+        metrics: Metrics,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._skeleton: Skeleton = loaded.skeleton
+        self._store = store
+        self._metrics = metrics
+        self._sessions: Counter[str] = Counter()
+        self._queue = InProcessQueue()
+        batcher = Batcher(
+            self._queue,
+            live_sessions=lambda: len(self._sessions),
+            max_batch=settings.max_batch,
+            wait_s=settings.batch_wait_ms / 1000,
+            clip_every=settings.clip_every,
+        )
+        self._device_loop = DeviceLoop(loaded.stepper, self._queue, batcher, metrics, clock)
+        self._health = HealthProbe(self._device_loop, self._queue, settings.ready_timeout_s, clock)
+        self.decoders = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="kinepose-decode")
+        self._loop_task: asyncio.Task[None] | None = None
+
+    async def result(self, request: FrameRequest, turn: Turn) -> FrameResult:
+        """A frame's answer, committed; the stored one where the frame had been answered before.
+
+        Raises:
+            BadImage, ImageTooLarge, FrameSizeChanged, BadRegion: the frame is at fault.
+            TimeoutError: its deadline passed before it was computed.
+            KineposeError: as the store and the worker say.
+        """
+        with self._decoding(request) as decoded:
+            try:
+                return await self._tried(request, turn, decoded)
+            except StaleCommit:
+                # The hot state was old, or another worker was faster; if with this very frame, that is its answer.
+                return await self._tried(request, turn, decoded)
+
+    async def _tried(self, request: FrameRequest, turn: Turn, decoded: "asyncio.Future[Frame]") -> FrameResult:
+        async with asyncio.timeout_at(request.deadline):
+            # Not for the commit: a batch is kept waiting for those who may still come to it.
+            with self._working_on(request.session_id):
+                await turn()
+                start = await self._checkout(request)
+                if start.replay is not None:
+                    return start.replay
+                frame = await decoded
+                tracked = await self._infer(request, frame, start)
+        return await self._commit(request, frame, start, tracked)
+
+    @contextmanager
+    def _decoding(self, request: FrameRequest) -> "Iterator[asyncio.Future[Frame]]":
+        """The picture is decoded while the frame waits for its turn and its state."""
+        loop = asyncio.get_running_loop()
+        # No task: its first step would come after what the caller does next.
+        decoded = loop.run_in_executor(self.decoders, copy_context().run, self._decode, request)
+        try:
+            yield decoded
+        finally:
+            if not decoded.cancel() and not decoded.cancelled():
+                decoded.exception()  # Told to whoever waited for it; if nobody did, that is no news.
+
+    @contextmanager
+    def _working_on(self, session_id: str) -> Iterator[None]:
+        self._sessions[session_id] += 1
+        try:
+            yield
+        finally:
+            self._sessions[session_id] -= 1
+            if not self._sessions[session_id]:
+                del self._sessions[session_id]
+
+    def _decode(self, request: FrameRequest) -> Frame:
+        if isinstance(request.picture, Frame):
+            return request.picture
+        begin = time.perf_counter()
+        with tracing.span("decode"):
+            frame = decode(request.picture, self._settings.max_image_bytes, self._settings.max_image_pixels)
+        self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
+        return replace(frame, pts_us=request.pts_us)
+
+    async def _checkout(self, request: FrameRequest) -> Checkout:
+        with self._metrics.state_io("checkout"):
+            return await self._store.checkout(request.session_id, request.seq)
+
+    async def _infer(self, request: FrameRequest, frame: Frame, start: Checkout) -> Tracked:
+        track_request = TrackRequest(frame, request.seq, start.state, request.region)
+        priority = Priority.CLIP if request.transport == "clip" else Priority.INTERACTIVE
+        with tracing.span("infer"):
+            return await self._queue.submit(request.session_id, track_request, priority)
+
+    async def _commit(self, request: FrameRequest, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
+        result = computed(request, frame, tracked, start.meta.model, self._skeleton)
+        with tracing.span("commit"), self._metrics.state_io("commit"):
+            await self._store.commit(request.session_id, start.version, tracked.state, result, request.delivery)
+        return result
+
+    # -- health and life ------------------------------------------------------------------------------------
+
+    def live(self) -> bool:
+        """False once the device is lost: only a new process helps."""
+        return self._health.live()
+
+    async def ready(self) -> bool:
+        """True where a real forward pass came through within the last second."""
+        return await self._health.ready()
+
+    async def start(self) -> None:
+        """Warm the model up, then take work. Raises WarmUpFailed."""
+        await self._device_loop.warm_up(self._settings.max_batch)
+        self._loop_task = asyncio.create_task(self._device_loop.run(), name="kinepose-device-loop")
+
+    def drain(self) -> None:
+        """Not ready any more; work goes on."""
+        self._health.draining = True
+
+    async def device_lost(self) -> None:
+        """Return when the device is lost."""
+        assert self._loop_task is not None
+        await asyncio.wait({self._loop_task})
+
+    async def aclose(self) -> None:
+        """End the device's thread and all that waits for it."""
+        self._health.draining = True
+        if self._loop_task is not None:
+            self._loop_task.cancel()
+            await asyncio.gather(self._loop_task, return_exceptions=True)
+        await self._device_loop.close()
+        await asyncio.to_thread(self.decoders.shutdown)

@@ -1,0 +1,1 @@
+"""Pictures and videos: decoding, times, orientation, the drawn skeleton."""

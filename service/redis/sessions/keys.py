@@ -1,0 +1,78 @@
+"""Every key in Redis. What stands in braces decides the slot in a cluster.
+
+Sessions are spread over shards by a hash of their id. All keys of a shard, its sessions and the streams of their
+frames, share one hash tag: so one Lua function commits a state and acknowledges the frame that it came from.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+from zlib import crc32
+
+Line = Literal["live", "clip"]
+"""Somebody waits for the next live frame; a clip only has to come to its end."""
+LINES: tuple[Line, ...] = ("live", "clip")
+
+
+class SessionKeys(NamedTuple):
+    """The keys of one session.
+
+    Attributes:
+        session: hash; everything that is known of it. Its expiry is the session's own.
+        mark: string, `expired` or `closed`; outlives the session and tells how it ended.
+    """
+
+    session: str
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """The keys of one deployment.
+
+    Attributes:
+        prefix: before every key.
+        shards: how many there are; the same in all processes of the deployment.
+    """
+
+    prefix: str
+    shards: int
+
+    def shard_of(self, session_id: str) -> int:
+        """In [0, shards)."""
+        return crc32(session_id.encode()) % self.shards
+
+    def session(self, session_id: str) -> SessionKeys:
+        """Where a session is kept. The id holds no braces (`admission.checked_session_id`)."""
+        base = f"{self._shard(self.shard_of(session_id))}:session:{session_id}"
+        return SessionKeys(base, f"{base}:mark")
+
+    def stream(self, shard: int, line: Line) -> str:
+        """Stream of the frames of a shard that wait or are computed, `live` ones or those of clips (`clip`)."""
+        return f"{self._shard(shard)}:frames:{line}"
+
+    def index(self, owner: str | None = None) -> str:
+        """Sorted set of all (or one owner's) session ids, each with a time (Unix ms) until which it lives at least."""
+        return f"{self.prefix}:{{index}}" if owner is None else f"{self.prefix}:{{index}}:{owner}"
+
+    def clip(self, clip_id: str) -> str:
+        """String: base URL of the frontend that keeps this clip job. The id holds no braces (`places.CLIP_ID`)."""
+        return f"{self.prefix}:clip:{clip_id}"
+
+    def workers(self) -> str:
+        """Sorted set of workers, each with the time (Unix ms) when it was last heard of."""
+        return f"{self.prefix}:{{workers}}"
+
+    def shape(self) -> str:
+        """String: with how many shards this deployment began."""
+        return f"{self.prefix}:{{workers}}:shards"
+
+    def answers(self, frontend: str) -> str:
+        """Channel on which a frontend hears its frames' answers."""
+        return f"{self.prefix}:answers:{frontend}"
+
+    def orders(self) -> str:
+        """Channel on which workers hear what all of them must know: withdrawn frames, and who came and went."""
+        return f"{self.prefix}:orders"
+
+    def _shard(self, shard: int) -> str:
+        return f"{self.prefix}:{{{shard}}}"

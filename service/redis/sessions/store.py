@@ -1,0 +1,270 @@
+"""RedisSessions: the session store of many processes. One Lua script an operation, so each is atomic."""
+
+import logging
+import math
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from redis.asyncio import Redis
+
+from model.state import TrackState
+from model.state_codec import StateError, UnknownStateVersion, decode_state, encode_state
+from service.config import Settings
+from service.contract.messages import FrameResult
+from service.errors import (
+    BadRequest,
+    KineposeError,
+    SeqOutOfOrder,
+    SessionExpired,
+    SessionUnknown,
+    StaleCommit,
+    StoreUnavailable,
+    TooManySessions,
+)
+from service.observability.metrics import Metrics
+from service.redis.client import RETRY_AFTER_AWAY_MS, Scripts, lua
+from service.redis.sessions.codec import RecordError, decode_meta, decode_result, encode_meta, encode_result
+from service.redis.sessions.index import SessionIndex
+from service.redis.sessions.keys import Keyspace
+from service.redis.sessions.state_cache import CachedState, StateCache
+from service.sessions.store import Checkout, Delivery, SessionHead, SessionMeta, Version
+
+log = logging.getLogger(__name__)
+
+Reply = list[Any]
+
+GROUP = "workers"
+"""The consumer group of every stream of frames."""
+RESULT = b"R"
+"""Goes before an encoded result in what is published."""
+
+_ENDS = {b"expired": "has expired", b"closed": "has been closed"}
+
+
+@dataclass(frozen=True, slots=True)
+class RedisLimits:
+    """How a deployment keeps its sessions; the same in all its processes.
+
+    Attributes:
+        max_sessions: cap on sessions of all processes together.
+        hold_lease_s: how long a hold lasts that nobody renews (ADR 6).
+        remembered_s: how long an ended session is distinguished from one that never was.
+        keyspace: where everything is.
+        hot_states: states that this process keeps in memory.
+    """
+
+    max_sessions: int
+    hold_lease_s: float
+    remembered_s: float
+    keyspace: Keyspace
+    hot_states: int
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings say."""
+        return cls(
+            max_sessions=settings.max_sessions,
+            hold_lease_s=settings.hold_lease_s,
+            remembered_s=settings.remembered_s,
+            keyspace=Keyspace(settings.redis_prefix, settings.redis_shards),
+            hot_states=settings.hot_states,
+        )
+
+
+class RedisSessions:
+    """See SessionStore. Belongs to one event loop; any number of them, in any processes, share the sessions.
+
+    Every method raises StoreUnavailable where Redis does not answer; nothing has to be done when it is back. A call
+    that failed so may have come through all the same: a commit sent again is then a replay.
+
+    Args:
+        client: with bytes as replies; who made it closes it.
+        limits: the deployment's.
+        metrics: counts sessions that begin and end, and lost races.
+        optimistic: `checkout` trusts a hot state that fits the frame, and asks Redis only where there is none. What it
+            does not know by then (the session was closed, or went on elsewhere), commit and spend find out.
+    """
+
+    def __init__(self, client: Redis, limits: RedisLimits, metrics: Metrics, *, optimistic: bool = False) -> None:
+        self._limits = limits
+        self._optimistic = optimistic
+        self._metrics = metrics
+        self._scripts = Scripts(client, _texts())
+        self._index = SessionIndex(self._scripts, limits.keyspace, limits.max_sessions, metrics)
+        self._hot = StateCache(limits.hot_states)
+
+    async def create(self, session_id: str, meta: SessionMeta, owner_limit: int | None = None) -> SessionHead:
+        """See SessionStore. Raises TooManySessions, too, where Redis is at its memory limit."""
+        await self._index.sweep()
+        ttl_ms = _ms(meta.ttl_s)
+        await self._index.admit(session_id, ttl_ms, meta.owner, owner_limit)
+        epoch = secrets.randbits(63)
+        try:
+            reply = await self._run("create", session_id, epoch, encode_meta(meta), ttl_ms)
+        except TooManySessions:
+            await self._index.leave(session_id, meta.owner)
+            raise
+        if reply[0] == b"used":
+            raise BadRequest(f"session {session_id} is in use", session_id)
+        return SessionHead(meta, 0, None, meta.ttl_s)
+
+    async def hold(self, session_id: str) -> SessionHead:
+        """See SessionStore. A hold is a lease: `hold`, `checkout` and the writes renew it."""
+        return self._head(session_id, await self._run("hold", session_id))
+
+    async def release(self, session_id: str) -> None:
+        """See SessionStore. Where Redis is away, the lease runs out by itself; that is no error."""
+        with suppress(StoreUnavailable):
+            await self._run("release", session_id)
+
+    async def checkout(self, session_id: str, seq: int) -> Checkout:
+        """See SessionStore. The state travels only where this process does not have it."""
+        hot = self._hot.get(session_id)
+        if self._optimistic and hot is not None and hot.version.seq == seq:
+            return Checkout(hot.state, hot.version, None, hot.meta)
+        reply = await self._run("checkout", session_id, seq, hot.id if hot else "")
+        if reply[0] == b"order":
+            expected = int(reply[1])
+            raise SeqOutOfOrder(f"expected frame {expected}, got {seq}", session_id, seq, expected)
+        _, epoch, next_seq, token, meta, result, state_id, state = reply
+        with _readable(session_id):
+            known = hot.state if hot and not state else None
+            hot = CachedState(
+                state_id,
+                decode_state(state) if state else known if state_id else None,
+                Version(int(epoch), int(next_seq), token),
+                decode_meta(meta),
+            )
+            self._hot.put(session_id, hot)
+            return Checkout(hot.state, hot.version, decode_result(result) if result else None, hot.meta)
+
+    async def commit(
+        self,
+        session_id: str,
+        version: Version,
+        state: TrackState | None,
+        result: FrameResult,
+        delivery: Delivery | None = None,
+    ) -> None:
+        """See SessionStore. Raises TooManySessions where Redis has no memory for the session's first state."""
+        kind, blob = ("drop", b"") if state is None else ("set", encode_state(state))
+        token = await self._advance(session_id, version, result, delivery, kind, blob)
+        self._moved_on(session_id, version, token, token if state else b"", state)
+
+    async def spend(
+        self, session_id: str, version: Version, result: FrameResult, delivery: Delivery | None = None
+    ) -> None:
+        """See SessionStore."""
+        token = await self._advance(session_id, version, result, delivery, "keep")
+        hot = self._hot.get(session_id)
+        if hot is not None:
+            self._moved_on(session_id, version, token, hot.id, hot.state)
+
+    def _moved_on(
+        self, session_id: str, last: Version, token: bytes, state_id: bytes, state: TrackState | None
+    ) -> None:
+        hot = self._hot.get(session_id)
+        if hot is not None and hot.version == last:
+            self._hot.put(session_id, CachedState(state_id, state, Version(last.epoch, last.seq + 1, token), hot.meta))
+        else:
+            self._hot.drop(session_id)
+
+    async def _advance(
+        self,
+        session_id: str,
+        version: Version,
+        result: FrameResult,
+        delivery: Delivery | None,
+        kind: str,
+        state: bytes = b"",
+    ) -> bytes:
+        """Write, and settle the delivery with it; the token of what was written."""
+        token = secrets.token_bytes(8)
+        pts = "" if result.pts_us is None else result.pts_us
+        written = (version.epoch, version.seq, token, encode_result(result), pts, kind, state, version.token)
+        if delivery is None:
+            reply = await self._run("commit", session_id, *written)
+        else:
+            settled = (GROUP, delivery.entry, delivery.channel, delivery.reply_id + RESULT)
+            reply = await self._run("commit", session_id, *written, *settled, stream=delivery.stream)
+        if reply[0] == b"stale":
+            self._hot.drop(session_id)
+            self._metrics.state_cas_conflicts.inc()
+            raise StaleCommit("the session moved on in between", session_id, result.seq, int(reply[1]))
+        if delivery is not None:
+            delivery.settled = True
+        return token
+
+    async def info(self, session_id: str) -> SessionHead:
+        """See SessionStore."""
+        return self._head(session_id, await self._run("info", session_id))
+
+    async def close(self, session_id: str) -> SessionHead:
+        """See SessionStore."""
+        head = self._head(session_id, await self._run("close", session_id))
+        self._hot.drop(session_id)
+        self._metrics.sessions_closed.labels("closed").inc()
+        with suppress(StoreUnavailable):  # A sweep takes it out, then.
+            await self._index.leave(session_id, head.meta.owner)
+        return head
+
+    async def sweep(self) -> int:
+        """See SessionStore. Redis lets sessions go by itself; this counts those of all processes."""
+        return await self._index.sweep()
+
+    async def _run(self, script: str, session_id: str, *args: str | bytes | int, stream: str | None = None) -> Reply:
+        limits = (_ms(self._limits.hold_lease_s), _ms(self._limits.remembered_s))
+        keys: tuple[str, ...] = self._limits.keyspace.session(session_id)
+        if stream is not None:
+            keys = (*keys, stream)
+        try:
+            reply = await self._scripts.run(script, keys, *limits, *args)
+        except KineposeError as error:
+            error.session_id = session_id
+            raise
+        if reply[0] == b"gone":
+            self._hot.drop(session_id)
+            raise _gone(session_id, reply[1])
+        return reply
+
+    def _head(self, session_id: str, reply: Reply) -> SessionHead:
+        _, next_seq, pts, meta_bytes, left_ms = reply
+        with _readable(session_id):
+            meta = decode_meta(meta_bytes)
+        # While it is held, more than its TTL is left.
+        return SessionHead(meta, int(next_seq), int(pts) if pts else None, min(meta.ttl_s, left_ms / 1000))
+
+
+def _texts() -> dict[str, str]:
+    of_sessions = ("create", "hold", "release", "info", "close", "checkout", "commit")
+    of_index = ("admit", "due", "settle")
+    own = {name: lua(__package__, "prelude", name) for name in of_sessions}
+    return own | {name: lua(__package__, name) for name in of_index}
+
+
+def _gone(session_id: str, mark: bytes) -> KineposeError:
+    if mark in _ENDS:
+        return SessionExpired(f"session {session_id} {_ENDS[mark]}", session_id)
+    return SessionUnknown(f"no session {session_id}", session_id)
+
+
+@contextmanager
+def _readable(session_id: str) -> Iterator[None]:
+    """What is stored and cannot be read ends the session, except where a newer Kinepose wrote it and can."""
+    try:
+        yield
+    except UnknownStateVersion as error:
+        log.error("session %s: %s", session_id, error)
+        raise StoreUnavailable(
+            "a newer server wrote this session's state", session_id, retry_after_ms=RETRY_AFTER_AWAY_MS
+        ) from error
+    except (StateError, RecordError) as error:
+        log.error("session %s: %s", session_id, error)
+        raise SessionExpired(f"session {session_id} cannot go on: it is stored in no known form", session_id) from error
+
+
+def _ms(seconds: float) -> int:
+    return max(1, math.ceil(1000 * seconds))

@@ -1,0 +1,217 @@
+"""kinepose.v1.PoseService over gRPC, with health v1 and reflection. Runs in HTTP's event loop."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from typing import cast
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
+from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
+
+from service.auth.api_keys import Caller
+from service.clips.jobs import ClipJob
+from service.clips.run import ClipOptions
+from service.config import Settings
+from service.contract import wire
+from service.contract.messages import EncodedFrame, SessionInfo
+from service.errors import BadRequest, Draining, KineposeError
+from service.pb import pose_pb2 as pb
+from service.pb import pose_pb2_grpc
+from service.transports import tls
+from service.transports.grpc.interceptor import CallInterceptor, Context, authorization, drain_requests
+from service.transports.parsing import Numbering, frame_from_pb, too_large
+from service.transports.services import Services
+
+NAME = pb.DESCRIPTOR.services_by_name["PoseService"].full_name
+# Room in a message for what is no picture.
+OVERHEAD_BYTES = 64 * 1024
+# How long calls that are over may take to send their last words.
+LAST_WORDS_S = 2.0
+# How long a client may go on sending a clip that is refused already.
+DRAIN_REQUESTS_S = 10.0
+SESSION_HEADER = "kinepose-session-id"
+
+
+def _deadline(context: Context) -> float | None:
+    remaining = cast("float | None", context.time_remaining())  # its stub forgets the None
+    return None if remaining is None else asyncio.get_running_loop().time() + remaining
+
+
+class PoseService(pose_pb2_grpc.PoseServiceServicer):
+    """The service of proto/kinepose/v1/pose.proto; the contract is documented there."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._pipeline = services.pipeline
+
+    async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.Session:
+        options = wire.options_from_pb(request.options)
+        return wire.session_to_pb(await self._pipeline.create_session(options, caller=self._caller(context)))
+
+    async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
+        caller = self._caller(context)
+        return wire.session_to_pb(await self._pipeline.session(request.session_id, caller=caller))
+
+    async def CloseSession(self, request: pb.CloseSessionRequest, context: Context) -> pb.Session:
+        caller = self._caller(context)
+        return wire.session_to_pb(await self._pipeline.close_session(request.session_id, caller=caller))
+
+    async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
+        cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
+        return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
+
+    async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
+        caller, session_id, seq = self._caller(context), request.session_id, request.seq
+        if not request.HasField("seq"):
+            seq = (await self._pipeline.session(session_id, caller=caller)).next_seq
+        frame = frame_from_pb(request, session_id, seq, _deadline(context))
+        return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc", caller=caller))
+
+    def _caller(self, context: Context) -> Caller:
+        """Who makes this call. Raises Unauthenticated."""
+        return self._services.keys.caller(authorization(context.invocation_metadata()))
+
+    # -- streams ------------------------------------------------------------------------------------------
+
+    # Coroutines that write, where the stubs expect generators: grpcio does not close a generator whose call is
+    # cancelled between two messages, and the work behind it would go on.
+
+    async def StreamPose(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[pb.Frame], context: Context
+    ) -> None:
+        caller = self._caller(context)
+        first = await anext(aiter(request_iterator), None)
+        if first is None:
+            return
+        session = await self._session_of(first, caller)
+        await context.send_initial_metadata(((SESSION_HEADER, session.session_id),))
+        incoming = self._frames(first, request_iterator, session, _deadline(context))
+        policy = session.options.drop_policy
+        stream = self._pipeline.stream(session.session_id, incoming, policy, caller=caller)
+        async with aclosing(stream) as results:
+            async for result in results:
+                await context.write(wire.result_to_pb(result))
+        if not first.session_id:
+            await self._pipeline.close_session(session.session_id, caller=caller)
+
+    async def _session_of(self, first: pb.Frame, caller: Caller) -> SessionInfo:
+        if self._services.draining:
+            raise Draining("the server is shutting down", retry_after_ms=1000)
+        if not first.session_id:
+            return await self._pipeline.create_session(wire.options_from_pb(first.options), caller=caller)
+        if first.HasField("options"):
+            raise BadRequest("options: the session exists; they are given when it is created")
+        return await self._pipeline.session(first.session_id, caller=caller)
+
+    async def _frames(
+        self,
+        first: pb.Frame,
+        others: AsyncIterator[pb.Frame],
+        session: SessionInfo,
+        deadline: float | None,
+    ) -> AsyncIterator[EncodedFrame]:
+        numbering = Numbering(session.next_seq)
+        yield self._frame(first, session, numbering, deadline)
+        async for message in others:
+            yield self._frame(message, session, numbering, deadline)
+
+    def _frame(
+        self, message: pb.Frame, session: SessionInfo, numbering: Numbering, deadline: float | None
+    ) -> EncodedFrame:
+        seq = numbering.seq(message.seq if message.HasField("seq") else None)
+        numbering.taken(seq)
+        try:
+            return frame_from_pb(message, session.session_id, seq, deadline)
+        except KineposeError as error:
+            return EncodedFrame(session.session_id, seq, b"", fault=error)
+
+    # -- clips --------------------------------------------------------------------------------------------
+
+    async def EstimateClip(  # type: ignore[override]
+        self, request_iterator: AsyncIterator[pb.Chunk], context: Context
+    ) -> None:
+        async with (
+            drain_requests(request_iterator, DRAIN_REQUESTS_S),
+            self._services.jobs.scratch(self._caller(context)) as job,
+        ):
+            await self._receive(request_iterator, job)
+            async with aclosing(self._services.jobs.results(job)) as results:
+                async for result in results:
+                    await context.write(wire.result_to_pb(result))
+            assert job.info is not None
+            await context.write(pb.PoseResult(clip=wire.clip_to_pb(job.info)))
+
+    async def _receive(self, chunks: AsyncIterator[pb.Chunk], job: ClipJob) -> None:
+        limit = self._services.settings.max_body_bytes
+        received = 0
+        file = await asyncio.to_thread(job.clip_path.open, "wb")
+        with file:
+            async for chunk in chunks:
+                if chunk.HasField("options"):
+                    if received:
+                        raise BadRequest("options: only the first chunk carries them")
+                    job.options = _clip_options(chunk.options)
+                received += len(chunk.data)
+                if received > limit:
+                    raise too_large(limit)
+                await asyncio.to_thread(file.write, chunk.data)
+
+
+def _clip_options(message: pb.ClipOptions) -> ClipOptions:
+    region = wire.region_from_pb(message.region) if message.HasField("region") else None
+    return ClipOptions(model=message.model or None, region=region)
+
+
+class HealthService(health.aio.HealthServicer):  # type: ignore[misc]
+    """Health v1: a check of the server or of PoseService asks the pipeline, which runs a forward pass."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._services = services
+
+    async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
+        """SERVING where a forward pass succeeds and the server is not draining."""
+        if request.service in ("", NAME):
+            await self.refresh()
+        return await super().Check(request, context)
+
+    async def refresh(self) -> None:
+        """Set the status that checks and watchers see. Once draining, it stays NOT_SERVING."""
+        states = health_pb2.HealthCheckResponse
+        ready = await self._services.ready()
+        for name in ("", NAME):
+            await self.set(name, states.SERVING if ready else states.NOT_SERVING)
+
+
+def _listen(server: grpc.aio.Server, settings: Settings) -> int:
+    address, credentials = f"{settings.host}:{settings.grpc_port}", tls.for_grpc(settings)
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise OSError(f"cannot listen for gRPC on {address}") from error
+
+
+@asynccontextmanager
+async def serving(services: Services) -> AsyncIterator[tuple[int, HealthService]]:
+    """Runs the gRPC server; yields its port and its health. OSError where the port is taken."""
+    settings = services.settings
+    options = [
+        ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys)])
+    pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
+    health_service = HealthService(services)
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    port = _listen(server, settings)
+    await health_service.refresh()
+    await server.start()
+    try:
+        yield port, health_service
+    finally:
+        await health_service.enter_graceful_shutdown()
+        await server.stop(LAST_WORDS_S)

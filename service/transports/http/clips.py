@@ -1,0 +1,190 @@
+"""HTTP routes of clips: a file in, joints out, at once, line by line, or as a job."""
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+
+from service.auth.api_keys import Caller
+from service.clips.jobs import ClipJob, ClipJobs, Status, clip_document, ndjson_line, spooled_lines
+from service.clips.run import ClipOptions
+from service.contract import problem, wire
+from service.contract.messages import FrameResult
+from service.errors import KineposeError
+from service.transports.http import openapi
+from service.transports.http.connection import ClosingStream, while_connected
+from service.transports.http.dependencies import CallerOf, ServicesOf, clip_relay_of
+from service.transports.http.errors import problem_response
+from service.transports.http.uploads import receive_file
+from service.transports.services import Services
+
+NDJSON = "application/x-ndjson"
+# A hint to those who poll a job.
+POLL_AFTER_S = 1
+
+log = logging.getLogger(__name__)
+router = APIRouter(
+    prefix="/v1/clips", tags=["clips"], dependencies=[Depends(openapi.BEARER)], responses=openapi.PROBLEMS
+)
+
+
+@router.post(
+    "",
+    openapi_extra=openapi.file_body(
+        ("video/*", "application/octet-stream"),
+        "The clip: MP4, MOV, MKV, WebM or AVI.",
+        region="string",
+        model="string",
+    ),
+    responses={
+        200: openapi.ndjson("The joints of every frame.", openapi.CLIP),
+        202: openapi.answer("`Prefer: respond-async`: a job, named in Location.", openapi.JOB),
+    },
+)
+async def post_clip(
+    request: Request,
+    services: ServicesOf,
+    caller: CallerOf,
+    region: Annotated[str | None, Query(description="x,y,w,h: the person in the first frame, pixels.")] = None,
+    model: Annotated[str | None, Query(description="A name from GET /v1/models.")] = None,
+    prefer: Annotated[str, Header()] = "",
+    accept: Annotated[str, Header()] = "",
+) -> Response:
+    """Joints of a whole clip. `Accept: application/x-ndjson`: a line a frame while it works, then `clip`."""
+    async with AsyncExitStack() as stack:
+        job = await _receive(request, services, caller, stack, region, model)
+        if "respond-async" in prefer:
+            await services.jobs.start(job)
+            stack.pop_all()
+            return _accepted(job)
+        if NDJSON in accept:
+            return await _line_by_line(request, services.jobs, job, stack)
+        return await _at_once(request, services.jobs, job)
+
+
+async def _receive(
+    request: Request, services: Services, caller: Caller, stack: AsyncExitStack, region: str | None, model: str | None
+) -> ClipJob:
+    wire.region_from_text(region)  # A wrong parameter is refused before the upload.
+    job = await services.jobs.open(caller)
+    stack.push_async_callback(services.jobs.discard, job)
+    with job.clip_path.open("wb") as file:
+        form = await receive_file(request, file, services.settings.max_body_bytes)
+    job.options = ClipOptions(
+        model=model or form.get("model") or None, region=wire.region_from_text(region or form.get("region"))
+    )
+    return job
+
+
+async def _at_once(request: Request, jobs: ClipJobs, job: ClipJob) -> Response:
+    await while_connected(request, jobs.spool(job))
+    assert job.info is not None
+    # The folder goes as soon as this call returns; the open file stays readable.
+    return StreamingResponse(clip_document(job.info, job.results_path.open("rb")), media_type="application/json")
+
+
+async def _line_by_line(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:
+    results = await stack.enter_async_context(aclosing(jobs.results(job)))
+    # A clip that cannot be opened is answered with its own status: the first frame comes before the headers.
+    first = await while_connected(request, anext(results, None))
+    return ClosingStream(_lines(job, first, results), stack.pop_all(), NDJSON)
+
+
+async def _lines(
+    job: ClipJob, first: FrameResult | None, results: AsyncGenerator[FrameResult, None]
+) -> AsyncGenerator[bytes, None]:
+    try:
+        if first is not None:
+            yield ndjson_line(wire.result_to_json(first))
+            async for result in results:
+                yield ndjson_line(wire.result_to_json(result))
+        assert job.info is not None
+        yield ndjson_line({"clip": wire.clip_to_json(job.info)})
+    except KineposeError as error:
+        yield ndjson_line({"error": problem.to_problem(error)})
+    except Exception:
+        log.exception("clip %s failed", job.id)
+        yield ndjson_line({"error": problem.to_problem(KineposeError("an error inside the server"))})
+
+
+# -- jobs -------------------------------------------------------------------------------------------------
+
+
+def _accepted(job: ClipJob) -> Response:
+    headers = {
+        "Location": f"/v1/clips/{job.id}",
+        "Preference-Applied": "respond-async",
+        "Retry-After": str(POLL_AFTER_S),
+    }
+    return JSONResponse(job.to_json(), 202, headers=headers)
+
+
+@router.get("/{clip_id}", responses={200: openapi.answer("How far it is.", openapi.JOB)})
+async def get_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+    """Status and progress of a job."""
+    return JSONResponse(services.jobs.get(clip_id, caller).to_json())
+
+
+@router.delete("/{clip_id}", status_code=204)
+async def delete_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+    """Stop a job and clear its files away."""
+    await services.jobs.discard(services.jobs.get(clip_id, caller))
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{clip_id}/poses",
+    responses={
+        200: openapi.ndjson("The joints of every frame.", openapi.CLIP),
+        202: openapi.answer("It still works; ask again.", openapi.JOB),
+    },
+)
+async def get_poses(
+    clip_id: str, services: ServicesOf, caller: CallerOf, accept: Annotated[str, Header()] = ""
+) -> Response:
+    """Results of a job; 202 with its status while it works, its error if it failed."""
+    job = services.jobs.get(clip_id, caller)
+    if not _done(job):
+        return _accepted(job)
+    assert job.info is not None
+    lines = job.results_path.open("rb")
+    if NDJSON in accept:
+        return StreamingResponse(spooled_lines(job.info, lines), media_type=NDJSON)
+    return StreamingResponse(clip_document(job.info, lines), media_type="application/json")
+
+
+@router.get(
+    "/{clip_id}/overlay.mp4",
+    response_class=FileResponse,
+    responses={
+        200: {"description": "The clip with its skeleton drawn.", "content": {"video/mp4": {}}},
+        202: openapi.answer("It still works; ask again.", openapi.JOB),
+    },
+)
+async def get_overlay(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+    """The clip with its skeleton drawn, made when first asked for."""
+    job = services.jobs.get(clip_id, caller)
+    if not _done(job):
+        return _accepted(job)
+    return FileResponse(await services.jobs.overlay(job), media_type="video/mp4")
+
+
+async def on_clip_unknown(request: Request, error: Exception) -> Response:
+    """A job that is not kept here may be kept by another frontend: its answer, or that nobody knows the job."""
+    assert isinstance(error, KineposeError)
+    relay = clip_relay_of(request)
+    try:
+        answer = await relay.answer(request, request.path_params["clip_id"]) if relay else None
+    except KineposeError as failed:
+        return problem_response(failed)
+    return answer or problem_response(error)
+
+
+def _done(job: ClipJob) -> bool:
+    if job.status is Status.FAILED:
+        assert job.error is not None
+        raise job.error
+    return job.status is Status.DONE

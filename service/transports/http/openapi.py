@@ -1,0 +1,142 @@
+"""Examples and shared pieces of the OpenAPI document."""
+
+from typing import Any
+
+from fastapi.security import HTTPBearer
+
+from service.contract.problem import MEDIA_TYPE
+
+SESSION_ID = "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35"
+MODEL = {"name": "kimnet-lite", "version": "0.1.0", "sha256": "9f86d081884c7d65" * 4}
+
+FRAME: dict[str, Any] = {
+    "session_id": SESSION_ID,
+    "seq": 0,
+    "pts_us": 40000,
+    "outcome": "ok",
+    "image_size": [640, 360],
+    "region": [210.0, 40.0, 120.0, 290.0],
+    "region_source": "tracked",
+    "rotation_applied": 0,
+    "skeleton": "kinepose13",
+    "score_kind": "heatmap_peak",
+    "joints": [{"name": "head", "x": 268.4, "y": 61.9, "score": 0.93}],
+    "model": MODEL,
+}
+CLIP_INFO = {
+    "frames_declared": 48,
+    "frames_decoded": 48,
+    "frames_emitted": 48,
+    "duration_us": 1920000,
+    "codec": "h264",
+}
+CLIP = {"clip": CLIP_INFO, "frames": [FRAME]}
+SESSION = {
+    "session_id": SESSION_ID,
+    "next_seq": 0,
+    "expires_in_s": 300.0,
+    "model": MODEL,
+    "options": {"model": "kimnet-lite", "drop_policy": "wait", "ttl_s": 300.0},
+}
+JOB = {
+    "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
+    "status": "running",
+    "progress": 0.5,
+    "clip": {**CLIP_INFO, "frames_decoded": 26, "frames_emitted": 24},
+    "error": None,
+}
+MODELS = {
+    "default": "kimnet-lite",
+    "models": [{**MODEL, "skeleton": "kinepose13", "gflop": 1.2, "parameters": 4000000}],
+}
+PROBLEM = {
+    "type": "urn:kinepose:seq_out_of_order",
+    "title": "Seq out of order",
+    "status": 409,
+    "detail": "expected seq 7, got 9",
+    "code": "seq_out_of_order",
+    "session_id": SESSION_ID,
+    "seq": 9,
+    "expected_seq": 7,
+}
+
+BEARER = HTTPBearer(
+    auto_error=False,  # `http.auth` has let the call in by then; this names the scheme in the document.
+    scheme_name="bearer",
+    description="An API key. Needed where the server has keys configured.",
+)
+
+PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "a sentence for people"},
+        "code": {"type": "string", "description": "stable, for programs"},
+        "session_id": {"type": "string"},
+        "seq": {"type": "integer", "minimum": 0},
+        "expected_seq": {"type": "integer", "minimum": 0},
+        "retry_after_ms": {"type": "integer", "minimum": 0, "description": "milliseconds"},
+    },
+}
+# Every route may answer so.
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "Any error (RFC 9457); `code` tells which.",
+        "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA, "example": PROBLEM}},
+    }
+}
+
+
+def answer(description: str, example: Any) -> dict[str, Any]:
+    """A response of JSON like the example."""
+    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}, "example": example}}
+    return {"description": description, "content": content}
+
+
+def ndjson(description: str, example: Any) -> dict[str, Any]:
+    """As `answer`, and as NDJSON when the client accepts that."""
+    response = answer(description, example)
+    response["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
+    return response
+
+
+def file_body(kinds: tuple[str, ...], what: str, **fields: str) -> dict[str, Any]:
+    """A request body: the file itself, of one of these kinds, or a form with part `file` and fields."""
+    binary = {"type": "string", "format": "binary"}
+    form = {
+        "type": "object",
+        "required": ["file"],
+        "properties": {"file": binary, **{name: {"type": kind} for name, kind in fields.items()}},
+    }
+    content: dict[str, Any] = {kind: {"schema": binary} for kind in kinds}
+    content["multipart/form-data"] = {"schema": form}
+    return {"requestBody": {"required": True, "description": what, "content": content}}
+
+
+SESSION_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "description": "All members are optional; no body means all defaults.",
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": {
+                        "model": {"type": ["string", "null"], "description": "a name from GET /v1/models"},
+                        "drop_policy": {"enum": ["wait", "drop_oldest", "drop_latest"], "default": "wait"},
+                        "ttl_s": {
+                            "type": ["number", "null"],
+                            "exclusiveMinimum": 0,
+                            "description": "seconds",
+                        },
+                    },
+                },
+                "example": {"drop_policy": "wait", "ttl_s": 60},
+            }
+        },
+    }
+}

@@ -1,0 +1,73 @@
+"""HTTP routes for those who run a server or a worker: is it alive, is it ready, how does it do."""
+
+from typing import Annotated, Protocol
+
+from fastapi import APIRouter, Depends
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from starlette.requests import HTTPConnection
+
+from service.auth.api_keys import KeyRing
+from service.errors import Draining, WorkerFailed
+from service.transports.http import openapi
+
+RETRY_AFTER_MS = 1000
+
+router = APIRouter(tags=["operation"], responses=openapi.PROBLEMS)
+
+
+class Probed(Protocol):
+    """What the routes need of a process; it is `app.state.probed` while the app's lifespan lasts.
+
+    Attributes:
+        draining: it shuts down.
+        keys: who may see the metrics.
+        registry: the metrics.
+    """
+
+    @property
+    def draining(self) -> bool: ...
+    @property
+    def keys(self) -> KeyRing: ...
+    @property
+    def registry(self) -> CollectorRegistry: ...
+
+    def live(self) -> bool:
+        """False where only a new process helps."""
+        ...
+
+    async def ready(self) -> bool:
+        """True where a frame sent now would be computed."""
+        ...
+
+
+def _probed_of(connection: HTTPConnection) -> Probed:
+    probed: Probed = connection.app.state.probed
+    return probed
+
+
+ProbedOf = Annotated[Probed, Depends(_probed_of)]
+
+
+@router.get("/healthz")
+async def healthz(probed: ProbedOf) -> Response:
+    """200 while the process should be left running."""
+    if not probed.live():
+        raise WorkerFailed("the worker has stopped; this process does not recover")
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz")
+async def readyz(probed: ProbedOf) -> Response:
+    """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken."""
+    if probed.draining:
+        raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
+    if not await probed.ready():
+        raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
+    return JSONResponse({"status": "ready"})
+
+
+@router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(openapi.BEARER)])
+async def metrics(probed: ProbedOf) -> Response:
+    """Prometheus metrics."""
+    return Response(generate_latest(probed.registry), media_type=CONTENT_TYPE_LATEST)

@@ -1,0 +1,134 @@
+"""HTTP routes of sessions, frames and models. Clips are in `clips`."""
+
+import asyncio
+import json
+from io import BytesIO
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+
+from service.contract import wire
+from service.errors import BadRequest, TooLarge
+from service.transports.http import openapi
+from service.transports.http.connection import while_connected
+from service.transports.http.dependencies import CallerOf, ServicesOf
+from service.transports.http.uploads import receive_file
+from service.transports.parsing import FrameParams, frame_of
+
+MAX_OPTIONS_BYTES = 64 * 1024
+
+router = APIRouter(
+    prefix="/v1",
+    dependencies=[Depends(openapi.BEARER)],
+    responses=openapi.PROBLEMS,
+    default_response_class=JSONResponse,
+)
+
+# -- sessions ---------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/sessions",
+    status_code=201,
+    tags=["sessions"],
+    openapi_extra=openapi.SESSION_BODY,
+    responses={201: openapi.answer("A session: one person, followed through one video.", openapi.SESSION)},
+)
+async def create_session(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
+    """Open a session."""
+    options = wire.options_from_json(await _json_body(request))
+    session = await services.pipeline.create_session(options, caller=caller)
+    location = {"Location": f"/v1/sessions/{session.session_id}"}
+    return JSONResponse(wire.session_to_json(session), 201, headers=location)
+
+
+async def _json_body(request: Request) -> Any:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_OPTIONS_BYTES:
+            raise TooLarge(f"session options are above {MAX_OPTIONS_BYTES} bytes")
+    try:
+        return json.loads(body) if body else {}
+    except RecursionError as error:
+        raise BadRequest("the body nests too deep") from error
+    except ValueError as error:
+        raise BadRequest(f"the body is no JSON: {error}") from error
+
+
+@router.get("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)})
+async def get_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+    """What a session expects next."""
+    return JSONResponse(wire.session_to_json(await services.pipeline.session(session_id, caller=caller)))
+
+
+@router.delete("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)})
+async def close_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+    """End a session and forget its state; answers with what it was."""
+    return JSONResponse(wire.session_to_json(await services.pipeline.close_session(session_id, caller=caller)))
+
+
+# -- frames -----------------------------------------------------------------------------------------------
+
+
+@router.post(
+    "/sessions/{session_id}/frames",
+    tags=["sessions"],
+    openapi_extra=openapi.file_body(
+        ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream"),
+        "The picture. Every frame of a session has the same size.",
+        seq="integer",
+        pts_us="integer",
+        region="string",
+        deadline_ms="integer",
+    ),
+    responses={200: openapi.answer("The joints, in pixels of the picture.", openapi.FRAME)},
+)
+async def estimate_frame(
+    request: Request,
+    session_id: str,
+    services: ServicesOf,
+    caller: CallerOf,
+    seq: Annotated[str | None, Query(description="Number in the session, from 0; default: the next.")] = None,
+    pts_us: Annotated[str | None, Query(description="Presentation time, microseconds, increasing.")] = None,
+    region: Annotated[str | None, Query(description="x,y,w,h: the person's own box, pixels.")] = None,
+    deadline_ms: Annotated[str | None, Query(description="Milliseconds after which nobody waits.")] = None,
+    kinepose_seq: Annotated[str | None, Header()] = None,
+    kinepose_pts_us: Annotated[str | None, Header()] = None,
+    kinepose_region: Annotated[str | None, Header()] = None,
+    kinepose_deadline_ms: Annotated[str | None, Header()] = None,
+) -> Response:
+    """Joints of one frame. A frame that is sent again gets the stored answer.
+
+    What is said of it comes in the query, as fields of the form or in headers; the first of them holds.
+    """
+    arrived = asyncio.get_running_loop().time()
+    picture = BytesIO()
+    form = await receive_file(request, picture, services.settings.max_image_bytes)
+    params = FrameParams(
+        seq=_first(seq, form.get("seq"), kinepose_seq),
+        pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
+        region=_first(region, form.get("region"), kinepose_region),
+        deadline_ms=_first(deadline_ms, form.get("deadline_ms"), kinepose_deadline_ms),
+    )
+    number = wire.integer("seq", params.seq, low=0)
+    if number is None:
+        number = (await services.pipeline.session(session_id, caller=caller)).next_seq
+    frame = frame_of(session_id, number, picture.getvalue(), params, arrived)
+    result = await while_connected(request, services.pipeline.estimate(frame, transport="http", caller=caller))
+    return JSONResponse(wire.result_to_json(result))
+
+
+def _first(*values: str | None) -> str | None:
+    return next((value for value in values if value), None)
+
+
+# -- models -----------------------------------------------------------------------------------------------
+
+
+@router.get("/models", tags=["models"], responses={200: openapi.answer("Cards.", openapi.MODELS)})
+async def list_models(services: ServicesOf) -> Response:
+    """The models that this server has, with what they were measured at."""
+    cards = [wire.card_to_json(card) for card in services.pipeline.models()]
+    return JSONResponse({"models": cards, "default": services.pipeline.default_model().name})

@@ -1,0 +1,148 @@
+"""Request bodies, read as they come and never beyond their limit: raw, or the part `file` of a form."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from io import BytesIO
+from typing import BinaryIO
+
+from fastapi import Request
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from service.errors import BadRequest
+from service.transports.parsing import too_large
+
+MAX_FIELD_BYTES = 4096
+MAX_PARTS = 16
+# What boundaries, part headers and small fields may add to a file.
+FORM_OVERHEAD_BYTES = 64 * 1024
+
+Fields = dict[str, str]
+
+
+async def receive_file(request: Request, sink: BinaryIO, limit: int) -> Fields:
+    """Copy the picture or clip of a request into `sink`; answers with the other fields, if it is a form.
+
+    A file is written off the event loop, one piece at a time, so that a fast sender is held back.
+
+    Raises:
+        TooLarge: more than `limit` bytes, by Content-Length where there is one, and by counting.
+        BadRequest: a form that does not parse or has no part `file`.
+        ClientDisconnect: the sender went away.
+    """
+    kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind != b"multipart/form-data":
+        await _copy(_limited(request, limit), sink)
+        return {}
+    form = _Form(options.get(b"boundary", b""), sink, limit)
+    async for piece in _limited(request, limit + FORM_OVERHEAD_BYTES):
+        await asyncio.to_thread(form.feed, piece)
+    return form.finish()
+
+
+async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
+    declared = request.headers.get("content-length", "")
+    if declared.isdecimal() and int(declared) > limit:
+        raise too_large(limit)
+    received = 0
+    async for piece in request.stream():
+        received += len(piece)
+        if received > limit:
+            raise too_large(limit)
+        if piece:
+            yield piece
+
+
+async def _copy(pieces: AsyncIterator[bytes], sink: BinaryIO) -> None:
+    async for piece in pieces:
+        if isinstance(sink, BytesIO):
+            sink.write(piece)
+        else:
+            await asyncio.to_thread(sink.write, piece)
+
+
+class _Form:
+    """A multipart form: the part `file` goes to the sink, small parts become fields."""
+
+    def __init__(self, boundary: bytes, sink: BinaryIO, limit: int) -> None:
+        if not boundary:
+            raise BadRequest("multipart/form-data without a boundary")
+        self._sink = sink
+        self._limit = limit
+        self._fields: dict[str, bytearray] = {}
+        self._part = ""
+        self._header_name, self._header_value = bytearray(), bytearray()
+        self._file_bytes, self._files, self._parts = 0, 0, 0
+        self._ended = False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._on_part_begin,
+                    "on_header_field": self._on_header_field,
+                    "on_header_value": self._on_header_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers_finished,
+                    "on_part_data": self._on_part_data,
+                    "on_end": self._on_end,
+                },
+            )
+        except FormParserError as error:
+            raise BadRequest(f"multipart/form-data: {error}") from error
+
+    def feed(self, piece: bytes) -> None:
+        """Parse the next piece of the body."""
+        try:
+            self._parser.write(piece)
+        except FormParserError as error:
+            raise BadRequest(f"multipart/form-data: {error}") from error
+
+    def finish(self) -> Fields:
+        """The fields, once the body has ended."""
+        if not self._ended:
+            raise BadRequest("multipart/form-data: the body ends before its last boundary")
+        if self._files != 1:
+            raise BadRequest(f"multipart/form-data: expected one part `file`, got {self._files}")
+        return {name: value.decode("utf-8", "replace") for name, value in self._fields.items()}
+
+    def _on_part_begin(self) -> None:
+        self._part = ""
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise BadRequest(f"multipart/form-data: more than {MAX_PARTS} parts")
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        if self._header_name.lower() == b"content-disposition":
+            _, options = parse_options_header(bytes(self._header_value))
+            self._part = options.get(b"name", b"").decode("utf-8", "replace")
+        self._header_name, self._header_value = bytearray(), bytearray()
+
+    def _on_headers_finished(self) -> None:
+        if self._part == "file":
+            self._files += 1
+        else:
+            self._fields[self._part] = bytearray()
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._part == "file":
+            self._write(data[start:end])
+            return
+        field = self._fields[self._part]
+        field += data[start:end]
+        if len(field) > MAX_FIELD_BYTES:
+            raise BadRequest(f"field {self._part[:40]!r} is above {MAX_FIELD_BYTES} bytes")
+
+    def _write(self, piece: bytes) -> None:
+        self._file_bytes += len(piece)
+        if self._file_bytes > self._limit:
+            raise too_large(self._limit)
+        self._sink.write(piece)
+
+    def _on_end(self) -> None:
+        self._ended = True

@@ -1,0 +1,133 @@
+"""WS /v1/sessions/{id}/stream: binary messages are frames, text messages say something of the next one.
+
+    client                                       server
+    {"seq": 7, "pts_us": 280000}          ──►              (optional; also region [x,y,w,h], deadline_ms)
+    <JPEG bytes>                          ──►
+                                          ◄──   {"session_id": ..., "seq": 7, "outcome": "ok", ...}
+    {"end": true}                         ──►              (optional)
+                                          ◄──   what is still open, then close 1000
+
+Every binary message gets one answer. A frame without a seq is the next one. An unknown or expired session, or one
+of another API key, is refused at the handshake with problem+json.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from fastapi import APIRouter, WebSocket
+from starlette.websockets import WebSocketState
+
+from service.auth.api_keys import Caller
+from service.contract import problem, wire
+from service.contract.messages import EncodedFrame, SessionInfo
+from service.errors import BadRequest, Draining, KineposeError
+from service.transports.http.auth import SUBPROTOCOL, caller_of
+from service.transports.http.dependencies import services_of
+from service.transports.http.errors import problem_response
+from service.transports.parsing import FrameParams, Numbering, frame_of
+from service.transports.services import Services
+
+# RFC 6455 and the registry of close codes.
+POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012
+PARAM_FIELDS = frozenset({"seq", "pts_us", "region", "deadline_ms"})
+
+router = APIRouter()
+
+
+@router.websocket("/v1/sessions/{session_id}/stream")
+async def stream(websocket: WebSocket, session_id: str) -> None:
+    """Frames in, joints out, until either side ends it; work of a client that goes away is dropped."""
+    services, caller = services_of(websocket), caller_of(websocket)
+    try:
+        session = await services.pipeline.session(session_id, caller=caller)
+    except KineposeError as error:
+        await websocket.send_denial_response(problem_response(error))
+        return
+    await websocket.accept(SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None)
+    work = asyncio.ensure_future(_answer(websocket, services, caller, session))
+    try:
+        await asyncio.wait({work})
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+async def _answer(websocket: WebSocket, services: Services, caller: Caller, session: SessionInfo) -> None:
+    me = asyncio.current_task()
+    assert me is not None
+    incoming = _frames(websocket, session, me.cancel)
+    try:
+        policy = session.options.drop_policy
+        stream = services.pipeline.stream(session.session_id, incoming, policy, transport="websocket", caller=caller)
+        async with aclosing(stream) as results:
+            async for result in results:
+                await websocket.send_text(_text(wire.result_to_json(result)))
+    except KineposeError as error:
+        await _end(websocket, error)
+        return
+    await websocket.close()
+
+
+async def _end(websocket: WebSocket, error: KineposeError) -> None:
+    """Tell the error that ends the stream, then close."""
+    if websocket.client_state is WebSocketState.CONNECTED:
+        await websocket.send_text(_text({"error": problem.to_problem(error)}))
+        await websocket.close(SERVICE_RESTART if isinstance(error, Draining) else POLICY_VIOLATION, reason=error.code)
+
+
+def _text(data: dict[str, Any]) -> str:
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+
+
+async def _frames(
+    websocket: WebSocket, session: SessionInfo, on_gone: Callable[[], object]
+) -> AsyncIterator[EncodedFrame]:
+    numbering = Numbering(session.next_seq)
+    said: FrameParams | KineposeError = FrameParams()
+    while True:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            on_gone()
+            return
+        image = message.get("bytes")
+        if image is None:
+            said = _parsed(message.get("text") or "")
+            if said is END:
+                return
+            continue
+        yield _frame(session, numbering, said, image)
+        said = FrameParams()
+
+
+# Stands for {"end": true}: the client sends no more, and waits for what is open.
+END = FrameParams()
+
+
+def _parsed(text: str) -> FrameParams | KineposeError:
+    try:
+        data = json.loads(text)
+    except RecursionError:
+        return BadRequest("a text message nests too deep")
+    except ValueError as error:
+        return BadRequest(f"a text message is no JSON: {error}")
+    if data == {"end": True}:
+        return END
+    if not isinstance(data, dict) or not PARAM_FIELDS.issuperset(data):
+        return BadRequest(f"a text message holds an object of {', '.join(sorted(PARAM_FIELDS))}")
+    return FrameParams(**data)
+
+
+def _frame(session: SessionInfo, numbering: Numbering, said: FrameParams | KineposeError, image: bytes) -> EncodedFrame:
+    seq = numbering.seq(None)
+    try:
+        if isinstance(said, KineposeError):
+            raise said
+        seq = numbering.seq(wire.integer("seq", said.seq, low=0))
+        return frame_of(session.session_id, seq, image, said, asyncio.get_running_loop().time())
+    except KineposeError as error:
+        return EncodedFrame(session.session_id, seq, b"", fault=error)
+    finally:
+        numbering.taken(seq)

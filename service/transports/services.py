@@ -1,0 +1,59 @@
+"""What the transports share: settings, pipeline and clip jobs of the one server they belong to."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry
+
+from service.auth.api_keys import KeyRing
+from service.clips.jobs import ClipJobs
+from service.config import Settings
+from service.pipeline.pipeline import Pipeline
+
+
+class GrpcHealth(Protocol):
+    """What tells watchers of gRPC health that the server goes."""
+
+    async def enter_graceful_shutdown(self) -> None:
+        """NOT_SERVING from now on."""
+        ...
+
+
+@dataclass
+class Services:
+    """One server's parts; `operations.Probed` of a frontend.
+
+    Attributes:
+        draining: turns true once, when the server begins to shut down.
+        keys: who may call.
+    """
+
+    settings: Settings
+    pipeline: Pipeline
+    jobs: ClipJobs
+    grpc_health: GrpcHealth | None = None
+    draining: bool = False
+    keys: KeyRing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.keys = KeyRing(self.settings.api_keys_file, self.pipeline.metrics)
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """What /metrics shows."""
+        return self.pipeline.metrics.registry
+
+    def live(self) -> bool:
+        """See Pipeline.live."""
+        return self.pipeline.live()
+
+    async def ready(self) -> bool:
+        """See Pipeline.ready."""
+        return await self.pipeline.ready()
+
+    async def drain(self) -> None:
+        """Not ready any more; refuse what is new; wait for what was accepted, at most the grace period."""
+        self.draining = self.jobs.draining = True
+        if self.grpc_health is not None:
+            await self.grpc_health.enter_graceful_shutdown()
+        await self.pipeline.drain()

@@ -1,0 +1,182 @@
+"""Whether a run kept the promises: one answer a frame, each the right one, and nothing left behind."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from model.values import Array, Region, RegionSource
+from service.contract.messages import FrameResult, Outcome
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """An answer that reached a client.
+
+    Attributes:
+        asked: the seq that was sent; None for an answer that came without a question.
+    """
+
+    asked: int | None
+    result: FrameResult
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """What one stream saw.
+
+    Attributes:
+        number: of the stream.
+        sent: frames 0 .. sent - 1 were sent, and the client wanted an answer to each.
+        answers: in the order in which they came, those to frames sent again among them.
+        faults: what broke the rules while it ran.
+        survived: it ran to the end.
+    """
+
+    number: int
+    session_id: str = ""
+    sent: int = 0
+    answers: list[Answer] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+    survived: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expected:
+    """What an unbroken run answers to a frame: joints float32 [K, 2] in pixels, scores float32 [K], and the box."""
+
+    xy_px: Array
+    score: Array
+    region: Region
+    source: RegionSource
+    pts_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """What Redis holds after the run.
+
+    Attributes:
+        next_seqs: by session id.
+        held: ids of sessions that are taken for in use.
+        waiting, pending: frames in streams, and those given to a worker and not acknowledged, by stream.
+    """
+
+    next_seqs: Mapping[str, int]
+    held: Sequence[str] = ()
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    pending: Mapping[str, int] = field(default_factory=dict)
+
+
+def faults_of_stream(record: Record, expected: Sequence[Expected], tolerance_px: float = 0.0) -> list[str]:
+    """Everything that is wrong with what a stream saw; empty where it is that of an unbroken run."""
+    faults = [*record.faults]
+    if not record.survived:
+        faults.append("did not run to the end")
+    faults += _misplaced(record)
+    answers = _by_seq(record)
+    faults += [f"frame {seq}: no answer" for seq in range(record.sent) if seq not in answers]
+    for seq, results in sorted(answers.items()):
+        faults += [f"frame {seq}: {fault}" for fault in _frame_faults(results, expected[seq], tolerance_px)]
+    return [f"stream {record.number}: {fault}" for fault in faults]
+
+
+def _by_seq(record: Record) -> dict[int, list[FrameResult]]:
+    answers: dict[int, list[FrameResult]] = {}
+    for answer in record.answers:
+        if answer.asked is not None:
+            answers.setdefault(answer.asked, []).append(answer.result)
+    return answers
+
+
+def _misplaced(record: Record) -> Iterator[str]:
+    """Answers that nobody asked for, or that belong to another frame or stream."""
+    for answer in record.answers:
+        result = answer.result
+        if answer.asked is None:
+            yield f"frame {result.seq}: an answer more than was asked for"
+        elif result.seq != answer.asked:
+            yield f"frame {answer.asked}: answered as frame {result.seq}"
+        if result.session_id != record.session_id:
+            yield f"frame {answer.asked}: answered for session {result.session_id}"
+
+
+def _frame_faults(results: Sequence[FrameResult], expected: Expected, tolerance_px: float) -> Iterator[str]:
+    first = results[0]
+    for again in results[1:]:
+        if not same(first, again):
+            yield "sent again, it got another answer"
+    if first.outcome is not Outcome.OK or first.pose is None:
+        yield f"ended in {first.outcome} ({first.error_code})"
+        return
+    if first.pts_us != expected.pts_us:
+        yield f"pts {first.pts_us}, sent was {expected.pts_us}"
+    if first.region_source != expected.source:
+        yield f"its region was {first.region_source}, unbroken {expected.source}"
+    off_px = difference_px(first, expected)
+    if not off_px <= tolerance_px:
+        yield f"joints differ by {off_px:.6g} px from the unbroken run's"
+    elif tolerance_px == 0 and not _read_alike(first, expected):
+        yield "scores or region differ from the unbroken run's"
+
+
+def _read_alike(result: FrameResult, expected: Expected) -> bool:
+    assert result.pose is not None
+    return np.array_equal(result.pose.score, expected.score) and result.region == expected.region
+
+
+def difference_px(result: FrameResult, expected: Expected) -> float:
+    """Largest distance of a joint from the unbroken run's, pixels; infinite where the numbers of joints differ."""
+    if result.pose is None or result.pose.xy_px.shape != expected.xy_px.shape:
+        return float("inf")
+    if np.array_equal(result.pose.xy_px, expected.xy_px):
+        return 0.0
+    return float(np.linalg.norm(result.pose.xy_px - expected.xy_px, axis=-1).max())
+
+
+def same(one: FrameResult, other: FrameResult) -> bool:
+    """True for one and the same answer, bit for bit."""
+    return _plain(one) == _plain(other) and all(
+        np.array_equal(a, b) for a, b in zip(_arrays(one), _arrays(other), strict=True)
+    )
+
+
+def _plain(result: FrameResult) -> tuple[object, ...]:
+    identity = (result.session_id, result.seq, result.pts_us, result.outcome, result.model, result.joint_names)
+    return (*identity, result.region, result.region_source, result.error_code, result.expected_seq, result.image_size)
+
+
+def _arrays(result: FrameResult) -> tuple[Array, Array]:
+    if result.pose is None:
+        return np.empty(0), np.empty(0)
+    return result.pose.xy_px, result.pose.score
+
+
+def faults_of_rest(records: Sequence[Record], left: Leftovers) -> list[str]:
+    """What Redis holds that it should not, or does not hold that it should."""
+    faults = [_seq_fault(record, left.next_seqs.get(record.session_id)) for record in records]
+    faults += [f"session {session_id} is held by nobody" for session_id in left.held]
+    faults += [f"{name}: {count} frames wait" for name, count in left.waiting.items() if count]
+    faults += [f"{name}: {count} frames pend" for name, count in left.pending.items() if count]
+    strangers = set(left.next_seqs) - {record.session_id for record in records}
+    faults += [f"session {session_id} belongs to no stream" for session_id in sorted(strangers)]
+    return [fault for fault in faults if fault]
+
+
+def _seq_fault(record: Record, next_seq: int | None) -> str:
+    if next_seq == record.sent:
+        return ""
+    return f"stream {record.number}: {record.sent} frames sent, and Redis expects frame {next_seq} next"
+
+
+def faults_between(expected: Mapping[int, Sequence[Expected]]) -> list[str]:
+    """Streams whose unbroken runs are alike: answers swapped between them would not show."""
+    seen: dict[bytes, int] = {}
+    faults = []
+    for number, frames in expected.items():
+        for frame in frames:
+            other = seen.setdefault(frame.xy_px.tobytes(), number)
+            if other != number:
+                faults.append(f"streams {other} and {number} have a frame with the same joints")
+                break
+    return faults
