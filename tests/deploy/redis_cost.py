@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 from redis.asyncio import Redis
 
-from model.state import TrackState
+from model.heatmaps import gaussian_targets
+from model.state import TrackState, quantise
 from service.config import Settings
 from service.observability.metrics import Metrics
 from service.redis.client import connected
@@ -36,10 +37,12 @@ Figures = dict[str, float]
 
 
 def full_state(seq: int) -> TrackState:
-    """A state of the size that kimnet-lite leaves: 213 KB."""
-    maps = np.random.default_rng(seq).normal(size=(JOINTS, SIDE, SIDE)).astype(np.float16)
-    joints = np.zeros((JOINTS, 2), np.float32)
-    return replace(stores.state(seq), q=maps, m=maps, xy_px=joints, score=joints[:, 0])
+    """A state of about the size that kimnet leaves: a blob a map, on noise of a level or two."""
+    random = np.random.default_rng(seq)
+    maps = gaussian_targets(random.uniform(8, SIDE - 8, (JOINTS, 2)), SIDE) + random.normal(
+        0, 0.004, (JOINTS, SIDE, SIDE)
+    )
+    return replace(stores.state(seq), q=quantise(maps), m=quantise(maps))
 
 
 @contextmanager

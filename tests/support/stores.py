@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from redis.asyncio import Redis
 
-from model.state import TrackState
+from model.state import TrackState, quantise
 from model.values import FrameTransform, Pose, Region, RegionSource
 from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionOptions
 from service.observability.metrics import Metrics
@@ -148,18 +148,14 @@ def result(session_id: str, seq: int, pts_us: int | None = None) -> FrameResult:
 def state(seq: int, size: int = 4) -> TrackState:
     """A state of three joints with maps of size x size, other numbers for each seq."""
     random = np.random.default_rng(seq)
-    maps = random.normal(size=(2, 3, size, size)).astype(np.float16)
+    maps = random.normal(size=(2, 3, size, size))
     return TrackState(
         model="0" * 16,
-        q=maps[0],
-        m=maps[1],
+        q=quantise(maps[0]),
+        m=quantise(maps[1]),
         transform=FrameTransform(10 / 3, 20.5, 100 / 7, 4 * size),
-        xy_px=random.uniform(0, 640, (3, 2)).astype(np.float32),
-        score=random.uniform(size=3).astype(np.float32),
-        box=(1 / 3, 2.0, 30.0, 40.0),
+        box=Region(1 / 3, 2.0, 30.0, 40.0),
         lost_frames=0,
-        seq=seq,
-        pts_us=None,
         image_size=(640, 480),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from model.coords import region_to_transform
 from model.skeletons import KINEPOSE_13
-from model.state import TrackState
+from model.state import TrackState, quantise
 from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
 from model.values import Array, Frame, Pose, Region, RegionSource
 
@@ -87,7 +87,7 @@ def history(shades: list[int]) -> int:
 
 
 def _next(value: int, shade: int) -> int:
-    return (31 * value + shade + 1) % 2039  # float16 holds whole numbers up to 2048
+    return (31 * value + shade + 1) % 2039
 
 
 def _answer(request: TrackRequest) -> Tracked | Exception:
@@ -98,7 +98,7 @@ def _answer(request: TrackRequest) -> Tracked | Exception:
         return RegionOutside("the region lies outside the frame")
     if shade_of(frame) == BROKEN:
         return ZeroDivisionError("a bug met by one frame")
-    value = _next(int(state.q[0, 0, 0]) if state is not None else 0, shade_of(frame))
+    value = _next(int(state.q.maps()[0, 0, 0]) if state is not None else 0, shade_of(frame))
     return _tracked(request, value)
 
 
@@ -107,18 +107,14 @@ def _tracked(request: TrackRequest, value: int) -> Tracked:
     region = request.region or Region(0, 0, width, height)
     joints = len(KINEPOSE_13)
     pose = Pose(np.full((joints, 2), value, np.float32), np.full(joints, 0.5, np.float32))
-    maps = np.full((joints, 2, 2), value, np.float16)
+    maps = quantise(np.full((joints, 2, 2), value))  # a flat map is kept as it is
     state = TrackState(
         model="0" * 16,
         q=maps,
         m=maps,
         transform=region_to_transform(region, 256),
-        xy_px=pose.xy_px,
-        score=pose.score,
-        box=(region.x, region.y, region.w, region.h),
+        box=region,
         lost_frames=0,
-        seq=request.seq,
-        pts_us=request.frame.pts_us,
         image_size=request.frame.size,
     )
-    return Tracked(pose, region, state, RegionSource.TRACKED)
+    return Tracked(pose, region, state, RegionSource.TRACKED, 1.0)

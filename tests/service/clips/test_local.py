@@ -8,7 +8,7 @@ import pytest
 
 from model.engines.base import EngineError
 from model.skeletons import KINEPOSE_13
-from model.state import TrackState
+from model.state import TrackState, quantise
 from model.tracker import RegionOutside, Tracked, TrackRequest
 from model.values import FrameTransform, Pose, Region, RegionSource
 from service.clips.local import LocalRun, estimate_clip
@@ -34,25 +34,22 @@ class RecordingStepper:
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: TrackRequest) -> Tracked | Exception:
-        before = request.state.seq if request.state else None
+        before = request.state.lost_frames if request.state else None
         self.seen.append((request.seq, before, request.region))
         pose = Pose(np.full((13, 2), request.seq, np.float32), np.ones(13, np.float32))
-        return self._refuse(request.seq) or Tracked(pose, BOX, _state(request), RegionSource.TRACKED)
+        return self._refuse(request.seq) or Tracked(pose, BOX, _state(request), RegionSource.TRACKED, 1.0)
 
 
 def _state(request: TrackRequest) -> TrackState:
-    maps = np.zeros((13, 2, 2), np.float16)
+    """A state that keeps the frame's number where a tracker counts lost frames."""
+    maps = quantise(np.zeros((13, 2, 2)))
     return TrackState(
         model="m",
         q=maps,
         m=maps,
         transform=FrameTransform(0, 0, 10, 8),
-        xy_px=np.zeros((13, 2), np.float32),
-        score=np.ones(13, np.float32),
-        box=(0, 0, 1, 1),
-        lost_frames=0,
-        seq=request.seq,
-        pts_us=request.frame.pts_us,
+        box=Region(0, 0, 1, 1),
+        lost_frames=request.seq,
         image_size=request.frame.size,
     )
 
