@@ -27,7 +27,10 @@ LOST_PATIENCE = 4
 WINDOWS_A_PASS = 4
 """Inputs that a search puts into one batch at most: another session's frame waits for no more than these."""
 
-_FINE_EVERY = 8
+_COARSE_EVERY, _FINE_EVERY = 4, 64
+"""Lost frames between two searches of each kind; in the others a person that came back is looked for in the whole frame
+at once, which is one pass."""
+
 _GOOD_STRENGTH = 0.35
 _REFINEMENTS = 2
 
@@ -146,7 +149,8 @@ class Tracker:
     ) -> Generator[list[ModelInput], list[ModelOutput], tuple[Region, bool]]:
         """Look for the person in the whole frame; the best box, and whether somebody is in it."""
         width, height = frame.size
-        best = yield from _best_candidate(frame, coarse_windows(width, height, self.input_size))
+        coarse = coarse_windows(width, height, self.input_size)
+        best = yield from _best_candidate(frame, coarse if _looks_around(state) else coarse[:1])
         if best.strength < _GOOD_STRENGTH and _looks_closely(state):
             closer = yield from self._search_closely(frame)
             best = max(best, closer, key=_strength)
@@ -284,9 +288,17 @@ def _strength(candidate: _Candidate) -> float:
     return candidate.strength
 
 
+def _looks_around(state: TrackState | None) -> bool:
+    """Whether all coarse windows are read: at the start, and every few frames while the person is lost."""
+    return state is None or state.lost_frames % _COARSE_EVERY == 0
+
+
 def _looks_closely(state: TrackState | None) -> bool:
-    """Fine windows cost many passes: at the start, and now and then while the person is lost."""
-    return state is None or state.lost_frames % _FINE_EVERY == 0
+    """Fine windows cost many passes: at the start, and while the person is lost less and less often."""
+    if state is None:
+        return True
+    lost = state.lost_frames
+    return lost & (lost - 1) == 0 or lost % _FINE_EVERY == 0
 
 
 def _fallback(frame: Frame, state: TrackState | None) -> Region:

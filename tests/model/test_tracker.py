@@ -112,6 +112,17 @@ def test_a_person_who_comes_back_elsewhere_is_found_again() -> None:
     assert engine.seen[-1].fresh
 
 
+def test_an_empty_scene_costs_little() -> None:
+    """Where nobody is, most frames are one pass, and a close look becomes rare."""
+    tracker, engine = _tracker()
+    tracked = _one(tracker, TrackRequest(picture(None, 640, 360), 0))
+    at_the_start = sum(engine.batches)
+    for t in range(1, 71):
+        tracked = _one(tracker, TrackRequest(picture(None, 640, 360), t, tracked.state))
+    assert (sum(engine.batches) - at_the_start) / 70 < 5
+    assert at_the_start > 10
+
+
 def test_an_answer_says_where_its_region_comes_from() -> None:
     """Given, then tracked; searched where nothing is known, so that no change of person is silent."""
     tracker, _ = _tracker()
