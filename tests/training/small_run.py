@@ -16,7 +16,8 @@ from model.kimnet import KIMNet
 from tests.training import made_up
 from training.config import RunConfig
 from training.loop import checkpoint
-from training.loop.engine import Engine, Pools
+from training.loop.engine import Engine
+from training.samples.pool import Pool, Pools
 
 SOURCES = {"stills": [{"dataset": "lspet", "part": "train"}], "clips": [{"dataset": "jhmdb", "part": "train"}]}
 
@@ -55,7 +56,7 @@ def network() -> KIMNet:
 
 def pools() -> Pools:
     """Four stills and a clip of six frames."""
-    return Pools([made_up.still(i) for i in range(4)], [made_up.moving(6)])
+    return Pools([Pool([made_up.still(i) for i in range(4)])], [Pool([made_up.moving(6)])])
 
 
 def train(out: Path, run: RunConfig, start: KIMNet | None = None) -> dict[str, Tensor]:

@@ -59,7 +59,7 @@ def test_one_part_alone_is_inspected(data: Path, capsys: pytest.CaptureFixture[s
     ("words", "message"),
     [
         (["lsp"], "lsp: nothing of it is in"),
-        (["coco"], "no dataset 'coco'"),
+        (["mpii"], "no dataset 'mpii'"),
         (["penn-action", "--part", "val"], "penn-action has no part 'val'"),
         (["penn-action", "--sheet", "nowhere/sheet.png"], "nowhere/sheet.png: the sheet cannot be written there"),
     ],

@@ -21,10 +21,10 @@ def _with_passing_head() -> KIMNet:
     state["initialiser.weight"] = passing
     for key, value in (
         ("initialiser.bias", 0.5),
-        ("jre.norm.running_mean", 0.5),
-        ("jre.norm.running_var", 9.0),
-        ("jre.norm.weight", 1.0),
-        ("jre.norm.bias", 0.0),
+        ("jre.start_norm.running_mean", 0.5),
+        ("jre.start_norm.running_var", 9.0),
+        ("jre.start_norm.weight", 1.0),
+        ("jre.start_norm.bias", 0.0),
     ):
         state[key] = torch.full((13,), value)
     network.load_state_dict(state)
@@ -33,7 +33,7 @@ def _with_passing_head() -> KIMNet:
 
 
 def test_queries_and_keys_are_the_joints_maps() -> None:
-    """The head's scale and the norm's cancel as they do in m_1: q and k are the blobs themselves."""
+    """The head's scale and that of the norm of t = 1 cancel as they do in m_1: q and k are the blobs themselves."""
     network = _with_passing_head()
     blobs = gaussian_targets(np.random.default_rng(0).random((13, 2)) * 32, 32, 2.0).astype(np.float32)
     features = torch.zeros(1, KIMNET_LITE.dim, 32, 32)
