@@ -54,7 +54,7 @@ def test_hidden_joints_keep_their_labels() -> None:
     clip = made_up.still()
     rng = np.random.default_rng(0)
     sample = augment_frame(clip, 0, 64, AugmentConfig(photometric=0, occlude=0, far_share=0), rng)
-    hidden = occlude_joints(sample, 4, rng)
+    hidden = occlude_joints(sample, rng)
     assert (hidden.image != sample.image).any()
     np.testing.assert_array_equal(hidden.cells, sample.cells)
     np.testing.assert_array_equal(hidden.labelled, sample.labelled)
