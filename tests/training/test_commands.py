@@ -141,7 +141,7 @@ def test_sources_are_read_through_the_catalog(data: Path) -> None:
     assert pool.weight == 3.0
 
 
-def test_a_taught_source_needs_its_teacher(data: Path) -> None:
+def test_a_source_with_pseudo_labels_needs_their_file(data: Path) -> None:
     """The error says how to make the file."""
-    with pytest.raises(ValueError, match="kinepose-train teach"):
+    with pytest.raises(ValueError, match="kinepose-train pseudo-label"):
         read_sources(data, [Source(dataset="sub-jhmdb", part="test2", pseudo_labels=True)])
