@@ -1,9 +1,10 @@
-"""The only home of coordinate maps: frame <-> input <-> heatmap. Pure functions, named a_to_b.
+"""The only home of coordinate maps: frame <-> input <-> heatmap <-> grid. Pure functions, named a_to_b.
 
 Spaces (pixel centres are integers in each):
     frame    pixels of the upright source picture
     input    pixels of the network's square input, side S
     heatmap  cells, side S / stride; cell i covers input pixels [stride*i - 0.5, stride*(i+1) - 0.5]
+    grid     shares of a heatmap from -1 to 1, its outer edges: torch's grid_sample without aligned corners
 """
 
 import math
@@ -72,6 +73,22 @@ def heatmap_to_frame(xy: Array, t: FrameTransform) -> Array:
     return input_to_frame(heatmap_to_input(xy, t.stride), t)
 
 
+def heatmap_to_grid(xy: Array, size: int) -> Array:
+    """Points from cells of a heatmap with `size` cells a side to grid coordinates, float64."""
+    return (2 * np.asarray(xy, np.float64) + 1) / size - 1
+
+
+def grid_to_heatmap(xy: Array, size: int) -> Array:
+    """Points from grid coordinates to cells of a heatmap with `size` cells a side, float64."""
+    return ((np.asarray(xy, np.float64) + 1) * size - 1) / 2
+
+
+def pixels_within(low: float, high: float, size: int) -> slice:
+    """Those of an axis' `size` pixels whose centres lie in [low, high]; an empty slice where none does."""
+    first = min(max(math.ceil(low), 0), size)
+    return slice(first, max(first, min(math.floor(high) + 1, size)))
+
+
 def crop_input(rgb: Array, t: FrameTransform) -> Array:
     """The network's input uint8 [S, S, 3] cut from a frame uint8 [H, W, 3]; outside the frame is black.
 
@@ -115,6 +132,17 @@ def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Arra
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     planes = np.ascontiguousarray(maps, np.float32)
     return np.stack([cv2.warpAffine(plane, matrix, size, flags=flags) for plane in planes])
+
+
+def resampling_theta(old: FrameTransform, new: FrameTransform) -> Array:
+    """What `resample_maps` does as torch's affine_grid takes it: float64 [2, 3], from the new crop's grid to the old's.
+
+    Both crops may be turned and mirrored.
+    """
+    corners = grid_to_heatmap(np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), new.heatmap_size)
+    moved = frame_to_heatmap(heatmap_to_frame(corners, new), old)
+    origin, right, down = heatmap_to_grid(moved, old.heatmap_size)
+    return np.stack([right - origin, down - origin, origin], axis=1)
 
 
 def _apply(matrix: Array, xy: Array) -> Array:

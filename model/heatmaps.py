@@ -1,4 +1,4 @@
-"""Heatmaps: Gaussian targets in, joints out with sub-pixel peaks and scores in [0, 1]."""
+"""Heatmaps to joints, with sub-pixel peaks and scores in [0, 1]."""
 
 import cv2
 import numpy as np
@@ -6,16 +6,7 @@ import numpy as np
 from model.values import Array
 
 SIGMA = 2.0
-"""Standard deviation of a target blob, cells of a 64x64 map (SimpleBaseline)."""
-
-
-def gaussian_targets(xy: Array, size: int, sigma: float = SIGMA) -> Array:
-    """Targets float32 [..., size, size] with peak 1 at sub-cell centres xy [..., 2]; no rounding to cells."""
-    cells = np.arange(size, dtype=np.float32)
-    center = np.asarray(xy, np.float32)
-    gx = np.exp(-((cells - center[..., 0:1]) ** 2) / (2 * sigma**2))
-    gy = np.exp(-((cells - center[..., 1:2]) ** 2) / (2 * sigma**2))
-    return np.asarray(gy[..., :, None] * gx[..., None, :], np.float32)
+"""Standard deviation of the blobs that networks learn, cells of a 64x64 map (SimpleBaseline)."""
 
 
 def decode(maps: Array) -> tuple[Array, Array]:

@@ -7,7 +7,6 @@ state goes in and comes out.
 
 from typing import NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from model import kmm
@@ -105,17 +104,6 @@ class KIMNet(nn.Module):
         """sqrt(d) of eq. 8 for key maps of this size."""
         cells = k.shape[-1] * k.shape[-2]
         return kmm.scale_of(self.config.kmm_scale, cells, self.config.joints, self.config.dim)
-
-    def unroll(self, clip: Tensor) -> Tensor:
-        """Heatmaps [B, T, K, h, w] of clips [B, T, 3, S, S] with a still crop: encode once, then recur."""
-        batch, frames = clip.shape[:2]
-        first = torch.arange(batch * frames, device=clip.device) % frames == 0
-        encoded = self.encode(clip.flatten(0, 1), first)
-        q, k, g, p, _ = (x.reshape(batch, frames, *x.shape[1:]) for x in encoded)
-        maps = [self.start(p[:, 0])]
-        for t in range(1, frames):
-            maps.append(self.recur(q[:, t - 1], k[:, t], g[:, t], maps[-1].carry))
-        return torch.stack([x.m for x in maps], dim=1)
 
     def _maps(self, prior: Tensor, fine: Tensor, start: bool = False) -> Maps:
         m = self.jre(fine, start)

@@ -15,6 +15,9 @@ Activation = Literal["relu", "sigmoid", "bn_relu", "none"]
 Scale = Literal["hw", "joints", "dim", "none"]
 
 
+_SMALLEST_SUM = 1e-6
+
+
 class Projection(nn.Module):
     """s(W * f): one of the two 1x1 convolutions of eq. 6, features [B, D, h, w] to [B, K, h, w]."""
 
@@ -37,13 +40,13 @@ def _activation(act: Activation, joints: int) -> nn.Module:
 def relation(q_prev: Tensor, k: Tensor, scale: float, norm: Norm) -> Tensor:
     """W_r [B, K, K] (eqs. 8-9): rows are current joints, columns previous joints, each row sums to 1.
 
-    `linear` is the literal eq. 9 and needs q and k that are not negative; a small constant keeps an all-zero
-    row finite.
+    `linear` is the literal eq. 9 and needs q and k that are not negative. A row whose sum is below 1e-6 is divided by
+    that instead: joints that nothing relates to carry nothing on.
     """
     o = torch.einsum("bjn,bin->bji", k.flatten(2), q_prev.flatten(2)) / scale  # [B, K(cur), K(prev)]
     if norm == "softmax":
         return o.softmax(dim=-1)
-    return o / (o.sum(dim=-1, keepdim=True) + 1e-6)
+    return o / o.sum(dim=-1, keepdim=True).clamp(min=_SMALLEST_SUM)
 
 
 def carry(weights: Tensor, m_prev: Tensor) -> Tensor:

@@ -1,21 +1,21 @@
 """`kinepose-train`: from data sets to served weights and their report.
 
-inspect   what a data set on disk holds    -> counts, a contact sheet
-teach     a teacher's pseudo-labels        -> labels.npz
-fit       all stages of a config           -> RUN/last.pt, logs
-export    averaged weights of runs         -> NAME.safetensors and its model card
-evaluate  exported weights on whole clips  -> PCK table, optionally into the model card
-report    everything there is to measure   -> report.json, report.md, report.html
-folds     three folds of sub-JHMDB          -> the paper's table with our rows
+inspect       what a data set on disk holds    -> counts, a contact sheet
+pseudo-label  a teacher's pseudo-labels        -> labels.npz
+fit           all stages of a config           -> RUN/last.pt, RUN/run.json, logs
+export        averaged weights of runs         -> NAME.safetensors and its model card
+evaluate      exported weights on whole clips  -> PCK table, optionally into the model card
+report        everything there is to measure   -> report.json, report.md, report.html
+folds         three folds of sub-JHMDB         -> the paper's table with our rows
 """
 
 import argparse
 
-from training.commands import evaluate, export, fit, folds, inspect, report, teach
+from training.commands import evaluate, export, fit, folds, inspect, pseudo_label, report
 
 _COMMANDS = {
     "inspect": (inspect, "count a data set and draw a contact sheet of it"),
-    "teach": (teach, "make pseudo-labels with a published network"),
+    "pseudo-label": (pseudo_label, "make pseudo-labels with a published network"),
     "fit": (fit, "train; again after a kill, go on"),
     "export": (export, "a run's averaged weights to safetensors and a model card"),
     "evaluate": (evaluate, "PCK of exported weights on whole clips"),

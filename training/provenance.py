@@ -3,7 +3,9 @@
 from dataclasses import asdict, fields, replace
 
 from model.cards import ModelCard, Provenance
-from training.evaluation.run import Protocol, Scores
+from training import box_mode
+from training.box_mode import BoxMode
+from training.evaluation.run import Scores
 
 _DATA = (
     "7,687 pictures of Leeds Sports Pose Extended and 16,496 frames of 488 JHMDB clips, from the ImageNet weights of "
@@ -34,8 +36,6 @@ _NOTES = (
     "weights did otherwise than the commands do."
 )
 
-WAYS: dict[Protocol, str] = {"box": "box each frame", "region": "region on frame 0", "none": "no region"}
-
 
 def served(version: str) -> Provenance:
     """The provenance of weights made by the commands of docs/training.md, not yet measured."""
@@ -50,13 +50,13 @@ def served(version: str) -> Provenance:
     )
 
 
-def with_figures(card: ModelCard, scores: dict[Protocol, Scores], measured_on: str) -> Provenance:
+def with_figures(card: ModelCard, scores: dict[BoxMode, Scores], measured_on: str) -> Provenance:
     """The card's provenance with figures of the default protocol in it; `measured_on` as in "JHMDB test"."""
     figures: dict[str, float] = {}
     joints: dict[str, dict[str, float]] = {}
-    for way, measured in scores.items():
+    for mode, measured in scores.items():
         for normaliser, result in (("person", measured.person), ("torso", measured.torso)):
-            name = f"{measured_on}, {WAYS[way]}, {normaliser}@0.2"
+            name = f"{measured_on}, {box_mode.NAMES[mode]}, {normaliser}@0.2"
             figures[name] = round(result.mean, 1)
             joints[name] = {joint: round(value, 1) for joint, value in result.per_joint.items()}
     known = {field.name for field in fields(Provenance)}

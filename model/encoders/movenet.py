@@ -5,10 +5,13 @@ the one for joints is kept, up to its 96 hidden channels: our own pyramid reads 
 that what a network trained on many more people knows is there from the first step.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.encoders.backbone import Backbone
 from model.encoders.depthwise import DepthwiseConv
 from model.encoders.mobilenet_v2 import MobileNetV2
 from model.encoders.pyramid import LightPyramid, double
@@ -32,7 +35,7 @@ class PlainSeparable(nn.Module):
         return F.relu(self.pointwise(self.depthwise(x)))
 
 
-class MoveNetBody(nn.Module):
+class MoveNetBody(Backbone):
     """MobileNetV2, MoveNet's pyramid and the hidden layer of its head for joints.
 
     Pictures [B, 3, S, S], RGB in 0..255, to the trunk's four maps and the hidden layer [B, 96, S/4, S/4].
@@ -59,6 +62,9 @@ class MoveNetBody(nn.Module):
         x = self.smooth8(self.lateral8(f8) + double(x))  # [B, 24, S/8, S/8]
         x = self.smooth4(self.lateral4(f4) + double(x))  # [B, 24, S/4, S/4]
         return maps, self.hidden(x)
+
+    def early_parts(self) -> Sequence[nn.Module]:
+        return self.trunk.early_parts()
 
 
 class MoveNetEncoder(nn.Module):

@@ -26,7 +26,7 @@ def run_clip(features: Array, first: Array | None, w: Weights, config: KIMNetCon
         config: its switches.
     """
     fine = first_maps(features[0], first, w, config)
-    m = jre(fine, w, config)
+    m = jre(fine, w, config, start=True)
     results, carried = [m], {"final": m, "fine": fine, "prior": fine}[config.kmm_heat_in]
     for previous, current in pairwise(features):
         prior = kmm(previous, current, carried, w, config)
@@ -59,7 +59,7 @@ def kmm(previous: Array, current: Array, m: Array, w: Weights, config: KIMNetCon
     prior = np.zeros_like(m)
     for j in range(joints):
         row = np.exp(o[j] - o[j].max()) if config.kmm_norm == "softmax" else o[j]
-        total = row.sum() + (0.0 if config.kmm_norm == "softmax" else 1e-6)
+        total = max(row.sum(), 1e-6)
         for i in range(joints):
             prior[j] += row[i] / total * m[i]
     return prior + m if config.residual else prior
@@ -94,10 +94,11 @@ def _both_halves(w: Weights, name: str, axis: int = 1) -> Array:
     return np.concatenate([w[f"fusion.over_prior.{name}"], w[f"fusion.over_features.{name}"]], axis=axis)
 
 
-def jre(x: Array, w: Weights, config: KIMNetConfig) -> Array:
-    """Eq. 5, RPSTN's decoder: [K, h, w] to [K, h, w]."""
+def jre(x: Array, w: Weights, config: KIMNetConfig, start: bool = False) -> Array:
+    """Eq. 5, RPSTN's decoder: [K, h, w] to [K, h, w]; `start` at t = 1."""
     joints, h, width = x.shape
     s = np.array([[np.sum(a * b) for b in x] for a in x])
+    s = s / np.sqrt(h * width) if config.jre_scale == "hw" else s
     axis = 1 if config.jre_softmax_dim == "last" else 0
     e = np.exp(s - s.max(axis=axis, keepdims=True))
     attention = e / e.sum(axis=axis, keepdims=True)
@@ -108,7 +109,8 @@ def jre(x: Array, w: Weights, config: KIMNetConfig) -> Array:
         y = np.array([y[j, r, c] for r in range(h) for c in range(width) for j in range(joints)])
         y = y.reshape(joints, h, width)
     corrected = x + batch_norm(convolve(y, w["jre.w.0.weight"], w["jre.w.0.bias"]), w, "jre.w.1")
-    return batch_norm(corrected, w, "jre.norm") if config.jre_bn_after else corrected
+    last = "jre.start_norm" if start and config.jre_own_start_norm else "jre.norm"
+    return batch_norm(corrected, w, last) if config.jre_bn_after else corrected
 
 
 def convolve(x: Array, kernel: Array, bias: Array | None) -> Array:

@@ -49,6 +49,18 @@ def small_network(seed: int = 0, **switches: Any) -> KIMNet:
     return network.double().eval()
 
 
+def unrolled(network: KIMNet, clip: Tensor) -> Tensor:
+    """Heatmaps [B, T, K, h, w] of clips [B, T, 3, S, S] with a still crop: encoded at once, then recurred."""
+    batch, frames = clip.shape[:2]
+    first = torch.arange(batch * frames) % frames == 0
+    encoded = network.encode(clip.flatten(0, 1), first)
+    q, k, g, p, _ = (x.reshape(batch, frames, *x.shape[1:]) for x in encoded)
+    maps = [network.start(p[:, 0])]
+    for t in range(1, frames):
+        maps.append(network.recur(q[:, t - 1], k[:, t], g[:, t], maps[-1].carry))
+    return torch.stack([x.m for x in maps], dim=1)
+
+
 def random_clip(batch: int = 2, frames: int = 5, seed: int = 1) -> Tensor:
     """Pictures [B, T, 3, S, S], 0..255, float64."""
     generator = torch.Generator().manual_seed(seed)

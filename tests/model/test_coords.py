@@ -22,8 +22,9 @@ from model.coords import (
     region_to_transform,
     resample_maps,
 )
-from model.heatmaps import decode, gaussian_targets
+from model.heatmaps import decode
 from model.values import Array, FrameTransform, Region
+from tests.support.blobs import blobs
 
 TOLERANCE_PX = 0.01
 
@@ -216,7 +217,7 @@ def test_resampled_maps_lie_where_the_maps_say(old: FrameTransform, new: FrameTr
     """A blob on the old heatmap is found on the new one at the same place of the frame."""
     in_frame = np.array([[104.0, 97.0], [120.5, 110.2], [88.3, 78.9]])
     sigma = 2.0 if new.side > old.side * 0.8 else 3.0
-    before = gaussian_targets(frame_to_heatmap(in_frame, old), 64, sigma=sigma)
+    before = blobs(frame_to_heatmap(in_frame, old), 64, sigma=sigma)
     after = resample_maps(before, old, new)
     assert after.shape == (3, 64, 64)
     cells, _ = decode(after)

@@ -1,12 +1,13 @@
-"""Heatmaps: joints come back from their targets to a twentieth of a cell, and any finite map gives a joint."""
+"""Heatmaps: joints come back from their blobs to a twentieth of a cell, and any finite map gives a joint."""
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.heatmaps import SIGMA, decode, gaussian_targets
+from model.heatmaps import SIGMA, decode
 from model.values import Array
+from tests.support.blobs import blobs
 
 SIZE = 64
 BORDER = 5
@@ -21,32 +22,17 @@ maps = st.integers(0, 2**32 - 1).map(lambda seed: _random_maps(seed))
 
 def _random_maps(seed: int) -> Array:
     rng = np.random.default_rng(seed)
-    blobs = gaussian_targets(rng.uniform(0, SIZE - 1, (4, 2)), SIZE)
-    noise = rng.normal(0, 0.05, blobs.shape)
-    return np.asarray(blobs * rng.uniform(0.2, 1.1, (4, 1, 1)) + noise, np.float32)
+    peaks = blobs(rng.uniform(0, SIZE - 1, (4, 2)), SIZE)
+    noise = rng.normal(0, 0.05, peaks.shape)
+    return np.asarray(peaks * rng.uniform(0.2, 1.1, (4, 1, 1)) + noise, np.float32)
 
 
 @given(inner_cells, st.floats(0.3, 1.0))
-def test_joint_comes_back_from_its_target(xy: Array, height: float) -> None:
+def test_joint_comes_back_from_its_blob(xy: Array, height: float) -> None:
     """Away from the border a blob's centre is found within 0.05 cells, wherever it lies between cells."""
-    cells, score = decode(gaussian_targets(xy[None], SIZE) * np.float32(height))
+    cells, score = decode(blobs(xy[None], SIZE) * np.float32(height))
     assert np.abs(cells[0] - xy).max() < 0.05
     assert 0.85 * height < score[0] <= height + 1e-6
-
-
-def test_target_has_height_one_at_its_center() -> None:
-    """A target is a Gaussian of SIGMA cells with peak 1, not rounded to whole cells."""
-    target = gaussian_targets(np.array([[20.0, 30.0], [20.5, 30.0]]), SIZE)
-    assert target.shape == (2, SIZE, SIZE)
-    assert target.dtype == np.float32
-    assert target[0, 30, 20] == 1.0
-    assert target[0, 30, 22] == pytest.approx(np.exp(-(2**2) / (2 * SIGMA**2)))
-    assert target[1, 30, 20] == target[1, 30, 21] < 1.0
-
-
-def test_targets_keep_leading_axes() -> None:
-    """Joints of many frames make maps of many frames."""
-    assert gaussian_targets(np.zeros((3, 13, 2)), 16).shape == (3, 13, 16, 16)
 
 
 @given(maps)
@@ -73,7 +59,7 @@ def test_flat_map_gives_a_valid_joint(level: float) -> None:
 @pytest.mark.parametrize("y", [0, 63])
 def test_peak_at_the_border_stays_there(x: int, y: int) -> None:
     """A joint on the outermost cells is found within 1.5 cells, and not outside the map."""
-    cells, score = decode(gaussian_targets(np.array([[x, y]], np.float64), SIZE))
+    cells, score = decode(blobs(np.array([[x, y]], np.float64), SIZE))
     assert np.abs(cells[0] - [x, y]).max() <= 1.5
     assert ((cells >= 0) & (cells <= SIZE - 1)).all()
     assert score[0] > 0.75
@@ -81,7 +67,7 @@ def test_peak_at_the_border_stays_there(x: int, y: int) -> None:
 
 def test_two_blobs_give_the_higher_one() -> None:
     """The joint lies on the higher of two peaks, undisturbed by the other."""
-    two = gaussian_targets(np.array([[15.3, 40.2], [48.0, 20.0]]), SIZE)
+    two = blobs(np.array([[15.3, 40.2], [48.0, 20.0]]), SIZE)
     cells, score = decode((two[0] + 0.7 * two[1])[None])
     np.testing.assert_allclose(cells[0], [15.3, 40.2], atol=0.05)
     assert score[0] == pytest.approx(0.98, abs=0.02)
@@ -106,7 +92,7 @@ def _golden(heatmap: Array) -> Array:
 def test_refinement_equals_the_written_out_equations() -> None:
     """On noisy blobs the joint equals an independent float64 computation."""
     rng = np.random.default_rng(7)
-    blobs = gaussian_targets(rng.uniform(8, SIZE - 9, (20, 2)), SIZE)
-    noisy = np.asarray(blobs + rng.normal(0, 0.02, blobs.shape), np.float32)
+    peaks = blobs(rng.uniform(8, SIZE - 9, (20, 2)), SIZE)
+    noisy = np.asarray(peaks + rng.normal(0, 0.02, peaks.shape), np.float32)
     cells, _ = decode(noisy)
     np.testing.assert_allclose(cells, [_golden(m) for m in noisy], atol=1e-3)

@@ -11,7 +11,7 @@ from model.config import CONFIGS, KIMNET_LITE
 from model.encoders.build import build_encoder, build_initialiser
 from model.encoders.simple_baseline import SimpleBaseline
 from model.kimnet import KIMNet
-from tests.model.small import DIM, JOINTS, PatchReader, random_clip, small_network
+from tests.model.small import DIM, JOINTS, PatchReader, random_clip, small_network, unrolled
 
 BATCH = 3
 
@@ -42,15 +42,15 @@ def test_unrolling_equals_stepping(initialiser: str) -> None:
         q_prev, encoded = encoded.q, network.encode(clip[:, t])
         maps = network.recur(q_prev, encoded.k, encoded.g, maps.carry)
         stepped.append(maps.m)
-    _assert_equal(network.unroll(clip), torch.stack(stepped, dim=1))
+    _assert_equal(unrolled(network, clip), torch.stack(stepped, dim=1))
 
 
 @torch.no_grad()
 def test_a_batch_equals_its_members() -> None:
     """A clip gives the same maps beside others as alone."""
     network, clips = small_network(), random_clip(batch=BATCH)
-    together = network.unroll(clips)
-    alone = torch.cat([network.unroll(clip[None]) for clip in clips])
+    together = unrolled(network, clips)
+    alone = torch.cat([unrolled(network, clip[None]) for clip in clips])
     _assert_equal(together, alone)
 
 
@@ -107,7 +107,7 @@ def test_all_rows_are_fresh_unless_told(separate: KIMNet) -> None:
 def test_detaching_stops_gradients_between_frames(detach: bool) -> None:
     """The loss of the last frame reaches the first picture, unless gradients are stopped between frames."""
     network, clip = small_network(detach_prev=detach), random_clip(frames=2).requires_grad_()
-    network.unroll(clip)[:, 1].square().sum().backward()  # type: ignore[no-untyped-call]
+    unrolled(network, clip)[:, 1].square().sum().backward()  # type: ignore[no-untyped-call]
     assert clip.grad is not None
     assert bool(clip.grad[:, 1].any())
     assert bool(clip.grad[:, 0].any()) is not detach
@@ -139,7 +139,7 @@ def test_the_papers_network_runs() -> None:
 def test_a_whole_resnet_network_unrolls() -> None:
     """Real numbers go through ResNets as encoder and initialiser, and stay finite."""
     config = replace(KIMNET_LITE, encoder="resnet18", initialiser="resnet34", dim=256, input_size=64)
-    maps = KIMNet(config).eval().unroll(torch.rand(1, 2, 3, 64, 64) * 255)
+    maps = unrolled(KIMNet(config).eval(), torch.rand(1, 2, 3, 64, 64) * 255)
     assert maps.shape == (1, 2, 13, 16, 16)
     assert bool(maps.isfinite().all())
 

@@ -26,6 +26,8 @@ SWITCHES: dict[str, tuple[Any, ...]] = {
     "jre_softmax_dim": ("last", "first"),
     "jre_layout": ("fixed", "rpstn"),
     "jre_bn_after": (True, False),
+    "jre_scale": ("none", "hw"),
+    "jre_own_start_norm": (False, True),
     "initialiser": ("head", "zeros", "resnet101"),
 }
 """Every switch with its values, the default first."""

@@ -7,8 +7,8 @@ import numpy as np
 from model.config import KIMNET_LITE
 from model.coords import input_to_heatmap
 from model.engines.base import ModelInput, ModelOutput
-from model.heatmaps import gaussian_targets
 from model.values import Array, Frame
+from tests.support.blobs import blobs
 
 JOINTS = KIMNET_LITE.joints
 _ARMS = [(50, 5), (65, 20), (35, 20), (75, 40), (25, 40), (80, 58), (20, 58)]
@@ -66,4 +66,4 @@ class DotEngine:
         size = self.config.heatmap_size
         if not len(rows):
             return np.zeros((size, size), np.float32)
-        return gaussian_targets(input_to_heatmap(np.array([columns.mean(), rows.mean()]), 4), size)
+        return blobs(input_to_heatmap(np.array([columns.mean(), rows.mean()]), 4), size)

@@ -34,11 +34,11 @@ def report(dataset: str = "jhmdb", part: str = "test", note: str = "One person a
         head=head(dataset, part),
         joints=JOINTS,
         bones=list(KINEPOSE_13.bones),
-        ways={way: _table(*means) for way, means in _MEANS.items()},
-        frame_by_frame={way: _table(a - 0.9, b - 1.6) for way, (a, b) in _MEANS.items()},
+        modes={mode: _table(*means) for mode, means in _MEANS.items()},
+        frame_by_frame={mode: _table(a - 0.9, b - 1.6) for mode, (a, b) in _MEANS.items()},
         alphas=[round(0.01 * i, 2) for i in range(1, 51)],
-        curves={way: {"person": _curve(a), "torso": _curve(b)} for way, (a, b) in _MEANS.items()},
-        actions={name: {way: _shifted(means, i) for way, means in _MEANS.items()} for i, name in enumerate(names)},
+        curves={mode: {"person": _curve(a), "torso": _curve(b)} for mode, (a, b) in _MEANS.items()},
+        actions={name: {mode: _shifted(means, i) for mode, means in _MEANS.items()} for i, name in enumerate(names)},
         occlusion={
             kind: {"recurrent": _occluded(1.4 + late, 5), "frame by frame": _occluded(2.6 + late, 9)}
             for kind, late in (("one frame", 0.0), ("frames 2..T", 0.6))

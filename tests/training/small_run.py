@@ -16,7 +16,8 @@ from model.kimnet import KIMNet
 from tests.training import made_up
 from training.config import RunConfig
 from training.loop import checkpoint
-from training.loop.engine import Engine, Pools
+from training.loop.trainer import Trainer
+from training.samples.pool import Pool, Pools
 
 SOURCES = {"stills": [{"dataset": "lspet", "part": "train"}], "clips": [{"dataset": "jhmdb", "part": "train"}]}
 
@@ -55,14 +56,14 @@ def network() -> KIMNet:
 
 def pools() -> Pools:
     """Four stills and a clip of six frames."""
-    return Pools([made_up.still(i) for i in range(4)], [made_up.moving(6)])
+    return Pools([Pool([made_up.still(i) for i in range(4)])], [Pool([made_up.moving(6)])])
 
 
 def train(out: Path, run: RunConfig, start: KIMNet | None = None) -> dict[str, Tensor]:
     """Run it on the CPU in this process; gives the averaged weights."""
     out.mkdir(exist_ok=True)
     fabric = Fabric(accelerator="cpu", devices=1, precision=run.precision)
-    return Engine(fabric, run, out, workers=0).run(start or network(), pools())
+    return Trainer(fabric, run, out, workers=0).run(start or network(), pools())
 
 
 def averaged(out: Path) -> dict[str, Tensor]:
@@ -91,7 +92,7 @@ def main() -> None:
     strategy = "ddp" if args.devices > 1 else "auto"
     fabric = Fabric(accelerator="cpu", devices=args.devices, strategy=strategy, precision="bf16-mixed")
     fabric.launch()
-    weights = Engine(fabric, config(args.steps), args.out, workers=0).run(network(), pools())
+    weights = Trainer(fabric, config(args.steps), args.out, workers=0).run(network(), pools())
     (args.out / f"rank-{fabric.global_rank}").write_text(digest(weights))
 
 

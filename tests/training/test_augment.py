@@ -12,6 +12,7 @@ from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import SKELETON, Clip
 from training.samples.augment import PhotometricJitter, augment_frame, occlude_joints, random_transform, render
 from training.samples.pictures import Pictures
+from training.samples.pool import Pool
 from training.samples.sequences import Sequences, augment_sequence, moving_crops
 
 
@@ -53,7 +54,7 @@ def test_hidden_joints_keep_their_labels() -> None:
     clip = made_up.still()
     rng = np.random.default_rng(0)
     sample = augment_frame(clip, 0, 64, AugmentConfig(photometric=0, occlude=0, far_share=0), rng)
-    hidden = occlude_joints(sample, 4, rng)
+    hidden = occlude_joints(sample, rng)
     assert (hidden.image != sample.image).any()
     np.testing.assert_array_equal(hidden.cells, sample.cells)
     np.testing.assert_array_equal(hidden.labelled, sample.labelled)
@@ -77,9 +78,10 @@ def test_augmentation_repeats_with_its_seed() -> None:
 def test_a_sequence_has_frames_labels_and_crop_moves() -> None:
     """Shapes of what the clip stage reads; the first crop has no past, so its move is the identity."""
     config, rng = SequenceConfig(frames=5), np.random.default_rng(0)
-    images, cells, labelled, thetas = augment_sequence(made_up.moving(9), 64, config, AugmentConfig(), rng)
+    images, cells, labelled, thetas, present = augment_sequence(made_up.moving(9), 64, config, AugmentConfig(), rng)
     assert (tuple(images.shape), tuple(cells.shape)) == ((5, 3, 64, 64), (5, 13, 2))
     assert (tuple(labelled.shape), tuple(thetas.shape)) == ((5, 13), (5, 2, 3))
+    assert present.tolist() == [True] * 5
     np.testing.assert_allclose(thetas[0].numpy(), [[1, 0, 0], [0, 1, 0]], atol=1e-6)
 
 
@@ -101,9 +103,9 @@ def test_a_clip_shorter_than_the_sequence_stands_still_at_its_end() -> None:
 
 def test_a_sample_depends_on_its_number_alone() -> None:
     """Sample 7 is the same whether 6 was drawn before it or not: that is what a resumed run stands on."""
-    pool, augment = [made_up.moving(9)], AugmentConfig()
-    sequences = Sequences([], pool, 64, SequenceConfig(frames=3), augment, seed=1)
-    pictures = Pictures([pool], 64, augment, seed=1)
+    pools, augment = [Pool([made_up.moving(9)])], AugmentConfig()
+    sequences = Sequences([], pools, 64, SequenceConfig(frames=3), augment, seed=1)
+    pictures = Pictures(pools, 64, augment, seed=1)
     for samples in (sequences, pictures):
         alone = samples[7]
         assert not torch.equal(samples[6][0], alone[0])

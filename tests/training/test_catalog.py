@@ -27,6 +27,7 @@ def test_names_and_parts_are_those_promised() -> None:
         "sub-jhmdb": ("train1", "test1", "train2", "test2", "train3", "test3"),
         "penn-action": ("train", "test"),
         "lsp": ("train", "test"),
+        "coco": ("train", "val"),
         "lspet": ("train", "val"),
     }
 
@@ -52,8 +53,9 @@ def test_sub_jhmdb_part_names_its_fold(tmp_path: Path) -> None:
 
 def test_unknown_dataset_is_told_the_names(tmp_path: Path) -> None:
     """At the call, before anything is iterated."""
-    with pytest.raises(DatasetError, match="no dataset 'coco'; there are jhmdb, sub-jhmdb, penn-action, lsp, lspet"):
-        catalog.read(tmp_path, "coco", "train")
+    known = "jhmdb, sub-jhmdb, penn-action, lsp, coco, lspet"
+    with pytest.raises(DatasetError, match=f"no dataset 'mpii'; there are {known}"):
+        catalog.read(tmp_path, "mpii", "train")
 
 
 def test_unknown_part_is_told_the_parts(tmp_path: Path) -> None:

@@ -11,10 +11,11 @@ from model import zoo
 from tests.training import made_up, small_run
 from training import __main__ as program
 from training.commands import evaluate, export, folds, report
-from training.commands.fit import read_sources, start
+from training.commands.fit import read_sources
 from training.config import Source
 from training.evaluation.metrics import ClipResult
 from training.evaluation.run import Scores, score
+from training.starts.start import Weights, start
 
 
 def _result(shift: float) -> ClipResult:
@@ -121,25 +122,26 @@ def test_a_run_that_starts_from_a_file_says_so_when_it_is_missing() -> None:
     """The option is named."""
     config = small_run.config().model_copy(update={"start": "file"})
     with pytest.raises(ValueError, match="--start"):
-        start(config, None)
+        start(config, Weights())
 
 
 def test_a_run_starts_from_the_averaged_weights_of_another(tmp_path: Path) -> None:
     """`start: file` reads what the other run's checkpoint averaged."""
     small_run.train(tmp_path, small_run.config(steps=2, clips=0))
     config = small_run.config().model_copy(update={"start": "file"})
-    network = start(config, tmp_path / "last.pt")
+    network = start(config, Weights(network=tmp_path / "last.pt"))
     averaged = small_run.averaged(tmp_path)
     assert all((value == averaged[key]).all() for key, value in network.state_dict().items())
 
 
 def test_sources_are_read_through_the_catalog(data: Path) -> None:
     """A fold's test part is one clip of three frames here."""
-    [clip] = read_sources(data, [Source(dataset="sub-jhmdb", part="test2")])
-    assert len(clip) == 3
+    [pool] = read_sources(data, [Source(dataset="sub-jhmdb", part="test2", weight=3.0)])
+    assert [len(clip) for clip in pool.clips] == [3]
+    assert pool.weight == 3.0
 
 
-def test_a_taught_source_needs_its_teacher(data: Path) -> None:
+def test_a_source_with_pseudo_labels_needs_their_file(data: Path) -> None:
     """The error says how to make the file."""
-    with pytest.raises(ValueError, match="kinepose-train teach"):
+    with pytest.raises(ValueError, match="kinepose-train pseudo-label"):
         read_sources(data, [Source(dataset="sub-jhmdb", part="test2", pseudo_labels=True)])

@@ -15,12 +15,11 @@ from model.tracker import RegionOutside, Tracker
 from tests.support.dots import DotEngine, person, picture
 from tests.support.weights import random_network
 from training import provenance
+from training.box_mode import BOX_MODES, BoxMode
 from training.datasets.person import SKELETON, Clip
 from training.evaluation.metrics import MetricOptions
 from training.evaluation.run import (
-    PROTOCOLS,
     READERS,
-    Protocol,
     Reader,
     Scores,
     evaluate,
@@ -64,11 +63,11 @@ def _boxes_seen(tracker: Tracker) -> list[bytes]:
 
 
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_every_way_to_run_follows_an_easy_person(protocol: Protocol, reader: Reader) -> None:
+@pytest.mark.parametrize("mode", BOX_MODES)
+def test_every_way_to_run_follows_an_easy_person(mode: BoxMode, reader: Reader) -> None:
     """With dots for joints each way is exact, and the result has the clip's truth beside it."""
     clip = _walk()
-    result = run_clip(_tracker(), clip, protocol, reader)
+    result = run_clip(_tracker(), clip, mode, reader)
     np.testing.assert_allclose(result.joints, clip.joints, atol=1.5)
     assert (result.name, result.action, len(result)) == ("walk", "walk", 6)
     assert result.truth is clip.joints
@@ -77,12 +76,12 @@ def test_every_way_to_run_follows_an_easy_person(protocol: Protocol, reader: Rea
     assert result.scores.shape == (6, 13)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_frame_by_frame_reads_first_frames_in_the_same_crops(protocol: Protocol) -> None:
+@pytest.mark.parametrize("mode", BOX_MODES)
+def test_frame_by_frame_reads_first_frames_in_the_same_crops(mode: BoxMode) -> None:
     """Nothing recurrent reaches the network; the dots do not need it, so the box takes the same way."""
     recurrent, alone = _tracker(), _tracker()
-    run_clip(recurrent, _walk(), protocol, "recurrent")
-    run_clip(Tracker(alone.engine, "digest"), _walk(), protocol, "frame by frame")
+    run_clip(recurrent, _walk(), mode, "recurrent")
+    run_clip(Tracker(alone.engine, "digest"), _walk(), mode, "frame by frame")
     fresh = [item.fresh for item in alone.engine.seen]  # type: ignore[attr-defined]
     assert all(fresh)
     assert not recurrent.engine.seen[-1].fresh  # type: ignore[attr-defined]
@@ -138,7 +137,7 @@ def test_figures_reach_the_card_and_the_weights_stay_the_same(tmp_path: Path) ->
     """Writing measured PCK into the card does not touch the weights' digest."""
     path = tmp_path / "kimnet-lite.safetensors"
     card = zoo.save(random_network(KIMNET_LITE, seed=0), path, provenance.served("0.0.0"))
-    scores: dict[Protocol, Scores] = {"box": evaluate(_tracker(), [_walk(3)], "box")}
+    scores: dict[BoxMode, Scores] = {"box": evaluate(_tracker(), [_walk(3)], "box")}
     network, _ = zoo.load("kimnet-lite", tmp_path)
     updated = zoo.save(network, path, provenance.with_figures(card, scores, "JHMDB test"))
     assert updated.sha256 == card.sha256
@@ -149,7 +148,7 @@ def test_figures_reach_the_card_and_the_weights_stay_the_same(tmp_path: Path) ->
 
 def test_the_table_has_a_row_for_each_way_and_normaliser() -> None:
     """Two rows a way, all joints in columns."""
-    scores: dict[Protocol, Scores] = {"region": evaluate(_tracker(), [_walk(3)], "region")}
+    scores: dict[BoxMode, Scores] = {"region": evaluate(_tracker(), [_walk(3)], "region")}
     text = report.table(scores, "test")
     assert "1 clips, 3 frames, 39 joints" in text
-    assert text.count("region on frame 0") == 2
+    assert text.count("| region on frame 0 |") == 2

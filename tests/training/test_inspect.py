@@ -11,10 +11,10 @@ from model.drawing import LEFT, RIGHT
 from tests.training import made_up
 from tests.training.real_data import DATA, needs_data
 from training.commands import inspect
+from training.contact_sheets.contact import COLUMNS, TILE, contact_sheet, person_tile
+from training.contact_sheets.drawing import draw_pose
 from training.datasets.person import SKELETON, Clip
 from training.datasets.summary import Summary
-from training.sheet.contact import COLUMNS, TILE, contact_sheet, person_tile
-from training.sheet.drawing import draw_pose
 
 
 def run(*words: str | Path) -> None:
@@ -59,7 +59,7 @@ def test_one_part_alone_is_inspected(data: Path, capsys: pytest.CaptureFixture[s
     ("words", "message"),
     [
         (["lsp"], "lsp: nothing of it is in"),
-        (["coco"], "no dataset 'coco'"),
+        (["mpii"], "no dataset 'mpii'"),
         (["penn-action", "--part", "val"], "penn-action has no part 'val'"),
         (["penn-action", "--sheet", "nowhere/sheet.png"], "nowhere/sheet.png: the sheet cannot be written there"),
     ],

@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from model.config import KIMNET_LITE
-from model.coords import frame_to_heatmap, resample_maps
-from model.heatmaps import gaussian_targets
+from model.coords import frame_to_heatmap, resample_maps, resampling_theta
+from model.heatmaps import SIGMA
 from model.kimnet import KIMNet
 from model.values import FrameTransform
-from training.loop.ema import EMA
+from tests.model.small import unrolled
+from tests.support.blobs import blobs
 from training.losses.clips import encode_sequences, sample_maps, unroll_moving
-from training.losses.heatmap import heatmap_loss
-from training.losses.prior import gaussians, made_up_prior
-from training.samples.sequences import sampling_theta
+from training.losses.heatmap import gaussian_targets, heatmap_loss
+from training.losses.prior import made_up_prior
 
 
 def test_loss_is_the_squared_error_over_labelled_joints() -> None:
@@ -33,12 +33,25 @@ def test_loss_without_any_label_is_zero() -> None:
     )
 
 
-def test_gaussians_are_the_targets_of_the_model() -> None:
-    """Training's torch blobs equal the numpy ones."""
+def test_targets_are_the_blobs_that_numpy_draws() -> None:
+    """Against the same Gaussians written in numpy."""
     cells = np.random.default_rng(0).random((3, 2)) * 16
-    np.testing.assert_allclose(
-        gaussians(torch.tensor(cells), 16, 2.0).numpy(), gaussian_targets(cells, 16, 2.0), atol=1e-6
-    )
+    np.testing.assert_allclose(gaussian_targets(torch.tensor(cells), 16, 2.0).numpy(), blobs(cells, 16, 2.0), atol=1e-6)
+
+
+def test_target_has_height_one_at_its_center() -> None:
+    """A target is a Gaussian with peak 1, not rounded to whole cells."""
+    target = gaussian_targets(torch.tensor([[20.0, 30.0], [20.5, 30.0]]), 64, SIGMA)
+    assert target.shape == (2, 64, 64)
+    assert target.dtype == torch.float32
+    assert target[0, 30, 20] == 1.0
+    assert float(target[0, 30, 22]) == pytest.approx(np.exp(-(2**2) / (2 * SIGMA**2)))
+    assert target[1, 30, 20] == target[1, 30, 21] < 1.0
+
+
+def test_targets_keep_leading_axes() -> None:
+    """Joints of many frames make maps of many frames."""
+    assert gaussian_targets(torch.zeros(3, 13, 2), 16, SIGMA).shape == (3, 13, 16, 16)
 
 
 def test_unlabelled_joints_take_the_networks_own_prior() -> None:
@@ -52,11 +65,11 @@ def test_training_moves_maps_between_crops_as_serving_does() -> None:
     """grid_sample through a theta equals coords.resample_maps, and both follow the coordinates."""
     old, new = FrameTransform(50, 40, 80, 128), FrameTransform(56, 37, 92, 128)
     maps = np.random.default_rng(0).random((2, 32, 32)).astype(np.float32)
-    theta = torch.tensor(sampling_theta(old, new), dtype=torch.float32)[None]
+    theta = torch.tensor(resampling_theta(old, new), dtype=torch.float32)[None]
     moved = sample_maps(torch.from_numpy(maps)[None], theta)[0].numpy()
     np.testing.assert_allclose(moved, resample_maps(maps, old, new), atol=0.02)
     point = np.array([[48.0, 41.0]])
-    blob = gaussian_targets(frame_to_heatmap(point, old), 32, 2.0)
+    blob = blobs(frame_to_heatmap(point, old), 32, 2.0)
     expected = frame_to_heatmap(point, new)[0]
     y, x = divmod(int(sample_maps(torch.from_numpy(blob)[None], theta)[0, 0].argmax()), 32)
     assert np.abs(np.array([x, y]) - expected).max() <= 1.0
@@ -70,13 +83,6 @@ def test_unrolling_with_still_crops_is_the_networks_own_unrolling() -> None:
     with torch.inference_mode():
         encoded = encode_sequences(network, clip)
         still = torch.eye(2, 3).expand(1, 3, 2, 3)
-        torch.testing.assert_close(unroll_moving(network, encoded, still), network.unroll(clip), atol=1e-4, rtol=1e-3)
-
-
-def test_average_of_constant_weights_is_those_weights() -> None:
-    """The young average is not pulled towards zero."""
-    layer = torch.nn.Linear(3, 3)
-    average = EMA(layer)
-    for _ in range(5):
-        average.update(layer)
-    torch.testing.assert_close(average.network.weight, layer.weight)
+        torch.testing.assert_close(
+            unroll_moving(network, encoded, still), unrolled(network, clip), atol=1e-4, rtol=1e-3
+        )

@@ -57,7 +57,7 @@ def test_a_report_holds_every_part_and_survives_json(network: KIMNet) -> None:
     content = measure(_subject(network), CLIPS[:1], {"pictures": [_walk("one", "", 1)]}, CONDITIONS, effort=effort)
     text = json.dumps(content.as_json(), allow_nan=False)
     assert json.loads(text)["joints"] == list(SKELETON.joints)
-    assert list(content.ways) == list(content.frame_by_frame) == ["box", "region", "none"]
+    assert list(content.modes) == list(content.frame_by_frame) == ["box", "region", "none"]
     assert list(content.occlusion) == ["one frame", "frames 2..T"]
     assert [len(curve) for readers in content.occlusion.values() for curve in readers.values()] == [10] * 4
     assert np.shape(content.relation) == (13, 13)
@@ -81,10 +81,10 @@ def test_curves_rise_with_alpha_and_pass_through_the_table(network: KIMNet) -> N
     """Fifty tolerances from 0.01 to 0.5; the one at 0.2 is the table's mean."""
     content = measure(_subject(network), CLIPS, {}, CONDITIONS, effort=NO_EXTRAS)
     assert (len(content.alphas), content.alphas[0], content.alphas[-1]) == (50, 0.01, 0.5)
-    for way, curves in content.curves.items():
+    for mode, curves in content.curves.items():
         for normaliser, curve in curves.items():
             assert curve == sorted(curve)
-            assert curve[content.alphas.index(0.2)] == content.ways[way].mean[normaliser]
+            assert curve[content.alphas.index(0.2)] == content.modes[mode].mean[normaliser]
 
 
 def test_actions_are_measured_by_themselves(network: KIMNet) -> None:
@@ -99,7 +99,7 @@ def test_the_worst_clip_comes_first_with_frames_to_look_at(network: KIMNet) -> N
     """By person size, region on frame 0; the first and the last frame are among the four."""
     worst = measure(_subject(network), CLIPS, {}, CONDITIONS, effort=NO_EXTRAS).worst
     assert [clip.name for clip in worst] == ["far", "middling", "near"]
-    assert (worst[0].frames, worst[0].size, worst[0].way) == ([0, 2, 3, 5], (320, 240), "region")
+    assert (worst[0].frames, worst[0].size, worst[0].mode) == ([0, 2, 3, 5], (320, 240), "region")
     assert np.shape(worst[0].truth) == np.shape(worst[0].predicted) == (4, 13, 2)
     np.testing.assert_allclose(worst[0].truth[3], CLIPS[1].joints[5], atol=0.051)
 
@@ -117,7 +117,7 @@ def test_what_never_counted_has_no_figure(network: KIMNet) -> None:
     clip = replace(CLIPS[0], labelled=labelled)
     options = MetricOptions(torso_invalid="skip")
     content = measure(_subject(network), [clip], {}, CONDITIONS, options, NO_EXTRAS)
-    assert list(content.ways["box"].mean) == list(content.curves["box"]) == ["person"]
+    assert list(content.modes["box"].mean) == list(content.curves["box"]) == ["person"]
     json.dumps(content.as_json(), allow_nan=False)
 
 

@@ -6,8 +6,8 @@ import torch
 
 from model import kmm
 from model.config import KIMNET_LITE, KIMNET_R50
-from model.heatmaps import gaussian_targets
 from model.kimnet import KIMNet
+from tests.support.blobs import blobs
 from training.loop.relation import init_relation_from_head
 
 
@@ -21,10 +21,10 @@ def _with_passing_head() -> KIMNet:
     state["initialiser.weight"] = passing
     for key, value in (
         ("initialiser.bias", 0.5),
-        ("jre.norm.running_mean", 0.5),
-        ("jre.norm.running_var", 9.0),
-        ("jre.norm.weight", 1.0),
-        ("jre.norm.bias", 0.0),
+        ("jre.start_norm.running_mean", 0.5),
+        ("jre.start_norm.running_var", 9.0),
+        ("jre.start_norm.weight", 1.0),
+        ("jre.start_norm.bias", 0.0),
     ):
         state[key] = torch.full((13,), value)
     network.load_state_dict(state)
@@ -33,23 +33,21 @@ def _with_passing_head() -> KIMNet:
 
 
 def test_queries_and_keys_are_the_joints_maps() -> None:
-    """The head's scale and the norm's cancel as they do in m_1: q and k are the blobs themselves."""
+    """The head's scale and that of the norm of t = 1 cancel as they do in m_1: q and k are the blobs themselves."""
     network = _with_passing_head()
-    blobs = gaussian_targets(np.random.default_rng(0).random((13, 2)) * 32, 32, 2.0).astype(np.float32)
+    peaks = blobs(np.random.default_rng(0).random((13, 2)) * 32, 32, 2.0).astype(np.float32)
     features = torch.zeros(1, KIMNET_LITE.dim, 32, 32)
-    features[0, :13] = torch.from_numpy(blobs)
+    features[0, :13] = torch.from_numpy(peaks)
     with torch.inference_mode():
         query = network.to_query(features)
-        torch.testing.assert_close(query, torch.from_numpy(blobs)[None], atol=1e-3, rtol=0)
+        torch.testing.assert_close(query, torch.from_numpy(peaks)[None], atol=1e-3, rtol=0)
         torch.testing.assert_close(network.to_key(features), query)
 
 
 def test_every_joint_is_carried_by_its_own_map() -> None:
     """Blobs that lie apart give a W_r near the identity, moved by a cell or not."""
     places = np.stack([np.arange(13) % 4, np.arange(13) // 4], axis=1) * 8.0 + 3.0
-    before, now = (
-        torch.from_numpy(gaussian_targets(p, 32, 1.5))[None] for p in (places, places + np.array([1.0, 0.0]))
-    )
+    before, now = (torch.from_numpy(blobs(p, 32, 1.5))[None] for p in (places, places + np.array([1.0, 0.0])))
     weights = kmm.relation(before, now, 1.0, "linear")[0].numpy()
     assert np.diag(weights).min() > 0.9
     np.testing.assert_allclose(weights.sum(axis=1), 1.0, atol=1e-4)

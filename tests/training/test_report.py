@@ -66,7 +66,7 @@ def _grey(clip: str, frame: int) -> Array:
 
 
 def _empty() -> Content:
-    """Only the head and the ways: a report of a set that has nothing else."""
+    """Only the head and the modes: a report of a set that has nothing else."""
     return replace(
         report(), frame_by_frame={}, curves={}, actions={}, occlusion={}, relation=[], worst=[], stills={}, notes=[]
     )
@@ -177,7 +177,7 @@ def test_the_json_is_the_content() -> None:
     whole = json.loads(as_json(content))
     assert list(whole)[:3] == ["head", "joints", "bones"]
     assert whole["head"] == json.loads(json.dumps(content.as_json()["head"]))
-    assert whole["ways"]["box"]["per_joint"]["torso"]["left_wrist"] == round(80.4 - 2 * 5.8, 2)
+    assert whole["modes"]["box"]["per_joint"]["torso"]["left_wrist"] == round(80.4 - 2 * 5.8, 2)
     assert whole["alphas"] == content.alphas
     assert whole["relation"][0][0] == round(content.relation[0][0], 4)
     assert whole["occlusion"]["one frame"]["recurrent"][0]["hidden_joints"] is None
@@ -234,7 +234,7 @@ def test_each_data_set_stands_beside_its_own_table(dataset: str, name: str) -> N
 
 
 def test_published_rows_need_the_same_metric() -> None:
-    """Other data, another alpha or another way to count compares with none of them."""
+    """Other data, another alpha or another mode to count compares with none of them."""
     assert published.benchmark(head("lspet")) is None
     assert published.benchmark(replace(head(), alpha=0.1)) is None
     assert published.benchmark(replace(head(), impl="rpstn")) is None
@@ -267,6 +267,6 @@ def test_printed_means_fit_the_printed_joints_but_for_the_known_ones() -> None:
 def test_gains_are_signed() -> None:
     """What the recurrence buys reads as a difference."""
     content = report()
-    worse = replace(content, frame_by_frame=content.ways, ways=content.frame_by_frame)
+    worse = replace(content, frame_by_frame=content.modes, modes=content.frame_by_frame)
     assert "+1.6" in markdown.text(content)
     assert "−1.6" in markdown.text(worse)

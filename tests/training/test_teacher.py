@@ -159,7 +159,7 @@ def write(path: Path, clips: list[Clip], first: Array, score: float, coefficient
     return path
 
 
-def taught(standing: Array, by: Array) -> Array:
+def predicted(standing: Array, by: Array) -> Array:
     """That person with the left wrist elsewhere."""
     result = standing.copy()
     result[LEFT_WRIST] += by
@@ -175,7 +175,7 @@ def blended_wrist(clips: list[Clip], path: Path) -> tuple[Array, bool]:
 def test_labels_that_agree_are_averaged(tmp_path: Path) -> None:
     """Four pixels apart on a person of sixty: the truth is between."""
     clips = pictures()
-    path = write(tmp_path / "t.npz", clips, taught(STANDING, np.array([4.0, 2.0])), 0.9)
+    path = write(tmp_path / "t.npz", clips, predicted(STANDING, np.array([4.0, 2.0])), 0.9)
     wrist, labelled = blended_wrist(clips, path)
     np.testing.assert_allclose(wrist, STANDING[LEFT_WRIST] + (2.0, 1.0), atol=1e-4)
     assert labelled
@@ -184,7 +184,7 @@ def test_labels_that_agree_are_averaged(tmp_path: Path) -> None:
 def test_a_sure_teacher_overrules_a_label_on_an_upright_person(tmp_path: Path) -> None:
     """Far apart, the network's word counts."""
     clips = pictures()
-    path = write(tmp_path / "t.npz", clips, taught(STANDING, FAR), 0.9)
+    path = write(tmp_path / "t.npz", clips, predicted(STANDING, FAR), 0.9)
     wrist, labelled = blended_wrist(clips, path)
     np.testing.assert_allclose(wrist, STANDING[LEFT_WRIST] + FAR, atol=1e-4)
     assert labelled
@@ -194,7 +194,7 @@ def test_a_sure_teacher_does_not_overrule_a_label_on_one_upside_down(tmp_path: P
     """Networks take hands for feet there: the joint is left without a label, as in doubt."""
     inverted = STANDING * (1.0, -1.0) + (0.0, 95.0)
     clips = pictures(inverted)
-    path = write(tmp_path / "t.npz", clips, taught(inverted, FAR), 0.9)
+    path = write(tmp_path / "t.npz", clips, predicted(inverted, FAR), 0.9)
     wrist, labelled = blended_wrist(clips, path)
     np.testing.assert_allclose(wrist, inverted[LEFT_WRIST], atol=1e-4)
     assert not labelled
@@ -203,14 +203,14 @@ def test_a_sure_teacher_does_not_overrule_a_label_on_one_upside_down(tmp_path: P
 def test_a_disagreement_with_an_unsure_teacher_unlabels(tmp_path: Path) -> None:
     """Nobody knows: the joint is masked."""
     clips = pictures()
-    path = write(tmp_path / "t.npz", clips, taught(STANDING, FAR), 0.4)
+    path = write(tmp_path / "t.npz", clips, predicted(STANDING, FAR), 0.4)
     assert not blended_wrist(clips, path)[1]
 
 
 def test_a_teacher_who_did_not_see_is_not_heard(tmp_path: Path) -> None:
     """A score of 0, as where the mirror disagrees, leaves the label as it is."""
     clips = pictures()
-    path = write(tmp_path / "t.npz", clips, taught(STANDING, FAR), 0.0)
+    path = write(tmp_path / "t.npz", clips, predicted(STANDING, FAR), 0.0)
     wrist, labelled = blended_wrist(clips, path)
     np.testing.assert_allclose(wrist, STANDING[LEFT_WRIST], atol=1e-4)
     assert labelled
@@ -221,7 +221,7 @@ def test_an_unlabelled_joint_takes_only_a_sure_teacher(tmp_path: Path, score: fl
     """What the annotators could not see, a sure teacher may fill in."""
     clips = pictures()
     clips[0].labelled[0, SERVED[LEFT_WRIST]] = False
-    path = write(tmp_path / "t.npz", clips, taught(STANDING, FAR), score)
+    path = write(tmp_path / "t.npz", clips, predicted(STANDING, FAR), score)
     wrist, labelled = blended_wrist(clips, path)
     assert labelled is taken
     if taken:
@@ -254,7 +254,7 @@ def test_pictures_that_the_teacher_has_not_seen_stay(tmp_path: Path) -> None:
     """Blending changes what is in the file, and nothing else, not even the clips that it was given."""
     clips = pictures()
     before = [clip.joints.copy() for clip in clips]
-    path = write(tmp_path / "t.npz", clips[:5], taught(STANDING, FAR), 0.9)
+    path = write(tmp_path / "t.npz", clips[:5], predicted(STANDING, FAR), 0.9)
     result = blend(clips, path)
     assert all(a is b for a, b in zip(result[5:], clips[5:], strict=True))
     assert all(np.array_equal(clip.joints, joints) for clip, joints in zip(clips, before, strict=True))

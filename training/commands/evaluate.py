@@ -7,12 +7,13 @@ from pathlib import Path
 from model import zoo
 from model.cards import card_to_markdown
 from training import provenance
+from training.box_mode import BOX_MODES, BoxMode
 from training.commands import subject
 from training.datasets import catalog
 from training.datasets.person import Clip
 from training.evaluation.metrics import MetricOptions
 from training.evaluation.peer import MoveNetReader
-from training.evaluation.run import PROTOCOLS, Protocol, Scores, evaluate, score
+from training.evaluation.run import Scores, evaluate, score
 from training.report.measure import Subject
 from training.report.table import table
 from training.report.words import dataset_name
@@ -63,15 +64,15 @@ def _clips(args: argparse.Namespace) -> list[Clip]:
 
 def _scores(
     args: argparse.Namespace, measured: Subject, clips: Sequence[Clip], options: MetricOptions
-) -> dict[Protocol, Scores]:
-    """All three ways for clips; pictures have no track to follow, so each is read in its true box."""
+) -> dict[BoxMode, Scores]:
+    """All three box modes for clips; pictures have no track to follow, so each is read in its true box."""
     tracker = subject.tracker_of(measured)
     pictures = all(len(clip) == 1 for clip in clips)
-    ways: tuple[Protocol, ...] = ("box",) if pictures else PROTOCOLS
-    return {way: evaluate(tracker, clips, way, args.reader, options, args.seeds) for way in ways}
+    modes: tuple[BoxMode, ...] = ("box",) if pictures else BOX_MODES
+    return {mode: evaluate(tracker, clips, mode, args.reader, options, args.seeds) for mode in modes}
 
 
-def _write_card(args: argparse.Namespace, measured: Subject, scores: dict[Protocol, Scores], measured_on: str) -> None:
+def _write_card(args: argparse.Namespace, measured: Subject, scores: dict[BoxMode, Scores], measured_on: str) -> None:
     folder = args.weights or zoo.BUNDLED
     figures = provenance.with_figures(measured.card, scores, measured_on)
     updated = zoo.save(measured.network, folder / f"{args.model}.safetensors", figures)

@@ -10,8 +10,8 @@ from lightning_fabric import Fabric
 from training.config import Source, bundled, read_config
 from training.datasets import catalog
 from training.datasets.person import Clip
-from training.loop.engine import Engine
 from training.loop.machine import Precision, fitting_precision, keep_memory
+from training.loop.trainer import Trainer
 from training.samples.pool import Pool, Pools
 from training.starts.start import Weights, start
 from training.teacher.blend import blend, restyle_clips
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--start", type=Path, help="weights to start from, where the config says `start: file`")
     parser.add_argument("--start-initialiser", type=Path, help="SimpleBaseline checkpoint for a separate first frame")
     parser.add_argument("--movenet", type=Path, help="movenet-{thunder,lightning}.json, where it says `start: movenet`")
-    parser.add_argument("--teacher", type=Path, help="pseudo-labels of `kinepose-train teach`, for taught sources")
+    parser.add_argument("--teacher", type=Path, help="file of `kinepose-train pseudo-label`, for sources that need it")
     parser.add_argument("--fold", type=int, choices=(1, 2, 3), default=1, help="of sub-JHMDB (default %(default)s)")
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--devices", type=int, default=1, help="processes or GPUs (under torchrun: its processes)")
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> None:
     for source, pool in zip([*config.stills, *config.clips], [*pools.stills, *pools.clips], strict=True):
         frames = sum(map(len, pool.clips))
         fabric.print(f"{source.dataset} {source.part}: {len(pool.clips)} people, {frames} frames", flush=True)
-    Engine(fabric, config, args.out, args.workers).run(network, pools)
+    Trainer(fabric, config, args.out, args.workers).run(network, pools)
 
 
 def _fabric(args: argparse.Namespace, precision: Precision) -> Fabric:
@@ -79,5 +79,5 @@ def _read(data: Path, source: Source, teacher: Path | None) -> list[Clip]:
     if not (source.pseudo_labels or source.restyle):
         return clips
     if teacher is None:
-        raise ValueError("this config learns from pseudo-labels: make them with `kinepose-train teach`, give --teacher")
+        raise ValueError("this config needs --teacher, a file that `kinepose-train pseudo-label` makes")
     return blend(clips, teacher) if source.pseudo_labels else restyle_clips(clips, teacher)

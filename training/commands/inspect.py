@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from model.values import Array
+from training.contact_sheets.contact import Tile, contact_sheet, person_tile
 from training.datasets.catalog import DATASETS, DatasetError, read
 from training.datasets.person import SKELETON, Clip
 from training.datasets.summary import Summary
-from training.sheet.contact import Tile, contact_sheet, person_tile
 
 WRONG_LAYOUT = 2
 """Exit status where the dataset is not as its official layout says."""

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from model.values import Array
-from training.commands.teach import Square, crop
 from training.datasets.coco import JOINTS_17, to_skeleton
 from training.datasets.person import Clip
 from training.evaluation.metrics import ClipResult
 from training.teacher import style
 from training.teacher.movenet import MoveNet
+from training.teacher.square import Square, crop
 
 MARGIN = 1.25
 """Side of the square that it sees over the longer side of the person's box, as for our own network."""

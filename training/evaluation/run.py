@@ -1,6 +1,6 @@
 """Whole clips through the tracker, as served, and their PCK.
 
-Three ways to run: `box` (the person's true box each frame, as in the paper), `region` (true box in frame 0 only), and
+Three box modes: `box` (the person's true box each frame, as in the paper), `region` (true box in frame 0 only), and
 `none` (no region: the person has to be found). Two readers: `recurrent`, as served, and `frame by frame`, with the same
 weights and nothing recurrent; what lies between them is what the recurrence gives.
 """
@@ -15,13 +15,11 @@ from model.engines.base import Engine, ModelInput, ModelOutput
 from model.pck import PCK
 from model.tracker import Tracked, Tracker, TrackRequest
 from model.values import Frame
+from training.box_mode import BoxMode
 from training.datasets.person import Clip
 from training.evaluation.jitter import jitter_of
 from training.evaluation.metrics import ClipResult, MetricOptions, pck_of
 from training.evaluation.noise import NoisyEngine, mean_pck, spread_of
-
-Protocol = Literal["box", "region", "none"]
-PROTOCOLS: tuple[Protocol, ...] = ("box", "region", "none")
 
 Reader = Literal["recurrent", "frame by frame"]
 READERS: tuple[Reader, ...] = ("recurrent", "frame by frame")
@@ -69,7 +67,7 @@ def with_reader(tracker: Tracker, reader: Reader) -> Tracker:
 
 
 def run_clip(
-    tracker: Tracker, clip: Clip, protocol: Protocol, reader: Reader = "recurrent", seed: int | None = None
+    tracker: Tracker, clip: Clip, mode: BoxMode, reader: Reader = "recurrent", seed: int | None = None
 ) -> ClipResult:
     """One clip from its first frame to its last.
 
@@ -85,7 +83,7 @@ def run_clip(
         reading = Tracker(NoisyEngine(reading.engine, seed), tracker.model_digest)
     state, poses = None, []
     for t, rgb in enumerate(clip.frames):
-        given = protocol == "box" or (protocol == "region" and t == 0)
+        given = mode == "box" or (mode == "region" and t == 0)
         answer = read(reading, TrackRequest(Frame(rgb), t, state, clip.region(t) if given else None))
         state = answer.state
         poses.append(answer.pose)
@@ -104,7 +102,7 @@ def read(tracker: Tracker, request: TrackRequest) -> Tracked:
 def evaluate(
     tracker: Tracker,
     clips: Iterable[Clip],
-    protocol: Protocol,
+    mode: BoxMode,
     reader: Reader = "recurrent",
     options: MetricOptions | None = None,
     seeds: int = 1,
@@ -114,8 +112,8 @@ def evaluate(
     Runs that are given the true box in every frame do not feed on their own joints: one of them is enough.
     """
     people = list(clips)
-    noise: list[int | None] = [None] if seeds == 1 or protocol == "box" else list(range(seeds))
-    return mean_scores([score([run_clip(tracker, c, protocol, reader, n) for c in people], options) for n in noise])
+    noise: list[int | None] = [None] if seeds == 1 or mode == "box" else list(range(seeds))
+    return mean_scores([score([run_clip(tracker, c, mode, reader, n) for c in people], options) for n in noise])
 
 
 def mean_scores(runs: Sequence[Scores]) -> Scores:

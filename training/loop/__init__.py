@@ -1,1 +1,1 @@
-"""The training loop and what it keeps: engine, optimiser, averages, checkpoints, logs."""
+"""The training loop and what it keeps: trainer, optimiser, averages, checkpoints, logs."""

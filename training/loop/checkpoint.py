@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-
-from training.loop.ema import EMA
+from torch.optim.swa_utils import AveragedModel
 
 
 @dataclass
@@ -20,44 +19,44 @@ class Progress:
 
 
 @dataclass
-class Running:
+class TrainState:
     """Everything that changes while a stage runs."""
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
-    average: EMA
+    average: AveragedModel
     progress: Progress = field(default_factory=Progress)
 
 
-def save(fabric: Fabric, running: Running, path: Path) -> None:
+def save(fabric: Fabric, state: TrainState, path: Path) -> None:
     """Write the checkpoint from the first process; a kill in the middle leaves the one before."""
-    state = {
-        "network": running.network.state_dict(),
-        "average": running.average.network.state_dict(),
-        "average_steps": running.average.steps,
-        "optimizer": running.optimizer.state_dict(),
-        "progress": asdict(running.progress),
+    content = {
+        "network": state.network.state_dict(),
+        "average": state.average.module.state_dict(),
+        "average_steps": int(state.average.n_averaged),
+        "optimizer": state.optimizer.state_dict(),
+        "progress": asdict(state.progress),
     }
     if fabric.is_global_zero:
         unfinished = path.with_suffix(".tmp")
-        torch.save(state, unfinished)
+        torch.save(content, unfinished)
         unfinished.replace(path)
     fabric.barrier()
 
 
 def read(path: Path) -> dict[str, Any]:
     """A checkpoint's content on the CPU."""
-    state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    return state
+    content: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    return content
 
 
-def restore(running: Running, state: dict[str, Any]) -> None:
+def restore(state: TrainState, content: dict[str, Any]) -> None:
     """Put everything back as it was when the checkpoint was written."""
-    running.network.load_state_dict(state["network"])
-    running.average.network.load_state_dict(state["average"])
-    running.average.steps = state["average_steps"]
-    running.optimizer.load_state_dict(state["optimizer"])
-    running.progress = Progress(**state["progress"])
+    state.network.load_state_dict(content["network"])
+    state.average.module.load_state_dict(content["average"])
+    state.average.n_averaged.fill_(content["average_steps"])
+    state.optimizer.load_state_dict(content["optimizer"])
+    state.progress = Progress(**content["progress"])
 
 
 def is_run(path: Path) -> bool:

@@ -1,19 +1,15 @@
 """Optimiser, learning rate by step, and what stays frozen."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from model.encoders.efficientnet_lite import EfficientNetLite0
-from model.encoders.mobilenet_v2 import EARLY_BLOCKS
-from model.encoders.movenet import MoveNetBody
+from model.encoders.backbone import Backbone
 from model.kimnet import KIMNet
 from training.config import Optimizer, StageConfig
-
-_EARLY_BLOCKS = 3
-"""EfficientNet-Lite0's blocks up to stride 4."""
 
 
 def build_optimizer(network: nn.Module, config: Optimizer) -> torch.optim.Optimizer:
@@ -54,17 +50,13 @@ def set_training_mode(network: KIMNet, stage: StageConfig) -> None:
             parameter.requires_grad_(False)
 
 
-def _frozen_parts(network: KIMNet, frozen: str) -> list[nn.Module]:
+def _frozen_parts(network: KIMNet, frozen: str) -> Sequence[nn.Module]:
     if frozen == "nothing":
         return []
     backbone = getattr(network.encoder, "backbone", None)
-    if not isinstance(backbone, EfficientNetLite0 | MoveNetBody):
+    if not isinstance(backbone, Backbone):
         raise ValueError(f"frozen: {network.config.name} has no part named {frozen}")
-    if frozen == "backbone":
-        return [backbone]
-    if isinstance(backbone, MoveNetBody):
-        return [backbone.trunk.stem, *list(backbone.trunk.blocks)[:EARLY_BLOCKS]]
-    return [backbone._conv_stem, backbone._bn0, *list(backbone._blocks)[:_EARLY_BLOCKS]]
+    return [backbone] if frozen == "backbone" else backbone.early_parts()
 
 
 def _groups(network: nn.Module, config: Optimizer) -> list[dict[str, Any]]:

@@ -5,9 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.kimnet import Encoded, KIMNet
-from training.losses.heatmap import heatmap_loss
+from training.losses.heatmap import gaussian_targets, heatmap_loss
 from training.losses.presence import presence_loss
-from training.losses.prior import gaussians
 from training.samples.sequences import Sequence
 
 
@@ -26,7 +25,7 @@ class ClipLosses(nn.Module):
         images, cells, labelled, thetas, present = batch
         encoded = encode_sequences(self.network, images)
         maps = unroll_moving(self.network, encoded, thetas)
-        targets = gaussians(cells, maps.shape[-1], sigma)
+        targets = gaussian_targets(cells, maps.shape[-1], sigma)
         losses = {
             "clip": heatmap_loss(maps, targets, labelled),
             "presence": presence_loss(encoded.presence, present),

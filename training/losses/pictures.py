@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from model.kimnet import KIMNet
-from training.losses.heatmap import heatmap_loss
+from training.losses.heatmap import gaussian_targets, heatmap_loss
 from training.losses.presence import presence_loss
-from training.losses.prior import gaussians, made_up_prior
+from training.losses.prior import made_up_prior
 from training.samples.pictures import Batch
 
 
@@ -29,7 +29,7 @@ class PictureLosses(nn.Module):
         former = torch.where(present[:, None, None], cells, cells.roll(1, dims=0))
         prior = made_up_prior(former, labelled, first.detach().float(), sigma)
         later = self.network.recur(encoded.q, encoded.k, encoded.g, prior).m
-        targets = gaussians(cells, first.shape[-1], sigma)
+        targets = gaussian_targets(cells, first.shape[-1], sigma)
         return {
             "first": heatmap_loss(first, targets, labelled),
             "later": heatmap_loss(later, targets, labelled),

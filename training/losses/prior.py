@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from training.datasets.person import SKELETON
+from training.losses.heatmap import gaussian_targets
 
 _MIRROR = list(SKELETON.mirrored())
 
@@ -32,15 +33,7 @@ def made_up_prior(cells: Tensor, labelled: Tensor, own: Tensor, sigma: float) ->
     moved = torch.where(swapped, moved[:, _MIRROR], moved)
     height = torch.rand(batch, joints, device=device) * 0.6 + 0.4
     height = height * (torch.rand(batch, joints, device=device) > 0.12)
-    blobs = gaussians(moved, size, sigma) * height[..., None, None]
+    blobs = gaussian_targets(moved, size, sigma) * height[..., None, None]
     blobs = torch.where(labelled[..., None, None], blobs, own)
     keep_own = torch.rand(batch, 1, 1, 1, device=device) < 0.4
     return torch.where(keep_own, own, blobs)
-
-
-def gaussians(cells: Tensor, size: int, sigma: float) -> Tensor:
-    """Blobs [..., size, size] with peak 1 at cells [..., 2] (x, y)."""
-    axis = torch.arange(size, device=cells.device, dtype=torch.float32)
-    gx = torch.exp(-((axis - cells[..., 0:1]) ** 2) / (2 * sigma**2))
-    gy = torch.exp(-((axis - cells[..., 1:2]) ** 2) / (2 * sigma**2))
-    return gy[..., :, None] * gx[..., None, :]

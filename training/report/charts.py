@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from training.report.content import Content, Occluded
-from training.report.words import joint_name, normaliser_name, percent, way_name
+from training.report.words import box_mode_name, joint_name, normaliser_name, percent
 
 # What is drawn -> what the page sees.
 _INK, _RULE, _HEAT = "#010101", "#020202", "#030303"
@@ -70,11 +70,13 @@ class _Line:
 
 
 def curves_over_alpha(content: Content) -> list[Chart]:
-    """A chart for each normaliser, a line for each way to run."""
+    """A chart for each normaliser, a line for each box mode."""
     charts: list[Chart] = []
     for normaliser in content.head.normalisers:
         lines = [
-            _Line(way_name(w), content.alphas, c[normaliser]) for w, c in content.curves.items() if normaliser in c
+            _Line(box_mode_name(mode), content.alphas, c[normaliser])
+            for mode, c in content.curves.items()
+            if normaliser in c
         ]
         title = f"PCK {normaliser_name(normaliser)}"
         if lines:

@@ -3,7 +3,7 @@
 from training.report import published
 from training.report.content import Content, Head
 from training.report.grids import Column, Grid, Row, Section
-from training.report.words import normaliser_name, percent, way_name
+from training.report.words import box_mode_name, normaliser_name, percent
 
 
 def beside_published(content: Content) -> Section | None:
@@ -26,11 +26,11 @@ def beside_published(content: Content) -> Section | None:
 def beside_peers(content: Content) -> Section | None:
     """Other people's systems on the same clips."""
     others = published.peers(content.head)
-    ways = {way: table.mean for way, table in content.ways.items()}
+    means = {mode: table.mean for mode, table in content.modes.items()}
     normalisers = list(content.head.normalisers)
     ours = [
-        Row(content.head.model, [_given(way), *(percent(mean.get(n)) for n in normalisers)], ours=True)
-        for way, mean in ways.items()
+        Row(content.head.model, [_given(mode), *(percent(mean.get(n)) for n in normalisers)], ours=True)
+        for mode, mean in means.items()
     ]
     theirs = [Row(p.name, [p.given, *(percent(p.pck.get(n)) for n in normalisers)]) for p in others]
     columns = [Column("given", text=True), *(Column(normaliser_name(n)) for n in normalisers)]
@@ -46,10 +46,10 @@ def beside_peers(content: Content) -> Section | None:
 def _published_grid(content: Content, known: published.Benchmark, normaliser: str, caption: str) -> Grid:
     columns = [Column("mean"), *(Column(group) for group in published.GROUPS)]
     ours = []
-    for way, table in content.ways.items():
+    for mode, table in content.modes.items():
         groups = published.group_means(table.per_joint.get(normaliser, {})).values()
         cells = [percent(value) for value in (table.mean.get(normaliser), *groups)]
-        ours.append(Row(content.head.model, cells, way_name(way), ours=True))
+        ours.append(Row(content.head.model, cells, box_mode_name(mode), ours=True))
     unprinted = [None] * len(published.GROUPS)
     theirs = [
         Row(row.name, [percent(value) for value in (row.mean, *(row.groups or unprinted))], row.source)
@@ -68,9 +68,9 @@ def _difference(head: Head) -> str:
         f"theirs: the official list of 89, 80 and 92 test clips, {theirs}",
         "penn-action": f"Ours: {head.clips:,} of the 1,068 official test clips, {joints}.",
     }
-    way = "Our columns are the mean of left and right; the papers give the box in each frame."
-    return f"{ours[head.dataset]} {way}"
+    columns = "Our columns are the mean of left and right; the papers give the box in each frame."
+    return f"{ours[head.dataset]} {columns}"
 
 
-def _given(way: str) -> str:
-    return "nothing" if way == "none" else way_name(way)
+def _given(mode: str) -> str:
+    return "nothing" if mode == "none" else box_mode_name(mode)

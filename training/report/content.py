@@ -45,7 +45,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """PCK of one way to run: mean over all labelled joints and by joint, for each normaliser."""
+    """PCK in one box mode: mean over all labelled joints and by joint, for each normaliser."""
 
     mean: dict[str, float]
     per_joint: dict[str, dict[str, float]]
@@ -65,14 +65,14 @@ class WorstClip:
     """A clip that came out badly, and some of its frames to look at.
 
     Attributes:
-        name, action, way: which clip, run in which way; pck: normaliser -> percent.
+        name, action, mode: which clip, in which box mode; pck: normaliser -> percent.
         frames: frame numbers; size: width and height of the picture in pixels.
         truth, predicted: joints of these frames [n][K][2], pixels.
     """
 
     name: str
     action: str
-    way: str
+    mode: str
     pck: dict[str, float]
     frames: list[int]
     size: tuple[int, int]
@@ -86,10 +86,10 @@ class Content:
 
     Attributes:
         head: the conditions of the measurement; joints: names of the K joints, bones: pairs of their indices.
-        ways: way to run ("box", "region", "none") -> PCK with the recurrence, as served.
-        frame_by_frame: the same ways with every frame read as a first frame (nothing recurrent), same weights.
-        curves: way -> normaliser -> PCK at each of `alphas`.
-        actions: action -> way -> normaliser -> PCK.
+        modes: box mode ("box", "region", "none") -> PCK with the recurrence, as served.
+        frame_by_frame: the same modes with every frame read as a first frame (nothing recurrent), same weights.
+        curves: box mode -> normaliser -> PCK at each of `alphas`.
+        actions: action -> box mode -> normaliser -> PCK.
         occlusion: kind ("one frame", "frames 2..T") -> reader ("recurrent", "frame by frame") -> curve over 0..9
             hidden joints.
         relation: mean temporal-correlation map W_r [K][K], rows current joints, columns previous joints.
@@ -101,7 +101,7 @@ class Content:
     head: Head
     joints: list[str]
     bones: list[tuple[int, int]]
-    ways: dict[str, Table]
+    modes: dict[str, Table]
     frame_by_frame: dict[str, Table]
     alphas: list[float]
     curves: dict[str, dict[str, list[float]]]

@@ -1,4 +1,4 @@
-"""Tables as values, which Markdown and HTML lay out each in its way."""
+"""Tables as values, which Markdown and HTML lay out each in its own way."""
 
 from dataclasses import dataclass, field
 

@@ -10,7 +10,7 @@ from training.report import charts, worst
 from training.report.content import Content
 from training.report.grids import Column
 from training.report.sections import sections
-from training.report.words import conditions, percent, title, way_name
+from training.report.words import box_mode_name, conditions, percent, title
 from training.report.worst import PictureSource, Shot
 
 
@@ -20,7 +20,7 @@ class _Card:
 
     name: str
     action: str
-    way: str
+    box_mode: str
     pck: list[tuple[str, str]]
     shots: list[Shot]
 
@@ -56,7 +56,8 @@ def page(content: Content, pictures: PictureSource | None = None) -> str:
 def _tiles(content: Content) -> list[tuple[str, list[tuple[str, str]]]]:
     normalisers = content.head.normalisers
     return [
-        (way_name(way), [(n, percent(table.mean.get(n))) for n in normalisers]) for way, table in content.ways.items()
+        (box_mode_name(mode), [(n, percent(table.mean.get(n))) for n in normalisers])
+        for mode, table in content.modes.items()
     ]
 
 
@@ -65,7 +66,7 @@ def _cards(content: Content, pictures: PictureSource | None) -> list[_Card]:
         _Card(
             clip.name,
             clip.action,
-            way_name(clip.way),
+            box_mode_name(clip.mode),
             [(n, percent(clip.pck.get(n))) for n in content.head.normalisers],
             worst.shots(content, clip, pictures),
         )

@@ -1,6 +1,6 @@
 """Fills a report: every number in it is measured here, on the clips that are handed in.
 
-The cost is that of the frames read: six passes over the clips (three ways, two readers), and for the occlusion curve
+The cost is that of the frames read: six passes over the clips (three modes, two readers), and for the occlusion curve
 and the relation map a part of them that `Effort` chooses.
 """
 
@@ -20,21 +20,22 @@ from model.kimnet import KIMNet
 from model.pck import PCK
 from model.tracker import Tracker
 from model.values import Array
+from training.box_mode import BOX_MODES, BoxMode
 from training.datasets.person import SKELETON, Clip
 from training.evaluation.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
 from training.evaluation.occlusion import KINDS, WINDOW, Curves, OcclusionOptions, occlusion_curves
-from training.evaluation.run import PROTOCOLS, Protocol, Reader, evaluate_stills, run_clip
+from training.evaluation.run import Reader, evaluate_stills, run_clip
 from training.report.content import Content, Head, Table, WorstClip
 from training.report.relation import relation_map
 
 ALPHAS = tuple(round(0.01 * step, 2) for step in range(1, 51))
 WORST_CLIPS, WORST_FRAMES = 10, 4
-WORST_WAY: Protocol = "region"
+WORST_MODE: BoxMode = "region"
 
 Progress = Callable[[str, int, int], None]
 """Told what is being measured, how many clips of it are done, and how many there are."""
 
-Results = dict[Protocol, list[ClipResult]]
+Results = dict[BoxMode, list[ClipResult]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,20 +88,20 @@ def measure(
         raise ValueError("measure: expected at least one clip, got none")
     chosen, work = options or MetricOptions(), effort or Effort()
     tracker = Tracker(subject.engine, subject.card.sha256[:16])
-    ways = _run(tracker, clips, "recurrent", progress)
+    modes = _run(tracker, clips, "recurrent", progress)
     alone = _run(tracker, clips, "frame by frame", progress)
     return Content(
-        head=_head(subject, clips, ways["box"], conditions, chosen),
+        head=_head(subject, clips, modes["box"], conditions, chosen),
         joints=list(SKELETON.joints),
         bones=list(SKELETON.bones),
-        ways={way: _table(results, chosen) for way, results in ways.items()},
-        frame_by_frame={way: _table(results, chosen) for way, results in alone.items()},
+        modes={mode: _table(results, chosen) for mode, results in modes.items()},
+        frame_by_frame={mode: _table(results, chosen) for mode, results in alone.items()},
         alphas=list(ALPHAS),
-        curves={way: _curves(results, chosen) for way, results in ways.items()},
-        actions=_actions(ways, chosen),
+        curves={mode: _curves(results, chosen) for mode, results in modes.items()},
+        actions=_actions(modes, chosen),
         occlusion=_occlusion(tracker, clips, work, chosen, progress),
         relation=_relation(subject, clips, work, progress),
-        worst=_worst(ways[WORST_WAY], clips, chosen),
+        worst=_worst(modes[WORST_MODE], clips, chosen),
         stills=_stills(tracker, stills, chosen, progress),
         notes=_notes(chosen, work),
     )
@@ -108,11 +109,11 @@ def measure(
 
 def _run(tracker: Tracker, clips: Sequence[Clip], reader: Reader, progress: Progress) -> Results:
     results: Results = {}
-    for way in PROTOCOLS:
-        results[way] = []
+    for mode in BOX_MODES:
+        results[mode] = []
         for clip in clips:
-            results[way].append(run_clip(tracker, clip, way, reader))
-            progress(f"{reader}, {way}", len(results[way]), len(clips))
+            results[mode].append(run_clip(tracker, clip, mode, reader))
+            progress(f"{reader}, {mode}", len(results[mode]), len(clips))
     return results
 
 
@@ -170,12 +171,12 @@ def _curves(results: Sequence[ClipResult], options: MetricOptions) -> dict[str, 
     }
 
 
-def _actions(ways: Results, options: MetricOptions) -> dict[str, dict[str, dict[str, float]]]:
-    names = sorted({result.action for result in ways["box"]} - {""})
+def _actions(modes: Results, options: MetricOptions) -> dict[str, dict[str, dict[str, float]]]:
+    names = sorted({result.action for result in modes["box"]} - {""})
     return {
         action: {
-            way: _table([result for result in results if result.action == action], options).mean
-            for way, results in ways.items()
+            mode: _table([result for result in results if result.action == action], options).mean
+            for mode, results in modes.items()
         }
         for action in names
     }
@@ -231,7 +232,7 @@ def _worst_clip(pck: dict[str, float], result: ClipResult, clip: Clip) -> WorstC
     return WorstClip(
         name=result.name,
         action=result.action,
-        way=WORST_WAY,
+        mode=WORST_MODE,
         pck=pck,
         frames=[int(t) for t in picked],
         size=(int(width), int(height)),
@@ -261,7 +262,7 @@ def _notes(options: MetricOptions, effort: Effort) -> list[str]:
             f"W_r is the mean over every {_ordinal(effort.relation_stride)} pair of consecutive frames, true boxes."
         )
     if options.impl == "rpstn":
-        notes.append("PCK is taken in the way of RPSTN's published code and compares with nothing else.")
+        notes.append("PCK is taken as in RPSTN's published code and compares with nothing else.")
     return notes
 
 

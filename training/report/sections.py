@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from training.report.comparison import beside_peers, beside_published
 from training.report.content import Content, Table
 from training.report.grids import Column, Grid, Row, Section
-from training.report.words import NOTHING, joint_name, normaliser_name, percent, way_name
+from training.report.words import NOTHING, box_mode_name, joint_name, normaliser_name, percent
 
 CURVE_ALPHAS = (0.05, 0.1, 0.2, 0.3, 0.5)
 
@@ -29,14 +29,14 @@ def sections(content: Content) -> list[Section]:
 
 
 def summary(content: Content) -> Section:
-    """The three ways, recurrent beside frame by frame."""
+    """The three box modes, recurrent beside frame by frame."""
     names = ("recurrent", "frame by frame", "gain")
     columns = [Column(name, normaliser_name(n)) for n in content.head.normalisers for name in names]
     rows = []
-    for way, table in content.ways.items():
-        single = content.frame_by_frame.get(way, Table({}, {}))
+    for mode, table in content.modes.items():
+        single = content.frame_by_frame.get(mode, Table({}, {}))
         cells = [c for n in content.head.normalisers for c in _pair(table.mean.get(n), single.mean.get(n))]
-        rows.append(Row(way_name(way), cells))
+        rows.append(Row(box_mode_name(mode), cells))
     caption = f"PCK@{content.head.alpha:g} in %, mean over all labelled joints."
     text = (
         "Recurrent is what is served. Frame by frame reads every frame as a first one, with the same weights; "
@@ -46,8 +46,8 @@ def summary(content: Content) -> Section:
 
 
 def by_joint(content: Content) -> Section:
-    """A row for each joint, a column for each way."""
-    tables = {way_name(way): table for way, table in content.ways.items()}
+    """A row for each joint, a column for each box mode."""
+    tables = {box_mode_name(mode): table for mode, table in content.modes.items()}
     return Section("joints", "Joint by joint", "", [_joint_grid(content, tables)])
 
 
@@ -64,24 +64,24 @@ def over_alpha(content: Content) -> Section:
     ]
     columns = [Column(f"{a:g}", "alpha") for a, _ in near]
     rows = [
-        Row(f"{way_name(way)}, {normaliser_name(n)}", [percent(curve[i]) for _, i in near])
+        Row(f"{box_mode_name(mode)}, {normaliser_name(n)}", [percent(curve[i]) for _, i in near])
         for n in content.head.normalisers
-        for way, curves in content.curves.items()
+        for mode, curves in content.curves.items()
         if (curve := curves.get(n))
     ]
     text = "The share of joints within alpha times the person's size, or the torso's."
     return Section(
-        "alpha", "PCK over alpha", text, [Grid("PCK in % at some alphas.", "Way", columns, rows)], drawn=True
+        "alpha", "PCK over alpha", text, [Grid("PCK in % at some alphas.", "Box mode", columns, rows)], drawn=True
     )
 
 
 def by_action(content: Content) -> Section:
     """A row for each action."""
     normalisers = list(content.head.normalisers)
-    columns = [Column(way_name(way), normaliser_name(n)) for n in normalisers for way in content.ways]
+    columns = [Column(box_mode_name(mode), normaliser_name(n)) for n in normalisers for mode in content.modes]
     rows = [
-        Row(action, [percent(ways.get(way, {}).get(n)) for n in normalisers for way in content.ways])
-        for action, ways in content.actions.items()
+        Row(action, [percent(by_mode.get(mode, {}).get(n)) for n in normalisers for mode in content.modes])
+        for action, by_mode in content.actions.items()
     ]
     caption = f"PCK@{content.head.alpha:g} in %, mean over all labelled joints of the action's clips."
     return Section("actions", "By action", "", [Grid(caption, "Action", columns, rows)])
@@ -122,11 +122,11 @@ def worst(content: Content) -> Section:
     normalisers = list(content.head.normalisers)
     columns = [
         Column("action", text=True),
-        Column("way", text=True),
+        Column("box mode", text=True),
         *(Column(normaliser_name(n)) for n in normalisers),
     ]
     rows = [
-        Row(clip.name, [clip.action, way_name(clip.way), *(percent(clip.pck.get(n)) for n in normalisers)])
+        Row(clip.name, [clip.action, box_mode_name(clip.mode), *(percent(clip.pck.get(n)) for n in normalisers)])
         for clip in content.worst
     ]
     text = f"The {len(rows)} clips with the lowest PCK by person size."

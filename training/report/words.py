@@ -1,14 +1,14 @@
-"""The report's words: names of ways, joints and data sets, and numbers as people read them."""
+"""The report's words: names of box modes, joints and data sets, and numbers as people read them."""
 
 import math
 from collections.abc import Mapping
 
-from training.provenance import WAYS
+from training import box_mode
 from training.report.content import Head
 
 NOTHING = "–"
 
-_WAYS: Mapping[str, str] = {str(way): name for way, name in WAYS.items()}
+_BOX_MODES: Mapping[str, str] = {str(mode): name for mode, name in box_mode.NAMES.items()}
 _NORMALISERS = {"person": "by person size", "torso": "by torso"}
 _DATASETS = {
     "jhmdb": "JHMDB",
@@ -19,9 +19,9 @@ _DATASETS = {
 }
 
 
-def way_name(way: str) -> str:
-    """A way to run, in words."""
-    return _WAYS.get(way, way)
+def box_mode_name(mode: str) -> str:
+    """A box mode, in words."""
+    return _BOX_MODES.get(mode, mode)
 
 
 def normaliser_name(normaliser: str) -> str:

@@ -7,7 +7,7 @@ where there is nobody.
 import cv2
 import numpy as np
 
-from model.coords import crop_input
+from model.coords import crop_input, pixels_within
 from model.values import Array, FrameTransform, Region
 from training.datasets.person import Clip
 
@@ -43,7 +43,7 @@ def _beside(width: int, height: int, person: Region, size: int, rng: np.random.G
     """A square window in the frame that hardly has a pixel of the person; None where no place was found."""
     for _ in range(_TRIES):
         side = float(rng.uniform(0.25, 0.9) * min(width, height))
-        x, y = rng.uniform(0, width - side), rng.uniform(0, height - side)
+        x, y = rng.uniform(0, width - side) - 0.5, rng.uniform(0, height - side) - 0.5
         if _overlap(x, y, side, person) <= _MAX_OVERLAP:
             return FrameTransform(x + side / 2, y + side / 2, side, size)
     return None
@@ -61,14 +61,12 @@ def _wiped(frame: Array, person: Region) -> Array:
     """The frame with the person's box replaced by colours of its border."""
     (cx, cy), w, h = person.center, person.w * _PERSON_GROWTH, person.h * _PERSON_GROWTH
     height, width = frame.shape[:2]
-    x0, x1 = (int(np.clip(v, 0, width)) for v in (cx - w / 2, cx + w / 2))
-    y0, y1 = (int(np.clip(v, 0, height)) for v in (cy - h / 2, cy + h / 2))
-    if x1 <= x0 or y1 <= y0:
-        return frame
+    columns = pixels_within(cx - w / 2, cx + w / 2, width)
+    rows = pixels_within(cy - h / 2, cy + h / 2, height)
     out = frame.copy()
-    left, right = frame[y0:y1, max(x0 - 1, 0)].astype(np.float32), frame[y0:y1, min(x1, width - 1)].astype(np.float32)
-    share = np.linspace(0, 1, x1 - x0, dtype=np.float32)[None, :, None]
-    out[y0:y1, x0:x1] = (left[:, None] * (1 - share) + right[:, None] * share).astype(np.uint8)
+    left, right = frame[rows, max(columns.start - 1, 0)], frame[rows, min(columns.stop, width - 1)]  # [h, 3]
+    share = np.linspace(0, 1, columns.stop - columns.start, dtype=np.float32)[None, :, None]
+    out[rows, columns] = (left[:, None] * (1 - share) + right[:, None] * share).astype(np.uint8)
     return out
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from model.coords import crop_input, frame_to_heatmap, region_to_transform
+from model.coords import crop_input, frame_to_heatmap, heatmap_to_input, pixels_within, region_to_transform
 from model.values import Array, FrameTransform
 from training.config import AugmentConfig
 from training.datasets.person import SKELETON, Clip
@@ -105,17 +105,15 @@ def _colour_table(rng: np.random.Generator) -> Array:
     return np.clip(table * 255, 0, 255).astype(np.uint8)[None]
 
 
-def occlude_joints(sample: Sample, stride: int, rng: np.random.Generator) -> Sample:
+def occlude_joints(sample: Sample, rng: np.random.Generator) -> Sample:
     """One to three patches of noise or flat colour over random labelled joints; their labels stay."""
     image = sample.image.copy()
     joints = np.flatnonzero(sample.labelled)
     side = image.shape[0]
     for joint in rng.permutation(joints)[: rng.integers(1, 4)]:
-        x, y = (sample.cells[joint] + 0.5) * stride + rng.normal(0, side * 0.02, 2)
+        x, y = heatmap_to_input(sample.cells[joint], STRIDE) + rng.normal(0, side * 0.02, 2)
         half_w, half_h = rng.uniform(0.03, 0.11, 2) * side
-        x0, x1 = (int(np.clip(v, 0, side)) for v in (x - half_w, x + half_w))
-        y0, y1 = (int(np.clip(v, 0, side)) for v in (y - half_h, y + half_h))
-        patch = image[y0:y1, x0:x1]
+        patch = image[pixels_within(y - half_h, y + half_h, side), pixels_within(x - half_w, x + half_w, side)]
         if rng.random() < 0.5:
             patch[:] = rng.integers(0, 256, 3)
         else:
@@ -138,5 +136,5 @@ def augment_frame(clip: Clip, t: int, size: int, config: AugmentConfig, rng: np.
     if rng.random() < config.photometric:
         sample = replace(sample, image=PhotometricJitter(rng)(sample.image))
     if sample.present and rng.random() < config.occlude and sample.labelled.any():
-        sample = occlude_joints(sample, STRIDE, rng)
+        sample = occlude_joints(sample, rng)
     return sample

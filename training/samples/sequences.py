@@ -13,12 +13,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from model.coords import frame_to_heatmap, heatmap_to_frame, region_to_transform
-from model.values import Array, FrameTransform
+from model.coords import region_to_transform, resampling_theta
+from model.values import FrameTransform
 from training.config import AugmentConfig, SequenceConfig
 from training.datasets.person import Clip
 from training.samples.augment import (
-    STRIDE,
     PhotometricJitter,
     Sample,
     occlude_joints,
@@ -79,7 +78,7 @@ def augment_sequence(
         torch.from_numpy(np.stack([s.image.transpose(2, 0, 1) for s in samples])),
         torch.from_numpy(np.stack([s.cells for s in samples])),
         torch.from_numpy(np.stack([s.labelled for s in samples])),
-        torch.from_numpy(np.stack([sampling_theta(old, new) for old, new in pairs]).astype(np.float32)),
+        torch.from_numpy(np.stack([resampling_theta(old, new) for old, new in pairs]).astype(np.float32)),
         torch.from_numpy(np.array([s.present for s in samples])),
     )
 
@@ -105,16 +104,6 @@ def moving_crops(
         x, y = led.center_x + drift[0], led.center_y + drift[1]
         crops.append(replace(first, center_x=float(x), center_y=float(y), side=side))
     return crops
-
-
-def sampling_theta(old: FrameTransform, new: FrameTransform) -> Array:
-    """Affine [2, 3] from the new to the old crop, both in [-1, 1] (grid_sample without aligned corners)."""
-    corners = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    size = new.heatmap_size
-    cells = ((corners + 1) * size - 1) / 2
-    moved = frame_to_heatmap(heatmap_to_frame(cells, new), old)
-    origin, right, down = (2 * moved + 1) / size - 1
-    return np.stack([right - origin, down - origin, origin], axis=1)
 
 
 def _leaving(samples: list[Sample], clip: Clip, times: list[int], rng: np.random.Generator) -> list[Sample]:
@@ -144,6 +133,5 @@ def _occlude(samples: list[Sample], share: float, rng: np.random.Generator) -> l
     in_one = {int(rng.integers(len(samples)))}
     hidden = in_one if draw < share / 2 else set(range(1, len(samples)))
     return [
-        occlude_joints(s, STRIDE, rng) if t in hidden and s.present and s.labelled.any() else s
-        for t, s in enumerate(samples)
+        occlude_joints(s, rng) if t in hidden and s.present and s.labelled.any() else s for t, s in enumerate(samples)
     ]

@@ -39,7 +39,7 @@ _AGREE = 0.15
 """Distance, as a share of the longer side of the person's box, up to which two labels mean the same point."""
 
 _SURE, _UNSURE = 0.5, 0.3
-"""Scores: from `_SURE` on the teacher overrules a label; below `_UNSURE` it is not heard."""
+"""Scores: from `_SURE` on the teacher overrules a label; below `_UNSURE` it is ignored."""
 
 _SHARED = [SKELETON.index(name) for name in style.LIMB_JOINTS]
 _IN_COCO = [COCO_17.index(name) for name in style.LIMB_JOINTS]
@@ -63,7 +63,7 @@ class PseudoLabels:
 
 
 def read_pseudo_labels(path: Path) -> PseudoLabels:
-    """An .npz with `names`, `joints`, `scores` and `style`, as `training.commands.teach` writes it."""
+    """An .npz with `names`, `joints`, `scores` and `style`, as `training.commands.pseudo_label` writes it."""
     with np.load(path, allow_pickle=False) as archive:
         row = {str(name): i for i, name in enumerate(archive["names"])}
         return PseudoLabels(row, archive["joints"], archive["scores"], archive["style"])
@@ -98,30 +98,30 @@ def _offsets(clips: list[Clip], pseudo: PseudoLabels) -> Array:
     for clip in clips:
         if clip.name not in pseudo.row:
             continue
-        taught, scores = _said(clip, pseudo)
-        delta = (taught - clip.joints[0, _SHARED]) / _size(clip)
+        predicted, scores = _of_teacher(clip, pseudo)
+        delta = (predicted - clip.joints[0, _SHARED]) / _size(clip)
         for j in np.flatnonzero(clip.labelled[0, _SHARED] & (scores >= _SURE)):
             deltas[j].append(delta[j])
     return np.array([np.median(found, axis=0) if found else (0.0, 0.0) for found in deltas])
 
 
 def _blend_one(clip: Clip, pseudo: PseudoLabels, offsets: Array) -> Clip:
-    taught, scores = _said(clip, pseudo)
+    predicted, scores = _of_teacher(clip, pseudo)
     own, labelled = clip.joints[0, _SHARED] + offsets * _size(clip), clip.labelled[0, _SHARED]
-    agree = labelled & (np.linalg.norm(taught - own, axis=1) <= _AGREE * _size(clip))
-    heard = scores >= _UNSURE
-    trusted = ~labelled | style.upright(np.where(labelled[:, None], own, taught))
+    agree = labelled & (np.linalg.norm(predicted - own, axis=1) <= _AGREE * _size(clip))
+    believed = scores >= _UNSURE
+    trusted = ~labelled | style.upright(np.where(labelled[:, None], own, predicted))
     taken = (scores >= _SURE) & ~agree & trusted
-    doubtful = labelled & ~agree & heard & ~taken
-    mean = (agree & heard)[:, None]
-    best = np.where(mean, (own + taught) / 2, np.where((taken | ~labelled)[:, None], taught, own))
+    doubtful = labelled & ~agree & believed & ~taken
+    mean = (agree & believed)[:, None]
+    best = np.where(mean, (own + predicted) / 2, np.where((taken | ~labelled)[:, None], predicted, own))
     joints, known = clip.joints.copy(), clip.labelled.copy()
     joints[0, _SHARED] = style.restyle(best, pseudo.style)
     known[0, _SHARED] = (labelled | taken) & ~doubtful
     return replace(clip, joints=joints, labelled=known)
 
 
-def _said(clip: Clip, pseudo: PseudoLabels) -> tuple[Array, Array]:
+def _of_teacher(clip: Clip, pseudo: PseudoLabels) -> tuple[Array, Array]:
     row = pseudo.row[clip.name]
     return pseudo.joints[row, _IN_COCO].astype(np.float64), pseudo.scores[row, _IN_COCO]
 

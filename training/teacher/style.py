@@ -81,23 +81,23 @@ def body_vectors(joints: Array, name: str) -> Array:
     ).astype(np.float64)
 
 
-def fit(taught: Array, labels: Array, usable: Array, sizes: Array) -> Array:
-    """Coefficients [6, 7] that move joints `taught` [N, 12, 2] to where `labels` have them, by trimmed least squares.
+def fit(predicted: Array, labels: Array, usable: Array, sizes: Array) -> Array:
+    """Coefficients [6, 7] that move joints `predicted` [N, 12, 2] to where `labels` are, by trimmed least squares.
 
     Args:
         usable: bool [N, 12], joints that the teacher is sure of; sizes: [N], the persons' sizes in pixels.
     """
-    return np.stack([_fit_part(part, taught, labels, usable, sizes) for part in PARTS])
+    return np.stack([_fit_part(part, predicted, labels, usable, sizes) for part in PARTS])
 
 
-def _fit_part(part: str, taught: Array, labels: Array, usable: Array, sizes: Array) -> Array:
+def _fit_part(part: str, predicted: Array, labels: Array, usable: Array, sizes: Array) -> Array:
     vectors, moves = [], []
-    for person in range(len(taught)):
+    for person in range(len(predicted)):
         for side in ("left", "right"):
             joint = LIMB_JOINTS.index(f"{side}_{part}")
             if usable[person, joint]:
-                vectors.append(body_vectors(taught[person], f"{side}_{part}") / sizes[person])
-                moves.append((labels[person, joint] - taught[person, joint]) / sizes[person])
+                vectors.append(body_vectors(predicted[person], f"{side}_{part}") / sizes[person])
+                moves.append((labels[person, joint] - predicted[person, joint]) / sizes[person])
     return _trimmed_least_squares(np.array(vectors), np.array(moves))
 
 

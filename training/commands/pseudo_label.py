@@ -1,6 +1,6 @@
-"""`kinepose-train teach`: a teacher's pseudo-labels for LSPET train, and its joints' way to JHMDB's.
+"""`kinepose-train pseudo-label`: a teacher's pseudo-labels for LSPET train, and how its joints move to JHMDB's.
 
-MoveNet Thunder reads every picture of LSPET train and its mirror image; where both agree it is heard. It also reads
+MoveNet Thunder reads every picture of LSPET train and its mirror image; where both agree it is believed. It also reads
 a few frames of every JHMDB train clip, on which `training.teacher.style` is fitted: so the file says too how MoveNet's
 joints move to where JHMDB has them. No other part of either set is looked at.
 """
@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -24,7 +23,8 @@ from training.datasets.leeds import MIN_LABELLED
 from training.datasets.person import SKELETON, Clip
 from training.teacher import style
 from training.teacher.blend import COCO_17
-from training.teacher.movenet import SIZE, GraphError, MoveNet
+from training.teacher.movenet import GraphError, MoveNet
+from training.teacher.square import Square, crop
 
 Teacher = Callable[[Array], Array]
 """uint8 [256, 256, 3] to [17, 3]: x and y as shares of the side, score 0..1."""
@@ -50,18 +50,9 @@ _OTHER_SIDE = [0, *(i for left in range(1, len(COCO_17), 2) for i in (left + 1, 
 """Which joint of the mirror image each joint is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Square:
-    """What the teacher sees of a picture: centre and side in picture pixels; pixel centres are whole numbers."""
-
-    x: float
-    y: float
-    side: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class Taught:
-    """What the teacher says of N people: joints [N, 17, 2] in picture pixels, scores [N, 17]; COCO's order."""
+class Predicted:
+    """What the teacher sees of N people: joints [N, 17, 2] in picture pixels, scores [N, 17]; COCO's order."""
 
     joints: Array
     scores: Array
@@ -71,33 +62,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of the command."""
     parser.add_argument("--data", type=Path, required=True, help="folder that holds JHMDB/ and LSPET/")
     parser.add_argument("--movenet", type=Path, required=True, help="movenet-thunder.json; its .bin lies beside it")
-    parser.add_argument("--out", type=Path, required=True, help=".npz to write, a config's `teacher`")
+    parser.add_argument("--out", type=Path, required=True, help=".npz to write, what `fit` takes as --teacher")
 
 
 def run(args: argparse.Namespace) -> None:
     """Write the pseudo-labels; exit status 2 and one line on stderr where data or teacher are not as expected."""
     try:
-        _teach(args.data, args.movenet, args.out)
+        _pseudo_label(args.data, args.movenet, args.out)
     except (DatasetError, GraphError) as error:
-        print(f"kinepose-train teach: {error}", file=sys.stderr)
+        print(f"kinepose-train pseudo-label: {error}", file=sys.stderr)
         raise SystemExit(_FAILED) from None
 
 
-def _teach(data: Path, movenet: Path, out: Path) -> None:
+def _pseudo_label(data: Path, movenet: Path, out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     teacher, names = MoveNet(movenet), lspet.part_names(data / "LSPET", "train")
     with _progress() as progress:
         coefficients = learn_style(teacher, data / "JHMDB", progress)
-        taught = label_stills(teacher, data / "LSPET", names, progress)
+        predicted = label_stills(teacher, data / "LSPET", names, progress)
     with out.open("wb") as file:
         np.savez(
             file,
             names=np.array(names),
-            joints=taught.joints.astype(np.float32),
-            scores=taught.scores.astype(np.float32),
+            joints=predicted.joints.astype(np.float32),
+            scores=predicted.scores.astype(np.float32),
             style=coefficients,
         )
-    print(f"{out}: {len(names)} pictures, {(taught.scores > 0).mean():.0%} of their joints seen alike in the mirror")
+    print(f"{out}: {len(names)} pictures, {(predicted.scores > 0).mean():.0%} of their joints seen alike in the mirror")
 
 
 def _progress() -> Progress:
@@ -112,34 +103,34 @@ def learn_style(teacher: Teacher, root: Path, progress: Progress) -> Array:
     Raises:
         DatasetError: as the reader; or the teacher is sure of no shoulder, elbow, wrist, hip, knee or ankle at all.
     """
-    said, labels, sizes = [], [], []
+    people, labels, sizes = [], [], []
     names = jhmdb.split_names("train")
     for clip in progress.track(jhmdb.read_clips(root, names), len(names), description="JHMDB clips"):
         for t in _spread(len(clip)):
             sizes.append(float(clip.boxes[t, 2:].max()))
-            said.append(teach_one(teacher, clip.frames[t], _square_of_box(clip, t), sizes[-1]))
+            people.append(predict_person(teacher, clip.frames[t], _square_of_box(clip, t), sizes[-1]))
             labels.append(clip.joints[t])
-    taught, coco = _stack(said), [COCO_17.index(name) for name in style.LIMB_JOINTS]
-    usable = taught.scores[:, coco] > _FIT_SCORE
+    predicted, coco = _stack(people), [COCO_17.index(name) for name in style.LIMB_JOINTS]
+    usable = predicted.scores[:, coco] > _FIT_SCORE
     parts = usable.reshape(len(usable), len(style.PARTS), 2).any(axis=(0, 2))
     if not parts.all():
         raise DatasetError(f"{root}: the teacher is sure of no {style.PARTS[int(parts.argmin())]} in any clip")
     served = [SKELETON.index(name) for name in style.LIMB_JOINTS]
-    return style.fit(taught.joints[:, coco], np.array(labels)[:, served], usable, np.array(sizes))
+    return style.fit(predicted.joints[:, coco], np.array(labels)[:, served], usable, np.array(sizes))
 
 
-def label_stills(teacher: Teacher, root: Path, names: list[str], progress: Progress) -> Taught:
-    """What the teacher says of those pictures of LSPET, in their order; DatasetError as the reader."""
+def label_stills(teacher: Teacher, root: Path, names: list[str], progress: Progress) -> Predicted:
+    """What the teacher sees of those pictures of LSPET, in their order; DatasetError as the reader."""
     [table] = read_mat(root / "joints.mat", "joints")  # [14, 3, N]
-    said = []
+    people = []
     for name in progress.track(names, description="LSPET pictures"):
         rgb = read_image(root / "images" / name)
         square = square_of_labels(lspet.label_row(table, name), rgb.shape[1], rgb.shape[0])
-        said.append(teach_one(teacher, rgb, square, square.side / _STILL_GROWTH))
-    return _stack(said)
+        people.append(predict_person(teacher, rgb, square, square.side / _STILL_GROWTH))
+    return _stack(people)
 
 
-def teach_one(teacher: Teacher, rgb: Array, square: Square, size: float) -> tuple[Array, Array]:
+def predict_person(teacher: Teacher, rgb: Array, square: Square, size: float) -> tuple[Array, Array]:
     """Joints [17, 2] in picture pixels and scores [17] of one person, from the picture and its mirror.
 
     Joints are the mean of both, weighted by score; scores are the mean, and 0 where both lie apart.
@@ -163,20 +154,6 @@ def unmirror(joints: Array) -> Array:
     return own
 
 
-def crop(rgb: Array, square: Square) -> Array:
-    """The square as uint8 [256, 256, 3], black where it leaves the picture; a larger one is averaged down.
-
-    In single precision, as the labels are: rounding that turns one grey level has moved a teacher's joint by a pixel.
-    """
-    x, y, side = np.array([square.x, square.y, square.side], np.float32)
-    drawn = SIZE if side <= SIZE else 2 * SIZE
-    scale = side / drawn
-    first = (scale - side) / 2  # from the centre to where the first pixel's centre lies
-    matrix = np.array([[scale, 0.0, x + first], [0.0, scale, y + first]])
-    result = cv2.warpAffine(rgb, matrix, (drawn, drawn), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return result if drawn == SIZE else cv2.resize(result, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
-
-
 def square_of_labels(labels: Array, width: int, height: int) -> Square:
     """The square round LSPET's labels [14, 3] (1-based x and y, flag); the whole picture where hardly any is there."""
     points = labels[labels[:, 2] > 0, :2] - 1.0
@@ -198,5 +175,5 @@ def _spread(count: int) -> list[int]:
     return [int(t) for t in np.linspace(0, count - 1, FRAMES_A_CLIP + 2)[1:-1]]
 
 
-def _stack(said: Sequence[tuple[Array, Array]]) -> Taught:
-    return Taught(np.array([joints for joints, _ in said]), np.array([scores for _, scores in said]))
+def _stack(people: Sequence[tuple[Array, Array]]) -> Predicted:
+    return Predicted(np.array([joints for joints, _ in people]), np.array([scores for _, scores in people]))

@@ -41,7 +41,7 @@ def test_the_result_is_the_average_in_the_last_checkpoint(tmp_path: Path) -> Non
         torch.testing.assert_close(weights[key], value, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize(("stage", "still"), [(0, "encoder.backbone._conv_stem."), (1, "encoder.backbone.")])
+@pytest.mark.parametrize(("stage", "still"), [(0, "encoder.backbone.trunk.stem."), (1, "encoder.backbone.")])
 def test_frozen_parts_stay_to_the_last_bit(tmp_path: Path, stage: int, still: str) -> None:
     """Weights and running statistics of the frozen part are those of before; the rest learns."""
     network = small_run.network()
@@ -123,8 +123,9 @@ def test_the_constant_rate_stays() -> None:
 def test_norms_and_biases_do_not_decay() -> None:
     """Only weights of more than one dimension are drawn to zero, and frozen ones are not in the optimiser."""
     network = small_run.network()
-    set_training_mode(network, "backbone")
-    optimizer = build_optimizer(network, Optimizer(rate=1e-3, decay=0.1))
+    stage = small_run.config(frozen="backbone").stages[0]
+    set_training_mode(network, stage)
+    optimizer = build_optimizer(network, stage.optimizer.model_copy(update={"decay": 0.1}))
     for group in optimizer.param_groups:
         assert {parameter.ndim > 1 for parameter in group["params"]} == {group["weight_decay"] > 0}
     held = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}

@@ -1,4 +1,4 @@
-"""`kinepose-train teach`: what the teacher sees of a picture, how picture and mirror are joined, and the file."""
+"""`kinepose-train pseudo-label`: what the teacher sees of a picture, how picture and mirror are joined, the file."""
 
 import argparse
 from pathlib import Path
@@ -11,13 +11,13 @@ from rich.progress import Progress
 from model.values import Array
 from tests.training import made_up
 from tests.training import made_up_tfjs as tfjs
-from training.commands import teach
-from training.commands.teach import Square
+from training.commands import pseudo_label
 from training.datasets import jhmdb
 from training.datasets.errors import DatasetError
 from training.datasets.lspet import part_names
 from training.teacher.blend import COCO_17, read_pseudo_labels
 from training.teacher.movenet import MoveNet
+from training.teacher.square import Square, crop
 
 NAMES = ["walk/one", "golf/two"]
 LEFT, RIGHT = COCO_17.index("left_wrist"), COCO_17.index("right_wrist")
@@ -28,7 +28,7 @@ def noise(height: int, width: int) -> Array:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
-def fixed(joints: Array) -> teach.Teacher:
+def fixed(joints: Array) -> pseudo_label.Teacher:
     """A teacher that says the same of every picture."""
     return lambda picture: joints.copy()
 
@@ -45,14 +45,14 @@ def dots(picture: Array) -> Array:
 def test_a_crop_of_the_teachers_size_is_the_pictures_own_pixels() -> None:
     """Side 256 at a whole place: no pixel is blended with its neighbour."""
     picture = noise(300, 320)
-    seen = teach.crop(picture, Square(20 + 127.5, 10 + 127.5, 256.0))
+    seen = crop(picture, Square(20 + 127.5, 10 + 127.5, 256.0))
     np.testing.assert_array_equal(seen, picture[10:266, 20:276])
 
 
 def test_a_crop_is_black_beyond_the_picture() -> None:
     """A square that hangs over the left edge by 30 pixels has 30 black columns."""
     picture = np.full((256, 256, 3), 200, np.uint8)
-    seen = teach.crop(picture, Square(127.5 - 30, 127.5, 256.0))
+    seen = crop(picture, Square(127.5 - 30, 127.5, 256.0))
     assert not seen[:, :30].any()
     assert (seen[:, 30:] == 200).all()
 
@@ -60,7 +60,7 @@ def test_a_crop_is_black_beyond_the_picture() -> None:
 def test_a_crop_of_twice_the_size_is_the_mean_of_fours() -> None:
     """What is drawn smaller is averaged, and not thinned out."""
     picture = noise(512, 512)
-    seen = teach.crop(picture, Square(255.5, 255.5, 512.0))
+    seen = crop(picture, Square(255.5, 255.5, 512.0))
     means = picture.reshape(256, 2, 256, 2, 3).astype(np.float64).mean(axis=(1, 3))
     assert np.abs(seen - means).max() <= 0.5
 
@@ -68,7 +68,7 @@ def test_a_crop_of_twice_the_size_is_the_mean_of_fours() -> None:
 def test_a_small_crop_is_interpolated_between_pixel_centres() -> None:
     """On a ramp of 4 grey levels a pixel, a crop of half the size rises by 2 a pixel, from the right level."""
     ramp = np.broadcast_to(np.arange(60, dtype=np.uint8)[None, :, None] * 4, (60, 60, 3)).copy()
-    row = teach.crop(ramp, Square(29.5, 29.5, 32.0))[128, :, 0].astype(float)
+    row = crop(ramp, Square(29.5, 29.5, 32.0))[128, :, 0].astype(float)
     columns = 29.5 + ((np.arange(256) + 0.5) / 256 - 0.5) * 32.0
     assert np.abs(row - 4 * columns).max() <= 0.5 + 4 / 32
 
@@ -78,21 +78,21 @@ def test_the_square_goes_half_beyond_the_labels() -> None:
     labels = np.zeros((14, 3), np.float32)
     labels[:3] = (11, 31, 1), (51, 41, 1), (21, 51, 1)
     labels[5] = 999, 999, 0
-    assert teach.square_of_labels(labels, 200, 100) == Square(30.0, 40.0, 60.0)
+    assert pseudo_label.square_of_labels(labels, 200, 100) == Square(30.0, 40.0, 60.0)
 
 
 def test_hardly_any_label_gives_the_whole_picture() -> None:
     """Two joints do not tell where a person is."""
     labels = np.zeros((14, 3), np.float32)
     labels[:2, 2] = 1
-    assert teach.square_of_labels(labels, 200, 100) == Square(99.5, 49.5, 200)
+    assert pseudo_label.square_of_labels(labels, 200, 100) == Square(99.5, 49.5, 200)
 
 
 def test_joints_are_where_the_teacher_saw_them() -> None:
     """Dots at known pixels come back at those pixels: crop, mirror and the way back cancel out."""
     picture = np.zeros((300, 320, 3), np.uint8)
     picture[60, 70] = picture[90, 200] = 255
-    joints, scores = teach.teach_one(dots, picture, Square(20 + 127.5, 10 + 127.5, 256.0), 170.0)
+    joints, scores = pseudo_label.predict_person(dots, picture, Square(20 + 127.5, 10 + 127.5, 256.0), 170.0)
     np.testing.assert_allclose(joints[[RIGHT, LEFT]], [(70, 60), (200, 90)], atol=1e-9)
     np.testing.assert_allclose(scores[[RIGHT, LEFT]], 0.9)
 
@@ -101,7 +101,7 @@ def test_a_mirror_swaps_left_and_right() -> None:
     """What looks like a left wrist in the mirror is the right one; the nose stays a nose."""
     joints = np.zeros((17, 3))
     joints[LEFT], joints[0] = (0.2, 0.4, 0.9), (0.6, 0.1, 0.8)
-    own = teach.unmirror(joints)
+    own = pseudo_label.unmirror(joints)
     np.testing.assert_allclose(own[RIGHT], (0.8, 0.4, 0.9))
     np.testing.assert_allclose(own[0], (0.4, 0.1, 0.8))
 
@@ -109,17 +109,17 @@ def test_a_mirror_swaps_left_and_right() -> None:
 def test_a_mirror_image_of_a_mirror_image_is_the_picture() -> None:
     """Every joint changes sides, and changes back."""
     joints = np.random.default_rng(0).random((17, 3))
-    names = [COCO_17[int(i)] for i in teach.unmirror(np.column_stack([np.zeros((17, 2)), np.arange(17)]))[:, 2]]
+    names = [COCO_17[int(i)] for i in pseudo_label.unmirror(np.column_stack([np.zeros((17, 2)), np.arange(17)]))[:, 2]]
     assert [name.partition("_")[2] for name in names] == [name.partition("_")[2] for name in COCO_17]
     assert all(name != other for name, other in zip(names[1:], COCO_17[1:], strict=True))
-    np.testing.assert_allclose(teach.unmirror(teach.unmirror(joints)), joints)
+    np.testing.assert_allclose(pseudo_label.unmirror(pseudo_label.unmirror(joints)), joints)
 
 
 def test_joints_that_the_mirror_moves_are_not_believed() -> None:
     """A teacher that sees a left wrist at one place of any picture contradicts itself; in the middle it does not."""
     said = np.full((17, 3), 0.5)
     said[[LEFT, RIGHT], 0] = 0.3
-    _, scores = teach.teach_one(fixed(said), noise(256, 256), Square(127.5, 127.5, 256.0), 170.0)
+    _, scores = pseudo_label.predict_person(fixed(said), noise(256, 256), Square(127.5, 127.5, 256.0), 170.0)
     assert not scores[[LEFT, RIGHT]].any()
     assert (np.delete(scores, [LEFT, RIGHT]) == 0.5).all()
 
@@ -129,7 +129,7 @@ def test_how_far_apart_is_judged_by_the_persons_size(size: float, believed: bool
     """0.05 of a square of 256 pixels is 12.8 pixels: a tenth of a person of 128."""
     said = np.full((17, 3), 0.5)
     said[0, 0] = 0.525
-    _, scores = teach.teach_one(fixed(said), noise(256, 256), Square(127.5, 127.5, 256.0), size)
+    _, scores = pseudo_label.predict_person(fixed(said), noise(256, 256), Square(127.5, 127.5, 256.0), size)
     assert bool(scores[0]) is believed
 
 
@@ -137,7 +137,7 @@ def test_the_surer_run_weighs_more() -> None:
     """Left says 0.9 at 0.52, the mirrored right 0.3 at 0.52 (0.48 in the picture): the mean lies three to one."""
     said = np.full((17, 3), 0.5)
     said[LEFT], said[RIGHT] = (0.52, 0.5, 0.9), (0.52, 0.5, 0.3)
-    joints, scores = teach.teach_one(fixed(said), noise(256, 256), Square(127.5, 127.5, 256.0), 170.0)
+    joints, scores = pseudo_label.predict_person(fixed(said), noise(256, 256), Square(127.5, 127.5, 256.0), 170.0)
     assert joints[LEFT, 0] == pytest.approx(127.5 + (0.75 * 0.52 + 0.25 * 0.48 - 0.5) * 256)
     assert scores[LEFT] == pytest.approx(0.6)
 
@@ -170,8 +170,8 @@ def _as_seen(frames: int) -> Array:
 def run(data: Path, movenet: Path, out: Path) -> None:
     """The command, as from the command line."""
     parser = argparse.ArgumentParser()
-    teach.add_arguments(parser)
-    teach.run(parser.parse_args(["--data", str(data), "--movenet", str(movenet), "--out", str(out)]))
+    pseudo_label.add_arguments(parser)
+    pseudo_label.run(parser.parse_args(["--data", str(data), "--movenet", str(movenet), "--out", str(out)]))
 
 
 def test_the_command_writes_what_training_reads(data: Path, tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_a_teacher_that_is_sure_of_nothing_teaches_no_style(data: Path, tmp_path
     """Scores below 0.4 leave nothing to fit, which is said and not computed with."""
     teacher = MoveNet(tfjs.movenet(tmp_path / "movenet.json", logit=-0.45))  # a score of 0.39
     with pytest.raises(DatasetError, match="sure of no shoulder"):
-        teach.learn_style(teacher, data / "JHMDB", Progress(disable=True))
+        pseudo_label.learn_style(teacher, data / "JHMDB", Progress(disable=True))
 
 
 def test_a_picture_without_labels_is_an_error(data: Path, tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_picture_without_labels_is_an_error(data: Path, tmp_path: Path) -> Non
     images = data / "LSPET" / "images"
     (images / "im00009.jpg").write_bytes((images / "im00001.jpg").read_bytes())
     with pytest.raises(DatasetError, match=r"no labels for 'im00009\.jpg'; expected im00001\.jpg to im00003\.jpg"):
-        teach.label_stills(fixed(np.zeros((17, 3))), data / "LSPET", ["im00009.jpg"], Progress(disable=True))
+        pseudo_label.label_stills(fixed(np.zeros((17, 3))), data / "LSPET", ["im00009.jpg"], Progress(disable=True))
 
 
 def test_files_that_are_missing_end_the_command_in_one_line(

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset
 from model.kimnet import KIMNet
 from training.config import Phase, RunConfig, StageConfig
 from training.loop import checkpoint
-from training.loop.checkpoint import Progress, Running
-from training.loop.ema import EMA
+from training.loop.average import moving_average
+from training.loop.checkpoint import Progress, TrainState
 from training.loop.journal import Journal
 from training.loop.loading import StepSampler, load
 from training.loop.optimizer import build_optimizer, rate_at, set_rate, set_training_mode
@@ -28,7 +28,7 @@ from training.samples.sequences import Sequences
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class Trainer:
     """Runs the stages of a config, one after the other, in the folder `out`.
 
     Attributes:
@@ -60,34 +60,34 @@ class Engine:
         set_training_mode(network, stage)
         losses: nn.Module = PictureLosses(network) if stage.kind == "pictures" else ClipLosses(network)
         optimizer = build_optimizer(network, stage.optimizer)
-        running = Running(network, optimizer, EMA(network, self.config.average), Progress(number, 0))
+        state = TrainState(network, optimizer, moving_average(network, self.config.average), Progress(number, 0))
         if found:
-            checkpoint.restore(running, found)
+            checkpoint.restore(state, found)
         wrapped, wrapped_optimizer = self.fabric.setup(losses, optimizer)
-        with self._journal(stage, running.progress.step) as journal:
-            while running.progress.step < stage.steps:
-                self._run_phase(stage, running, wrapped, wrapped_optimizer, pools, journal)
-        checkpoint.save(self.fabric, running, self.out / "last.pt")
-        return running.average.network.state_dict()
+        with self._journal(stage, state.progress.step) as journal:
+            while state.progress.step < stage.steps:
+                self._run_phase(stage, state, wrapped, wrapped_optimizer, pools, journal)
+        checkpoint.save(self.fabric, state, self.out / "last.pt")
+        return state.average.module.state_dict()
 
     def _run_phase(
-        self, stage: StageConfig, running: Running, losses: Any, optimizer: Any, pools: Pools, journal: Journal | None
+        self, stage: StageConfig, state: TrainState, losses: Any, optimizer: Any, pools: Pools, journal: Journal | None
     ) -> None:
         """The steps up to the end of the phase that the run is in."""
-        phase, end = stage.phase_at(running.progress.step)
-        samples = self._samples(stage, phase, pools, running.progress.stage)
-        sampler = StepSampler(running.progress.step, end, phase.batch, self.fabric.global_rank, self.fabric.world_size)
+        phase, end = stage.phase_at(state.progress.step)
+        samples = self._samples(stage, phase, pools, state.progress.stage)
+        sampler = StepSampler(state.progress.step, end, phase.batch, self.fabric.global_rank, self.fabric.world_size)
         pin = self.fabric.device.type == "cuda"
         for batch in load(samples, sampler, self.workers, pin):
-            self._step(stage, phase, running, losses, optimizer, self.fabric.to_device(batch), journal)
-            if running.progress.step % self.config.save_every == 0:
-                checkpoint.save(self.fabric, running, self.out / "last.pt")
+            self._step(stage, phase, state, losses, optimizer, self.fabric.to_device(batch), journal)
+            if state.progress.step % self.config.save_every == 0:
+                checkpoint.save(self.fabric, state, self.out / "last.pt")
 
     def _step(
         self,
         stage: StageConfig,
         phase: Phase,
-        running: Running,
+        state: TrainState,
         losses: Any,
         optimizer: Any,
         batch: Any,
@@ -98,8 +98,8 @@ class Engine:
         Raises:
             FloatingPointError: a loss or a gradient is not finite; the weights are those before the step.
         """
-        step = running.progress.step
-        torch.manual_seed(self._seed_of(running.progress))
+        step = state.progress.step
+        torch.manual_seed(self._seed_of(state.progress))
         values: dict[str, Tensor] = losses(batch, phase.sigma)
         total = torch.stack(list(values.values())).sum()
         if not bool(torch.isfinite(total)):
@@ -109,11 +109,11 @@ class Engine:
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
         norm = self.fabric.clip_gradients(losses, optimizer, max_norm=stage.optimizer.clip, error_if_nonfinite=False)
-        if norm is not None and not bool(torch.isfinite(norm)):
+        if norm is not None and not bool(torch.isfinite(norm)) and not self._scales_gradients():
             raise FloatingPointError(f"{stage.name}, step {step}: the gradient's norm is {float(norm)}")
         optimizer.step()
-        running.average.update(running.network)
-        running.progress.step = step + 1
+        state.average.update_parameters(state.network)
+        state.progress.step = step + 1
         if journal is not None:
             journal.record(step + 1, rate, values)
 
@@ -122,6 +122,10 @@ class Engine:
         if not self.fabric.is_global_zero:
             return nullcontext()
         return Journal(self.out, stage.name, step, stage.steps, self.config.log_every)
+
+    def _scales_gradients(self) -> bool:
+        """Whether a scaler looks for the largest factor that float16 bears: it skips the steps that were too much."""
+        return getattr(self.fabric.strategy.precision, "scaler", None) is not None
 
     def _seed_of(self, progress: Progress) -> int:
         """What is drawn on the device, too, depends on the step alone."""

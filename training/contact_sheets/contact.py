@@ -9,8 +9,8 @@ import numpy as np
 from model.coords import crop_input, frame_to_input, region_to_transform
 from model.drawing import LEFT, MIDDLE, RIGHT, Colour
 from model.values import Array
+from training.contact_sheets.drawing import draw_pose
 from training.datasets.person import Clip
-from training.sheet.drawing import draw_pose
 
 TILE = 224
 COLUMNS = 6

@@ -1,0 +1,32 @@
+"""The square of a picture that a teacher sees."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from model.values import Array
+from training.teacher.movenet import SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """What the teacher sees of a picture: centre and side in picture pixels; pixel centres are whole numbers."""
+
+    x: float
+    y: float
+    side: float
+
+
+def crop(rgb: Array, square: Square) -> Array:
+    """The square as uint8 [256, 256, 3], black where it leaves the picture; a larger one is averaged down.
+
+    In single precision, as the labels are: rounding that turns one grey level has moved a teacher's joint by a pixel.
+    """
+    x, y, side = np.array([square.x, square.y, square.side], np.float32)
+    drawn = SIZE if side <= SIZE else 2 * SIZE
+    scale = side / drawn
+    first = (scale - side) / 2  # from the centre to where the first pixel's centre lies
+    matrix = np.array([[scale, 0.0, x + first], [0.0, scale, y + first]])
+    result = cv2.warpAffine(rgb, matrix, (drawn, drawn), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return result if drawn == SIZE else cv2.resize(result, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
