@@ -12,6 +12,7 @@ from training.datasets import catalog
 from training.datasets.person import Clip
 from training.report.measure import Conditions, Effort, measure
 from training.report.write import write
+from training.teacher.blend import restyle_clips
 
 _SPLITS = {
     "jhmdb": "the project's own split, training/datasets/jhmdb_split.json: no source video is in two parts",
@@ -24,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     subject.add_arguments(parser)
     parser.add_argument("--out", type=Path, required=True, help="folder for the three files")
-    parser.add_argument("--stills", action="store_true", help="measure LSPET val, too")
+    parser.add_argument("--stills", action="store_true", help="measure LSPET val and COCO val, too")
+    parser.add_argument(
+        "--restyle", type=Path, metavar="NPZ", help="with --stills: COCO val with labels in JHMDB's places, too"
+    )
+    parser.add_argument("--seeds", type=int, default=5, help="noise seeds of tracked figures (default %(default)s)")
     parser.add_argument("--pictures", action="store_true", help="show frames of the worst clips: not for others' eyes")
     parser.add_argument("--occlusion-stride", type=int, default=3, help="every n-th place of the curve; 0: no curve")
     parser.add_argument("--relation-stride", type=int, default=5, help="every n-th pair for W_r; 0: no map")
@@ -33,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Measure and write."""
     clips = list(catalog.read(args.data, args.dataset, args.part))
-    stills = {"LSPET val": list(catalog.read(args.data, "lspet", "val"))} if args.stills else {}
-    effort = Effort(args.occlusion_stride, args.relation_stride)
+    stills = _stills(args) if args.stills else {}
+    effort = Effort(args.occlusion_stride, args.relation_stride, seeds=args.seeds)
     with Progress() as bar:
         tasks: dict[str, object] = {}
 
@@ -47,6 +52,13 @@ def run(args: argparse.Namespace) -> None:
         )
     for path in write(content, args.out, FramesOf(clips) if args.pictures else None):
         print(path)
+
+
+def _stills(args: argparse.Namespace) -> dict[str, list[Clip]]:
+    """Sets of single pictures by name."""
+    coco = list(catalog.read(args.data, "coco", "val"))
+    sets = {"LSPET val": list(catalog.read(args.data, "lspet", "val")), "COCO val": coco}
+    return sets if args.restyle is None else sets | {"COCO val, JHMDB's places": restyle_clips(coco, args.restyle)}
 
 
 class FramesOf:
@@ -67,8 +79,9 @@ def _conditions(args: argparse.Namespace) -> Conditions:
     words += ["--weights WEIGHTS"] if args.weights else []
     words += [f"--precision {args.precision}"] if args.precision != "f32" else []
     words += ["--stills"] if args.stills else []
+    words += ["--restyle pseudo-labels.npz"] if args.restyle else []
     switches = {"alpha": 0.2, "impl": "clean", "torso_invalid": "legacy", "visibility": "visible"}
-    strides = {"occlusion_stride": 3, "relation_stride": 5}
+    strides = {"occlusion_stride": 3, "relation_stride": 5, "seeds": 5}
     for name, default in (switches | strides).items():
         if getattr(args, name) != default:
             words.append(f"--{name.replace('_', '-')} {getattr(args, name)}")

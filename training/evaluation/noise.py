@@ -6,7 +6,7 @@ single clips have moved by 40 points of PCK. A tracked figure is therefore the m
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Spread:
 
 def spread_of(figures: Sequence[float]) -> Spread:
     """Mean and deviation of at least one figure."""
-    return Spread(fmean(figures), stdev(figures) if len(figures) > 1 else 0.0, len(figures))
+    return Spread(float(np.mean(figures)), float(np.std(figures, ddof=1)) if len(figures) > 1 else 0.0, len(figures))
 
 
 def mean_pck(runs: Sequence[PCK]) -> PCK:

@@ -3,7 +3,7 @@
 Everything here is plain data (strings, numbers, lists, dicts), so that JSON keeps all of it. PCK is in percent.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 
@@ -45,10 +45,17 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """PCK in one box mode: mean over all labelled joints and by joint, for each normaliser."""
+    """PCK in one box mode: mean over all labelled joints and by joint, for each normaliser.
+
+    Attributes:
+        deviation: of the mean over noise seeds; empty for a single run.
+        jitter: percent of the person's size a frame squared (`training.evaluation.jitter`); None for pictures.
+    """
 
     mean: dict[str, float]
     per_joint: dict[str, dict[str, float]]
+    deviation: dict[str, float] = field(default_factory=dict)
+    jitter: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +88,24 @@ class WorstClip:
 
 
 @dataclass(frozen=True, slots=True)
+class Presence:
+    """Error rates of the person score: percent of people below a threshold, of crops of nobody at or above it.
+
+    Attributes:
+        people, empty: how many crops of each kind; served: the threshold that the tracker uses.
+        calibration: expected calibration error, points.
+    """
+
+    people: int
+    empty: int
+    thresholds: list[float]
+    missed: list[float]
+    false: list[float]
+    calibration: float
+    served: float
+
+
+@dataclass(frozen=True, slots=True)
 class Content:
     """A whole report.
 
@@ -92,6 +117,8 @@ class Content:
         actions: action -> box mode -> normaliser -> PCK.
         occlusion: kind ("one frame", "frames 2..T") -> reader ("recurrent", "frame by frame") -> curve over 0..9
             hidden joints.
+        blur: reader -> PCK by person size at each of `blur_lengths`, shares of the person's size; empty if left out.
+        presence: error rates of the person score (`training.evaluation.presence`); None if left out.
         relation: mean temporal-correlation map W_r [K][K], rows current joints, columns previous joints.
         worst: the clips with the lowest PCK by person size, worst first.
         stills: name of a set of still pictures -> PCK (every picture as a first frame in its true box).
@@ -111,6 +138,9 @@ class Content:
     worst: list[WorstClip]
     stills: dict[str, Table]
     notes: list[str]
+    blur_lengths: list[float] = field(default_factory=list)
+    blur: dict[str, list[float]] = field(default_factory=dict)
+    presence: Presence | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, ready for `json.dumps`."""

@@ -1,7 +1,7 @@
 """Fills a report: every number in it is measured here, on the clips that are handed in.
 
-The cost is that of the frames read: six passes over the clips (three modes, two readers), and for the occlusion curve
-and the relation map a part of them that `Effort` chooses.
+The cost is that of the frames read: for each of two readers a pass with true boxes and, for each noise seed, one with
+a region on frame 0 and one without; and for the other parts what `Effort` chooses.
 """
 
 import datetime
@@ -18,14 +18,17 @@ from model.cards import ModelCard
 from model.engines.base import Engine
 from model.kimnet import KIMNet
 from model.pck import PCK
+from model.region import PRESENT
 from model.tracker import Tracker
 from model.values import Array
 from training.box_mode import BOX_MODES, BoxMode
 from training.datasets.person import SKELETON, Clip
+from training.evaluation.blur import LENGTHS, blur_curves
 from training.evaluation.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
 from training.evaluation.occlusion import KINDS, WINDOW, Curves, OcclusionOptions, occlusion_curves
-from training.evaluation.run import Reader, evaluate_stills, run_clip
-from training.report.content import Content, Head, Table, WorstClip
+from training.evaluation.presence import THRESHOLDS, presence_rates
+from training.evaluation.run import Reader, evaluate_stills, mean_scores, run_clip, score
+from training.report.content import Content, Head, Presence, Table, WorstClip
 from training.report.relation import relation_map
 
 ALPHAS = tuple(round(0.01 * step, 2) for step in range(1, 51))
@@ -36,6 +39,8 @@ Progress = Callable[[str, int, int], None]
 """Told what is being measured, how many clips of it are done, and how many there are."""
 
 Results = dict[BoxMode, list[ClipResult]]
+Runs = dict[BoxMode, list[list[ClipResult]]]
+"""Box mode -> a list of results for each noise seed; the first of them is without noise."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +67,15 @@ class Conditions:
 class Effort:
     """How much is read for the costly parts: of the occlusion curve and of the relation map every stride-th place.
 
-    With 3 the occlusion curve of the 58 clips of 2,054 frames needs some 18,000 passes; 0 leaves a part out.
+    With 3 the occlusion curve of the 58 clips of 2,054 frames needs some 18,000 passes; 0 leaves a part out. `seeds` is
+    how many runs a tracked figure is the mean of.
     """
 
     occlusion_stride: int = 3
     relation_stride: int = 5
+    blur_stride: int = 2
+    presence_stride: int = 5
+    seeds: int = 5
 
 
 def measure(
@@ -88,33 +97,68 @@ def measure(
         raise ValueError("measure: expected at least one clip, got none")
     chosen, work = options or MetricOptions(), effort or Effort()
     tracker = Tracker(subject.engine, subject.card.sha256[:16])
-    modes = _run(tracker, clips, "recurrent", progress)
-    alone = _run(tracker, clips, "frame by frame", progress)
+    modes = _run(tracker, clips, "recurrent", work.seeds, progress)
+    alone = _run(tracker, clips, "frame by frame", work.seeds, progress)
+    first = {mode: runs[0] for mode, runs in modes.items()}
     return Content(
-        head=_head(subject, clips, modes["box"], conditions, chosen),
+        head=_head(subject, clips, first["box"], conditions, chosen),
         joints=list(SKELETON.joints),
         bones=list(SKELETON.bones),
-        modes={mode: _table(results, chosen) for mode, results in modes.items()},
-        frame_by_frame={mode: _table(results, chosen) for mode, results in alone.items()},
+        modes={mode: _mean_table(runs, chosen) for mode, runs in modes.items()},
+        frame_by_frame={mode: _mean_table(runs, chosen) for mode, runs in alone.items()},
         alphas=list(ALPHAS),
-        curves={mode: _curves(results, chosen) for mode, results in modes.items()},
-        actions=_actions(modes, chosen),
+        curves={mode: _curves(results, chosen) for mode, results in first.items()},
+        actions=_actions(first, chosen),
         occlusion=_occlusion(tracker, clips, work, chosen, progress),
         relation=_relation(subject, clips, work, progress),
-        worst=_worst(modes[WORST_MODE], clips, chosen),
+        worst=_worst(modes[WORST_MODE][0], clips, chosen),
         stills=_stills(tracker, stills, chosen, progress),
         notes=_notes(chosen, work),
+        blur_lengths=list(LENGTHS) if work.blur_stride else [],
+        blur=_blur(tracker, clips, work, chosen, progress),
+        presence=_presence(subject.engine, clips, work, progress),
     )
 
 
-def _run(tracker: Tracker, clips: Sequence[Clip], reader: Reader, progress: Progress) -> Results:
-    results: Results = {}
+def _run(tracker: Tracker, clips: Sequence[Clip], reader: Reader, seeds: int, progress: Progress) -> Runs:
+    """A tracked box mode is run once for each seed; the true box in every frame leaves nothing to luck."""
+    runs: Runs = {}
     for mode in BOX_MODES:
-        results[mode] = []
-        for clip in clips:
-            results[mode].append(run_clip(tracker, clip, mode, reader))
-            progress(f"{reader}, {mode}", len(results[mode]), len(clips))
-    return results
+        noise = [None, *range(1, 1 if mode == "box" else seeds)]
+        runs[mode] = []
+        for seed in noise:
+            runs[mode].append([])
+            for clip in clips:
+                runs[mode][-1].append(run_clip(tracker, clip, mode, reader, seed))
+                done = sum(map(len, runs[mode]))
+                progress(f"{reader}, {mode}", done, len(noise) * len(clips))
+    return runs
+
+
+def _blur(
+    tracker: Tracker, clips: Sequence[Clip], effort: Effort, options: MetricOptions, progress: Progress
+) -> dict[str, list[float]]:
+    if not effort.blur_stride:
+        return {}
+    curves = blur_curves(tracker, clips, effort.blur_stride, options)
+    progress("blurred frames", 1, 1)
+    return {str(reader): curve for reader, curve in curves.items()}
+
+
+def _presence(engine: Engine, clips: Sequence[Clip], effort: Effort, progress: Progress) -> Presence | None:
+    if not effort.presence_stride:
+        return None
+    rates = presence_rates(engine, clips, effort.presence_stride)
+    progress("person score", 1, 1)
+    return Presence(
+        people=rates.people,
+        empty=rates.empty,
+        thresholds=list(THRESHOLDS),
+        missed=list(rates.missed.values()),
+        false=list(rates.false.values()),
+        calibration=rates.calibration,
+        served=PRESENT,
+    )
 
 
 def _head(
@@ -151,6 +195,15 @@ def _machine() -> str:
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     counted = "1 core" if cores == 1 else f"{cores} cores"
     return f"{named[0] if named else platform.processor() or platform.machine()}, {counted}"
+
+
+def _mean_table(runs: Sequence[Sequence[ClipResult]], options: MetricOptions) -> Table:
+    """The mean over noise seeds, with its deviation where there are several."""
+    mean = mean_scores([score(results, options) for results in runs])
+    table = _as_table({"person": mean.person, "torso": mean.torso})
+    spread = zip(NORMALISERS, mean.deviation, strict=True)
+    deviation: dict[str, float] = {n: d for n, d in spread if n in table.mean and mean.runs > 1}
+    return replace(table, deviation=deviation, jitter=None if math.isnan(mean.jitter) else mean.jitter)
 
 
 def _table(results: Sequence[ClipResult], options: MetricOptions) -> Table:
@@ -256,6 +309,11 @@ def _notes(options: MetricOptions, effort: Effort) -> list[str]:
             f"Hidden joints: grey squares of {patch:g} of the person's size on random labelled joints, true boxes; "
             f'"{KINDS[0]}" hides every {WINDOW}th frame after clear ones, "{KINDS[1]}" hides joints anew in the '
             f"last {WINDOW - 1} of {WINDOW} frames; every {_ordinal(effort.occlusion_stride)} such place is taken."
+        )
+    if effort.seeds > 1:
+        notes.append(
+            f"Tracked figures are the mean of {effort.seeds} runs that differ by noise below a unit in the last place "
+            "of half precision, with their deviation: on hard clips that grows into another track."
         )
     if effort.relation_stride:
         notes.append(

@@ -20,7 +20,10 @@ def sections(content: Content) -> list[Section]:
         beside_peers(content),
         over_alpha(content),
         by_action(content),
+        jitter(content),
         hidden_joints(content),
+        blur(content),
+        presence(content),
         relation(content),
         worst(content),
         stills(content),
@@ -35,7 +38,7 @@ def summary(content: Content) -> Section:
     rows = []
     for mode, table in content.modes.items():
         single = content.frame_by_frame.get(mode, Table({}, {}))
-        cells = [c for n in content.head.normalisers for c in _pair(table.mean.get(n), single.mean.get(n))]
+        cells = [c for n in content.head.normalisers for c in _pair(table, single, n)]
         rows.append(Row(box_mode_name(mode), cells))
     caption = f"PCK@{content.head.alpha:g} in %, mean over all labelled joints."
     text = (
@@ -55,6 +58,51 @@ def stills(content: Content) -> Section:
     """Pictures rather than clips, joint by joint."""
     text = "Every picture is read as a first frame in its true box: what the encoder sees without any memory."
     return Section("stills", "Still pictures", text, [_joint_grid(content, content.stills)])
+
+
+def jitter(content: Content) -> Section:
+    """How much joints tremble, recurrent beside frame by frame."""
+    columns = [Column("recurrent"), Column("frame by frame"), Column("change in %")]
+    rows = []
+    for mode, table in content.modes.items():
+        single = content.frame_by_frame.get(mode, Table({}, {})).jitter
+        if table.jitter is not None:
+            change = f"{100 * (table.jitter / single - 1):+.0f}" if single else NOTHING
+            rows.append(Row(box_mode_name(mode), [_two_digits(table.jitter), _two_digits(single), change]))
+    text = (
+        "Mean error of the joints' acceleration against the labels' own, in percent of the person's size a frame "
+        "squared: trembling, without the person's own motion."
+    )
+    return Section("jitter", "Jitter", text, [Grid("", "Given to the tracker", columns, rows)])
+
+
+def blur(content: Content) -> Section:
+    """PCK over the length of the smear."""
+    columns = [Column(reader) for reader in content.blur]
+    rows = [
+        Row(f"{100 * length:g} %", [percent(curve[i]) for curve in content.blur.values()])
+        for i, length in enumerate(content.blur_lengths)
+    ]
+    text = "Every frame is smeared along a random line of that share of the person's size; true boxes, by person size."
+    return Section("blur", "Blurred frames", text, [Grid("", "Length of the smear", columns, rows)])
+
+
+def presence(content: Content) -> Section | None:
+    """People missed and nobodies taken for people, at each threshold of the person score."""
+    found = content.presence
+    if found is None:
+        return None
+    columns = [Column("people missed, %"), Column("nobody taken for a person, %")]
+    rows = [
+        Row(f"{threshold:g}", [percent(missed), percent(false)], ours=threshold == found.served)
+        for threshold, missed, false in zip(found.thresholds, found.missed, found.false, strict=True)
+    ]
+    text = (
+        f"{found.people:,} crops of people in their true boxes, {found.empty:,} crops without: background beside the "
+        "person, the person wiped out, noise, flat colour. The bold row is what the tracker uses. Expected calibration "
+        f"error: {found.calibration:.1f} points."
+    )
+    return Section("presence", "Person score", text, [Grid("", "Threshold", columns, rows)])
 
 
 def over_alpha(content: Content) -> Section:
@@ -134,11 +182,19 @@ def worst(content: Content) -> Section:
     return Section("worst", "Worst clips", text, [grid])
 
 
-def _pair(recurrent: float | None, single: float | None) -> list[str]:
+def _two_digits(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def _pair(recurrent: Table, single: Table, normaliser: str) -> list[str]:
+    """Both readers' means, the first with its deviation over noise seeds, and what lies between them."""
+    mine, theirs = recurrent.mean.get(normaliser), single.mean.get(normaliser)
     gain = NOTHING
-    if recurrent is not None and single is not None:
-        gain = f"{recurrent - single:+.1f}".replace("-", "−")
-    return [percent(recurrent), percent(single), gain]
+    if mine is not None and theirs is not None:
+        gain = f"{mine - theirs:+.1f}".replace("-", "−")
+    deviation = recurrent.deviation.get(normaliser)
+    shown = percent(mine) if deviation is None else f"{percent(mine)} ± {deviation:.1f}"
+    return [shown, percent(theirs), gain]
 
 
 def _joint_grid(content: Content, tables: Mapping[str, Table]) -> Grid:

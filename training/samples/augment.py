@@ -105,6 +105,16 @@ def _colour_table(rng: np.random.Generator) -> Array:
     return np.clip(table * 255, 0, 255).astype(np.uint8)[None]
 
 
+def line_kernel(length: int, degrees: float) -> Array:
+    """A kernel float32 [length, length] that smears along a line; length is odd, its numbers sum to 1."""
+    kernel = np.zeros((length, length), np.float32)
+    kernel[length // 2] = 1.0
+    middle = (length - 1) / 2
+    turn = cv2.getRotationMatrix2D((middle, middle), degrees, 1.0)
+    turned = cv2.warpAffine(kernel, turn, (length, length))
+    return np.asarray(turned / turned.sum(), np.float32)
+
+
 def occlude_joints(sample: Sample, rng: np.random.Generator) -> Sample:
     """One to three patches of noise or flat colour over random labelled joints; their labels stay."""
     image = sample.image.copy()

@@ -20,6 +20,7 @@ from training.datasets.person import Clip
 from training.samples.augment import (
     PhotometricJitter,
     Sample,
+    line_kernel,
     occlude_joints,
     random_transform,
     render,
@@ -117,12 +118,8 @@ def _leaving(samples: list[Sample], clip: Clip, times: list[int], rng: np.random
 def _blurred(sample: Sample, rng: np.random.Generator) -> Sample:
     """Smeared along a random line of up to 5 % of the picture's side."""
     length = int(rng.integers(3, max(4, sample.image.shape[0] // 20))) | 1
-    kernel = np.zeros((length, length), np.float32)
-    kernel[length // 2] = 1.0
-    middle = (length - 1) / 2
-    turn = cv2.getRotationMatrix2D((middle, middle), float(rng.uniform(0, 180)), 1.0)
-    turned = cv2.warpAffine(kernel, turn, (length, length))
-    return replace(sample, image=cv2.filter2D(sample.image, -1, turned / turned.sum()))
+    kernel = line_kernel(length, float(rng.uniform(0, 180)))
+    return replace(sample, image=cv2.filter2D(sample.image, -1, kernel))
 
 
 def _occlude(samples: list[Sample], share: float, rng: np.random.Generator) -> list[Sample]:
