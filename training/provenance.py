@@ -67,7 +67,7 @@ def with_figures(card: ModelCard, scores: dict[BoxMode, Scores], measured_on: st
 
 def is_derived_from_movenet(record: RunRecord) -> bool:
     """Whether MoveNet's weights are in it: such weights travel with a notice."""
-    return any(run.start.terms == MOVENET for run in record.lineage())
+    return any(run.start.kind == "movenet" for run in record.lineage())
 
 
 def _licence(lineage: Sequence[RunRecord]) -> str:
@@ -79,7 +79,7 @@ def _licence(lineage: Sequence[RunRecord]) -> str:
 
 
 def _data(records: Sequence[RunRecord], lineage: Sequence[RunRecord]) -> str:
-    sources = "; ".join(_source_text(source) for source in _sources(lineage))
+    sources = "; ".join(_source_text(source) for source in _sources(lineage)) or "Nothing that is on record"
     starts = dict.fromkeys(_start_text(run) for run in lineage if run.start.parent is None)
     mean = f" The mean of the weights of {len(records)} runs." if len(records) > 1 else ""
     return f"{sources}. Started from {' and '.join(starts)}.{mean}"
@@ -108,6 +108,8 @@ def _start_text(run: RunRecord) -> str:
 
 def _split(lineage: Sequence[RunRecord]) -> str:
     parts = dict.fromkeys(_part_text(source) for source in _sources(lineage))
+    if not parts:
+        return ""
     files = dict.fromkeys(file for call in _calls(lineage) for file in (f"{f.name} {_short(f)}" for f in call.files))
     return "; ".join([f"trained on {', '.join(parts)}", *files])
 

@@ -89,7 +89,7 @@ def test_a_run_starts_from_them(tmp_path: Path) -> None:
     network = start(config, Weights(movenet=path))
     body = MoveNetBody(WIDTHS["movenet_lightning"])
     load_movenet(body, path)
-    ours = network.encoder.backbone.state_dict()  # type: ignore[union-attr, operator]
+    ours = network.encoder.backbone.state_dict()  # type: ignore[union-attr]
     for key, value in body.state_dict().items():
         torch.testing.assert_close(ours[key], value, rtol=0, atol=0)
 

@@ -51,7 +51,7 @@ def test_clips_teach_the_presence_head_frame_by_frame(network: KIMNet) -> None:
     images, cells, labelled, present = _pictures([True, False, True, False])
     thetas = torch.eye(2, 3).expand(2, 2, 2, 3)
     batch = tuple(x.reshape(2, 2, *x.shape[1:]) for x in (images, cells, labelled))
-    losses = ClipLosses(network)((*batch, thetas, present.reshape(2, 2)), 2.0)  # type: ignore[arg-type]
+    losses = ClipLosses(network)((*batch, thetas, present.reshape(2, 2)), 2.0)
     with torch.no_grad():
         logits = network.encode(images.float()).presence
     assert float(losses["presence"].detach()) == pytest.approx(float(presence_loss(logits, present)), rel=1e-3)

@@ -141,6 +141,7 @@ def test_steps_without_a_record_are_counted_as_such(tmp_path: Path) -> None:
     record = begin(tmp_path, config, CALL, start_record(config, Weights()), small_run.pools())
     assert record.unrecorded_steps == 3
     assert "first 3 steps were made before a record was kept" in card_text(record)
+    assert "Nothing that is on record" in card_text(record)
 
 
 def test_a_folder_of_another_model_is_refused(tmp_path: Path) -> None:

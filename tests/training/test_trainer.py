@@ -112,7 +112,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
 def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     """A finite loss is not enough: clipping by an infinite norm would have put NaN into every weight."""
     network = small_run.network()
-    network.fusion.fine.weight.register_hook(lambda gradient: gradient * torch.inf)
+    network.fusion.fine.weight.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
     before = network.to_key.conv.weight.detach().clone()
     with pytest.raises(FloatingPointError, match="pictures, step 0: the gradient's norm is"):
         small_run.train(tmp_path, small_run.config(), network)
