@@ -1,4 +1,4 @@
-"""What a training run can be told: pydantic-checked, read from YAML. Every field has one home, here."""
+"""Settings of a training run: pydantic-checked, read from YAML. Every field has one home, here."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -209,14 +209,23 @@ def bundled() -> list[str]:
     return sorted(path.stem for path in BUNDLED.glob("*.yaml"))
 
 
-def read_config(name_or_path: str) -> RunConfig:
-    """A bundled config by its name, or any YAML file by its path.
+def config_path(name_or_path: str) -> Path:
+    """Where a bundled config lies, by its name, or any YAML file, by its path.
 
     Raises:
-        FileNotFoundError: neither; pydantic.ValidationError: the text does not say a run.
+        FileNotFoundError: neither.
     """
     named = BUNDLED / f"{name_or_path}.yaml"
     path = named if named.exists() else Path(name_or_path)
     if not path.exists():
         raise FileNotFoundError(f"no config {name_or_path}: expected a file, or one of {', '.join(bundled())}")
-    return RunConfig.model_validate(yaml.safe_load(path.read_text()))
+    return path
+
+
+def read_config(name_or_path: str) -> RunConfig:
+    """A bundled config by its name, or any YAML file by its path.
+
+    Raises:
+        FileNotFoundError: as `config_path`; pydantic.ValidationError: the text does not say a run.
+    """
+    return RunConfig.model_validate(yaml.safe_load(config_path(name_or_path).read_text()))

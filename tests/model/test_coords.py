@@ -14,13 +14,17 @@ from model.coords import (
     frame_to_heatmap,
     frame_to_input,
     frame_to_input_matrix,
+    grid_to_heatmap,
     heatmap_to_frame,
+    heatmap_to_grid,
     heatmap_to_input,
     input_to_frame,
     input_to_heatmap,
     letterbox_transform,
+    pixels_within,
     region_to_transform,
     resample_maps,
+    resampling_theta,
 )
 from model.heatmaps import decode
 from model.values import Array, FrameTransform, Region
@@ -202,6 +206,40 @@ def test_big_shrink_averages_fine_texture() -> None:
     inner = crop_input(frame, letterbox_transform(2048, 2048, 256))[4:-4, 4:-4].astype(int)
     assert inner.min() >= 126
     assert inner.max() <= 129
+
+
+@given(points, st.integers(1, 96))
+def test_heatmap_to_grid_and_back(xy: Array, size: int) -> None:
+    """A point comes back from grid coordinates."""
+    assert np.abs(grid_to_heatmap(heatmap_to_grid(xy, size), size) - xy).max() < TOLERANCE_PX
+
+
+def test_the_grid_ends_at_the_outer_edges() -> None:
+    """-1 and 1 are half a cell outside the first and last centres; 0 is the middle."""
+    np.testing.assert_allclose(heatmap_to_grid(np.array([-0.5, 63.5, 31.5]), 64), [-1.0, 1.0, 0.0])
+
+
+@given(transforms, transforms)
+def test_theta_takes_the_new_crop_to_the_old(old: FrameTransform, new: FrameTransform) -> None:
+    """Any point of the new crop's grid, turned and mirrored as both may be, by way of the frame."""
+    grid = np.array([[-1.0, 0.3], [0.7, -0.2], [0.0, 1.0]])
+    theta = resampling_theta(old, new)
+    in_frame = heatmap_to_frame(grid_to_heatmap(grid, new.heatmap_size), new)
+    expected = heatmap_to_grid(frame_to_heatmap(in_frame, old), old.heatmap_size)
+    np.testing.assert_allclose(grid @ theta[:, :2].T + theta[:, 2], expected, rtol=1e-6, atol=1e-6)
+
+
+@given(transforms)
+def test_theta_of_one_crop_is_the_identity(t: FrameTransform) -> None:
+    """Nothing moves."""
+    np.testing.assert_allclose(resampling_theta(t, t), [[1, 0, 0], [0, 1, 0]], atol=1e-6)
+
+
+@given(st.floats(-20, 40), st.floats(0, 30), st.integers(1, 24))
+def test_pixels_within_are_those_whose_centres_are(low: float, length: float, size: int) -> None:
+    """Against each pixel looked at by itself; outside the axis there are none."""
+    found = range(size)[pixels_within(low, low + length, size)]
+    assert list(found) == [x for x in range(size) if low <= x <= low + length]
 
 
 MOVES = {

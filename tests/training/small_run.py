@@ -5,9 +5,11 @@ python -m tests.training.small_run OUT [--steps N] [--devices N]
 
 import argparse
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
+import yaml
 from lightning_fabric import Fabric
 from torch import Tensor
 
@@ -16,6 +18,7 @@ from model.kimnet import KIMNet
 from tests.training import made_up
 from training.config import RunConfig
 from training.loop import checkpoint
+from training.loop.checkpoint import Progress
 from training.loop.trainer import Trainer
 from training.samples.pool import Pool, Pools
 
@@ -48,6 +51,12 @@ def config(steps: int = 4, frozen: str = "nothing", clips: int = 2, rate: float 
     return RunConfig.model_validate({"model": "kimnet-lite", "start": "random", "stages": stages, **SOURCES, **cadence})
 
 
+def write_config(path: Path, run: RunConfig) -> Path:
+    """The config as a YAML file, for the commands."""
+    path.write_text(yaml.safe_dump(run.model_dump(mode="json")))
+    return path
+
+
 def network() -> KIMNet:
     """A fresh one, the same each time."""
     torch.manual_seed(0)
@@ -59,11 +68,13 @@ def pools() -> Pools:
     return Pools([Pool([made_up.still(i) for i in range(4)])], [Pool([made_up.moving(6)])])
 
 
-def train(out: Path, run: RunConfig, start: KIMNet | None = None) -> dict[str, Tensor]:
+def train(
+    out: Path, run: RunConfig, start: KIMNet | None = None, on_save: Callable[[Progress], None] = lambda progress: None
+) -> dict[str, Tensor]:
     """Run it on the CPU in this process; gives the averaged weights."""
     out.mkdir(exist_ok=True)
     fabric = Fabric(accelerator="cpu", devices=1, precision=run.precision)
-    return Trainer(fabric, run, out, workers=0).run(start or network(), pools())
+    return Trainer(fabric, run, out, workers=0, on_save=on_save).run(start or network(), pools())
 
 
 def averaged(out: Path) -> dict[str, Tensor]:

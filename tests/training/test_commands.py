@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from training import __main__ as program
 from training.commands import evaluate, export, folds, report
 from training.commands.fit import read_sources
 from training.config import Source
+from training.datasets.person import SKELETON
 from training.evaluation.metrics import ClipResult
 from training.evaluation.run import Scores, score
+from training.report import published
+from training.report.words import NOTHING
 from training.starts.start import Weights, start
 
 
@@ -43,7 +47,9 @@ def weights(tmp_path: Path) -> Path:
     run = tmp_path / "run"
     run.mkdir()
     small_run.train(run, small_run.config(steps=2, clips=0))
-    _call(export, "--run", str(run / "last.pt"), "--to", str(tmp_path / "weights"), "--version", "9.9.9")
+    config = small_run.write_config(tmp_path / "small.yaml", small_run.config(steps=2, clips=0))
+    where = ["--run", str(run / "last.pt"), "--to", str(tmp_path / "weights")]
+    _call(export, *where, "--config", str(config), "--version", "9.9.9")
     return tmp_path / "weights"
 
 
@@ -110,6 +116,22 @@ def test_folds_are_averaged_and_stand_beside_the_paper() -> None:
     assert set(mean.split("|")[2:-1]) == {" 33.3 "}
     assert "reconstructed" in text
     assert "| KIMNet (published) | 98.5 |" in text
+
+
+def _without(result: ClipResult, part: str) -> ClipResult:
+    labelled = result.labelled.copy()
+    labelled[:, [k for k, name in enumerate(SKELETON.joints) if name.endswith(part)]] = False
+    return replace(result, labelled=labelled)
+
+
+def test_a_group_without_labels_is_not_counted_as_missed() -> None:
+    """A fold that has no labelled ankle says nothing of ankles; where none has, nothing is said."""
+    whole, blind = score([_result(0.0)]), score([_without(_result(0.0), "ankle")])
+    for scores, ankles in (([whole, blind, blind], "100.0"), ([blind] * 3, NOTHING)):
+        text = folds.markdown("kimnet-lite", {"recurrent": scores})
+        mean = next(line for line in text.splitlines() if "recurrent, mean" in line)
+        column = 2 + list(published.GROUPS).index("Ank")
+        assert mean.split("|")[1 + column].strip() == ankles
 
 
 def test_folds_need_three_sets_of_weights(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 from pydantic import ValidationError
 
 from tests.training import small_run
@@ -33,8 +32,7 @@ def test_a_fold_replaces_the_part_of_sub_jhmdb_alone() -> None:
 
 def test_a_config_of_ones_own_is_read_by_its_path(tmp_path: Path) -> None:
     """A YAML file says the same as the settings it was written from."""
-    path = tmp_path / "mine.yaml"
-    path.write_text(yaml.safe_dump(small_run.config().model_dump(mode="json")))
+    path = small_run.write_config(tmp_path / "mine.yaml", small_run.config())
     assert read_config(str(path)) == small_run.config()
 
 

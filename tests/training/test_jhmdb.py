@@ -10,7 +10,7 @@ import scipy.io
 
 from tests.training import made_up
 from tests.training.real_data import DATA, needs_data
-from training.datasets import jhmdb
+from training.datasets import jhmdb, jhmdb_splits
 from training.datasets.errors import DatasetError
 
 NAMES = ["walk/one", "golf/two"]
@@ -135,6 +135,26 @@ def test_project_split_has_no_clip_in_two_parts() -> None:
     parts = [jhmdb.split_names(part) for part in ("train", "val", "test")]
     assert [len(part) for part in parts] == [481, 29, 58]
     assert len({name for part in parts for name in part}) == 481 + 29 + 58
+
+
+def test_clips_of_another_parts_people_and_films_are_left_out() -> None:
+    """Seven: a man and his room of test, and films of val. They are in no part, and no clip of theirs is in train."""
+    left_out = jhmdb_splits.left_out_names("train")
+    assert len(left_out) == 7
+    parts = {part: jhmdb.split_names(part) for part in ("train", "val", "test")}
+    assert not set(left_out) & {name for names in parts.values() for name in names}
+    for film in ("Jeff_Ritter", "Veoh_Alpha_Dog", "The_Fugitive", "Fellowship"):
+        assert any(film in name for name in left_out)
+        assert not any(film in name for name in parts["train"]), film
+    assert jhmdb_splits.left_out_names("val") == []
+
+
+@needs_data
+def test_the_split_is_that_of_the_data_folder() -> None:
+    """Name by name: `splits/kinepose.json` beside the official lists."""
+    theirs = DATA / "JHMDB" / "splits" / "kinepose.json"
+    for part in ("train", "val", "test"):
+        assert sorted(jhmdb.split_names(part)) == sorted(jhmdb.split_names(part, theirs))
 
 
 @needs_data

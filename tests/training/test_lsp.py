@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from tests.training import made_up
 from tests.training.real_data import DATA, needs_data
 from training.datasets import lsp, lspet
 from training.datasets.errors import DatasetError
+from training.datasets.files import read_image
 from training.datasets.leeds import JOINTS_14, to_skeleton
 from training.datasets.person import SKELETON
 
@@ -65,6 +67,29 @@ def test_picture_with_hardly_a_label_is_left_out(tmp_path: Path) -> None:
     """Two joints do not tell where a person is."""
     made_up.lspet_tree(tmp_path, labelled("left_knee", "left_hip")[None])
     assert list(lspet.read_clips(tmp_path, lspet.part_names(tmp_path, "train"))) == []
+
+
+def test_pictures_of_val_are_left_out_of_train(tmp_path: Path) -> None:
+    """im03959 is im01803 of val, and im03597 is im04787, each cut a little differently."""
+    (tmp_path / "train.txt").write_text("im00001.jpg\nim03597.jpg\nim03959.jpg\nim04787.jpg\n")
+    (tmp_path / "val.txt").write_text("im01803.jpg\nim04787.jpg\n")
+    assert lspet.part_names(tmp_path, "train") == ["im00001.jpg", "im04787.jpg"]
+    assert lspet.part_names(tmp_path, "val") == ["im01803.jpg", "im04787.jpg"]
+
+
+@needs_data
+@pytest.mark.parametrize(("val", "train"), [("im01803.jpg", "im03959.jpg"), ("im04787.jpg", "im03597.jpg")])
+def test_real_pictures_that_are_left_out_are_those_of_val(val: str, train: str) -> None:
+    """Side by side they are one picture; the mirror image of the other is not."""
+    root = DATA / "LSPET"
+    one, other = (
+        cv2.resize(read_image(root / "images" / name), (32, 32), interpolation=cv2.INTER_AREA).astype(float)
+        for name in (val, train)
+    )
+    assert 2 * np.abs(one - other).mean() < np.abs(one - other[:, ::-1]).mean()
+    assert train in lspet.LEFT_OUT
+    assert val in (root / "val.txt").read_text().split()
+    assert train in (root / "train.txt").read_text().split()
 
 
 @pytest.mark.parametrize("name", ["im00009.jpg", "im00000.jpg", "picture.jpg"])

@@ -12,7 +12,7 @@ from model.values import Array
 from tests.training import made_up
 from training.datasets.person import SKELETON, Clip
 from training.teacher import style
-from training.teacher.blend import COCO_17, blend
+from training.teacher.blend import COCO_17, blend, restyle_clips
 
 PEOPLE = 60
 SIZE = 60.0
@@ -88,6 +88,32 @@ def test_restyling_moves_each_joint_along_its_own_body() -> None:
     people = crowd()
     found = np.stack([style.restyle(person, known()) for person in people])
     np.testing.assert_allclose(found, moved(people, known()), atol=1e-9)
+
+
+@settings(max_examples=25)
+@given(st.lists(st.booleans(), min_size=12, max_size=12), st.integers(0, 1000))
+def test_unknown_joints_move_nothing(labelled: list[bool], seed: int) -> None:
+    """Wherever the joints lie that are not labelled, the others move alike: no vector that ends at one is used."""
+    known_joints, person = np.array(labelled), crowd(seed)[0]
+    elsewhere = np.where(known_joints[:, None], person, -1000.0)
+    one, other = (style.restyle(joints, known(), known_joints) for joints in (person, elsewhere))
+    np.testing.assert_allclose(one[known_joints], other[known_joints], atol=1e-9)
+
+
+def test_a_joint_moves_along_the_vectors_that_are_known() -> None:
+    """With the ankle unknown a knee moves along all the rest of its body, but not along the lower leg."""
+    person, labelled = crowd()[0], np.ones(12, bool)
+    knee, ankle = (style.LIMB_JOINTS.index(f"left_{part}") for part in ("knee", "ankle"))
+    labelled[ankle] = False
+    whole = style.restyle(person, known())[knee]
+    lower_leg = known()[style.PARTS.index("knee"), style.VECTORS - 1] * (person[ankle] - person[knee])
+    np.testing.assert_allclose(style.restyle(person, known(), labelled)[knee], whole - lower_leg, atol=1e-9)
+
+
+def test_all_labelled_is_the_same_as_nothing_said() -> None:
+    """None means that every joint is known."""
+    person = crowd()[0]
+    np.testing.assert_array_equal(style.restyle(person, known()), style.restyle(person, known(), np.ones(12, bool)))
 
 
 def test_a_fit_finds_the_style_that_made_the_labels() -> None:
@@ -247,6 +273,22 @@ def test_blended_joints_are_restyled(tmp_path: Path) -> None:
     path = write(tmp_path / "t.npz", clips, STANDING, 0.9, known())
     first, head = blend(clips, path)[0], SKELETON.index("head")
     np.testing.assert_allclose(first.joints[0, SERVED], moved(STANDING[None], known())[0], atol=1e-4)
+    np.testing.assert_array_equal(first.joints[0, head], clips[0].joints[0, head])
+
+
+def test_people_labelled_by_hand_are_restyled_without_their_unknown_joints(tmp_path: Path) -> None:
+    """COCO's people: limbs move to JHMDB's places, what is not labelled plays no part and stays unlabelled."""
+    clips = pictures(count=2)
+    path = write(tmp_path / "t.npz", clips, STANDING, 0.9, known())
+    clips[0].joints[0, SERVED[LEFT_WRIST]] = (0.0, 0.0)
+    clips[0].labelled[0, SERVED[LEFT_WRIST]] = False
+    first, second = restyle_clips(clips, path)
+    np.testing.assert_allclose(second.joints[0, SERVED], moved(STANDING[None], known())[0], atol=1e-4)
+    labelled = first.labelled[0, SERVED]
+    assert [style.LIMB_JOINTS[i] for i in np.flatnonzero(~labelled)] == ["left_wrist"]
+    expected = style.restyle(STANDING, known(), labelled)
+    np.testing.assert_allclose(first.joints[0, SERVED][labelled], expected[labelled], atol=1e-4)
+    head = SKELETON.index("head")
     np.testing.assert_array_equal(first.joints[0, head], clips[0].joints[0, head])
 
 

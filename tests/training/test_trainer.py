@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 import torch
 
+from model.config import CONFIGS
+from model.kimnet import KIMNet
 from tests.training import small_run
 from training.config import Optimizer
+from training.loop.checkpoint import Progress
 from training.loop.loading import StepSampler
 from training.loop.optimizer import build_optimizer, rate_at, set_training_mode
 
@@ -104,6 +107,54 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
         small_run.train(tmp_path, small_run.config(), network)
     assert torch.equal(network.to_key.conv.weight, before)
     assert not (tmp_path / "last.pt").exists()
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+    """A finite loss is not enough: clipping by an infinite norm would have put NaN into every weight."""
+    network = small_run.network()
+    network.fusion.fine.weight.register_hook(lambda gradient: gradient * torch.inf)  # type: ignore[no-untyped-call]
+    before = network.to_key.conv.weight.detach().clone()
+    with pytest.raises(FloatingPointError, match="pictures, step 0: the gradient's norm is"):
+        small_run.train(tmp_path, small_run.config(), network)
+    assert torch.equal(network.to_key.conv.weight, before)
+    assert not (tmp_path / "last.pt").exists()
+
+
+def test_what_has_no_share_of_the_rate_has_none_of_the_clip_norm(tmp_path: Path) -> None:
+    """A relation that is held takes no gradient, however steep: the others' step is what it is without it."""
+    held = {"rate": 1e-3, "warmup": 2, "relation_share": 0.0}
+    config = small_run.config(steps=2, clips=0)
+    stage = config.stages[0].model_copy(update={"optimizer": Optimizer.model_validate(held)})
+    network = small_run.network()
+    set_training_mode(network, stage)
+    for projection in (network.to_query, network.to_key):
+        assert not any(parameter.requires_grad for parameter in projection.parameters())
+    optimizer = build_optimizer(network, stage.optimizer)
+    assert {group["share"] for group in optimizer.param_groups} == {1.0}
+    before = network.to_query.conv.weight.detach().clone()
+    small_run.train(tmp_path, config.model_copy(update={"stages": [stage]}), network)
+    assert torch.equal(network.to_query.conv.weight, before)
+
+
+def test_a_part_that_a_network_lacks_cannot_be_frozen() -> None:
+    """A ResNet as encoder has no backbone of that kind: the config is refused."""
+    stage = small_run.config(frozen="early").stages[0]
+    with torch.device("meta"):
+        network = KIMNet(CONFIGS["kimnet-r18"])
+    with pytest.raises(ValueError, match="kimnet-r18 has no part named early"):
+        set_training_mode(network, stage)
+
+
+def test_every_checkpoint_is_announced(tmp_path: Path) -> None:
+    """After it has been written: at every third step here, and at each stage's end."""
+    places = []
+
+    def on_save(progress: Progress) -> None:
+        assert (tmp_path / "last.pt").exists()
+        places.append((progress.stage, progress.step))
+
+    small_run.train(tmp_path, small_run.config(steps=4, clips=2), on_save=on_save)
+    assert places == [(0, 3), (0, 4), (1, 2)]
 
 
 def test_the_cosine_rate_warms_up_and_falls_to_zero() -> None:

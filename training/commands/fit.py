@@ -1,17 +1,20 @@
 """`kinepose-train fit CONFIG`: all stages of a run, from a start to averaged weights. After a kill it goes on."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import torch
 from lightning_fabric import Fabric
 
-from training.config import Source, bundled, read_config
+from training.config import Source, bundled, config_path, read_config
 from training.datasets import catalog
 from training.datasets.person import Clip
-from training.loop.machine import Precision, fitting_precision, keep_memory
+from training.loop.machine import Precision, fitting_precision, keep_memory, machine_name
 from training.loop.trainer import Trainer
+from training.record.recorder import Call, Recorder, begin
+from training.record.start_record import start_record
 from training.samples.pool import Pool, Pools
 from training.starts.start import Weights, start
 from training.teacher.blend import blend, restyle_clips
@@ -46,13 +49,44 @@ def run(args: argparse.Namespace) -> None:
     keep_memory()
     fabric.print(f"{fabric.device}, {fabric.strategy.precision.precision}", flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
-    network = start(config, Weights(args.start, args.start_initialiser, args.movenet))
+    weights = Weights(args.start, args.start_initialiser, args.movenet)
+    network = start(config, weights)
     stills = read_sources(args.data, config.stills, args.teacher)
     pools = Pools(stills, read_sources(args.data, config.clips, args.teacher))
     for source, pool in zip([*config.stills, *config.clips], [*pools.stills, *pools.clips], strict=True):
         frames = sum(map(len, pool.clips))
         fabric.print(f"{source.dataset} {source.part}: {len(pool.clips)} people, {frames} frames", flush=True)
-    Trainer(fabric, config, args.out, args.workers).run(network, pools)
+    trainer = Trainer(fabric, config, args.out, args.workers)
+    if fabric.is_global_zero:
+        record = begin(args.out, config, _call(args, fabric), start_record(config, weights), pools)
+        trainer = replace(trainer, on_save=Recorder(args.out, config, record).checkpoint)
+    trainer.run(network, pools)
+
+
+def _call(args: argparse.Namespace, fabric: Fabric) -> Call:
+    path = config_path(args.config)
+    return Call(
+        config_name=path.stem,
+        config_text=path.read_text(),
+        command=command_text(args),
+        fold=args.fold,
+        machine=machine_name(fabric.device),
+        precision=fabric.strategy.precision.precision,
+        processes=fabric.world_size,
+        teacher=args.teacher,
+    )
+
+
+def command_text(args: argparse.Namespace) -> str:
+    """The command without folders of this machine."""
+    words = ["kinepose-train fit", config_path(args.config).stem, "--data DATA"]
+    for option in ("start", "start_initialiser", "movenet", "teacher"):
+        if getattr(args, option):
+            words.append(f"--{option.replace('_', '-')} {getattr(args, option).name}")
+    for option, default in (("fold", 1), ("accelerator", "auto"), ("devices", 1), ("precision", "auto")):
+        if getattr(args, option) != default:
+            words.append(f"--{option} {getattr(args, option)}")
+    return " ".join([*words, "--out RUN"])
 
 
 def _fabric(args: argparse.Namespace, precision: Precision) -> Fabric:

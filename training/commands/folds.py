@@ -72,8 +72,10 @@ def _table(model: str, scores: dict[Reader, list[Scores]], normaliser: str) -> s
 
 
 def _row(name: str, results: list[PCK]) -> list[str]:
+    """The mean over folds; a group counts in those folds that have a labelled joint of it."""
     groups = [published.group_means(result.per_joint) for result in results]
-    means = [fmean(group[column] or 0.0 for group in groups) for column in published.GROUPS]
+    columns = [[value for group in groups if (value := group[column]) is not None] for column in published.GROUPS]
+    means = [fmean(values) if values else None for values in columns]
     return [name, percent(fmean(result.mean for result in results)), *(percent(value) for value in means)]
 
 

@@ -74,6 +74,7 @@ class FramesOf:
 def _conditions(args: argparse.Namespace) -> Conditions:
     """With a command that gives the same numbers anywhere: folders of this machine stay out of a published page."""
     words = ["kinepose-train report --data DATA --out OUT"]
+    words += [f"--model {args.model}"] if args.model != "kimnet-lite" else []
     words += [f"--dataset {args.dataset}"] if args.dataset != "jhmdb" else []
     words += [f"--part {args.part}"] if args.part != "test" else []
     words += ["--weights WEIGHTS"] if args.weights else []

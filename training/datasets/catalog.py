@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 from training.datasets import coco, jhmdb, lsp, lspet, penn_action
 from training.datasets.errors import DatasetError
-from training.datasets.jhmdb_splits import FOLDS
+from training.datasets.jhmdb_splits import FOLDS, left_out_names
 from training.datasets.person import Clip
 
-__all__ = ["DATASETS", "Dataset", "DatasetError", "read"]
+__all__ = ["DATASETS", "Dataset", "DatasetError", "left_out", "read"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Dataset:
         layout: the official layout in a line, for error messages.
         names: (root, part) -> the part's clip names.
         clips: (root, names) -> those clips.
+        left_out: part -> people of it that are in the data set and not among `names`.
     """
 
     folder: str
@@ -32,6 +33,7 @@ class Dataset:
     layout: str
     names: Callable[[Path, str], list[str]]
     clips: Callable[[Path, list[str]], Iterator[Clip]]
+    left_out: Callable[[str], list[str]] = lambda part: []
 
 
 def _sub_names(root: Path, part: str) -> list[str]:
@@ -54,6 +56,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             layout=_JHMDB_LAYOUT,
             names=lambda root, part: jhmdb.split_names(part),
             clips=jhmdb.read_clips,
+            left_out=left_out_names,
         ),
         "sub-jhmdb": Dataset(
             folder="JHMDB",
@@ -94,6 +97,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
             layout="images/im%05d.jpg, joints.mat [14, 3, 10000], train.txt and val.txt",
             names=lspet.part_names,
             clips=lspet.read_clips,
+            left_out=lambda part: sorted(lspet.LEFT_OUT) if part == "train" else [],
         ),
     }
 )
@@ -118,6 +122,15 @@ def read(data: Path, dataset: str, part: str) -> Iterator[Clip]:
     if not names:
         raise DatasetError(f"{dataset}: part {part} of {root} is empty; expected {found.layout}")
     return found.clips(root, names)
+
+
+def left_out(dataset: str, part: str) -> list[str]:
+    """People of a part that the project does not use, because they or their films are in another part, too.
+
+    Raises:
+        DatasetError: an unknown name.
+    """
+    return _dataset(dataset).left_out(part)
 
 
 def _dataset(name: str) -> Dataset:

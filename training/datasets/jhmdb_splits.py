@@ -23,6 +23,11 @@ def split_names(part: str, split: Path = SPLIT) -> list[str]:
     return list(json.loads(split.read_text())[part])
 
 
+def left_out_names(part: str, split: Path = SPLIT) -> list[str]:
+    """Clips of the project's part that are not used: of a man and a room of test, or of films of val."""
+    return list(json.loads(split.read_text())["left_out"]) if part == "train" else []
+
+
 def fold_names(root: Path, fold: int, part: str) -> list[str]:
     """Clip names of `train` or `test` in an official JHMDB fold, 1 to 3."""
     return _listed(root / "splits", f"_test_split{fold}.txt", part)

@@ -1,9 +1,12 @@
 """What the machine makes of a run: its arithmetic and its memory."""
 
 import ctypes
+import os
 import platform
 from pathlib import Path
 from typing import Literal
+
+import torch
 
 Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
 
@@ -20,6 +23,19 @@ def fitting_precision(wanted: Precision, accelerator: str, cpuinfo: Path = Path(
         return wanted
     flags = cpuinfo.read_text().split() if cpuinfo.exists() else []
     return wanted if any(flag in flags for flag in _FAST_BF16) else "32-true"
+
+
+def machine_name(device: torch.device) -> str:
+    """The GPU's name, or the CPU's and how many of its cores this process may use."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    counted = "1 core" if cores == 1 else f"{cores} cores"
+    return f"{named[0] if named else platform.processor() or platform.machine()}, {counted}"
 
 
 def keep_memory() -> None:

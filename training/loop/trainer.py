@@ -1,5 +1,6 @@
 """The training loop, on Lightning Fabric: one device or many, mixed precision, resumable to the same result."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,14 @@ class Trainer:
 
     Attributes:
         workers: processes that prepare batches; 0 prepares them in the training process itself.
+        on_save: called in the first process with the place of every checkpoint that has been written.
     """
 
     fabric: Fabric
     config: RunConfig
     out: Path
     workers: int = 1
+    on_save: Callable[[Progress], None] = lambda progress: None
 
     def run(self, network: KIMNet, pools: Pools) -> dict[str, Tensor]:
         """Train, or go on from `out/last.pt`; gives the averaged weights of the last stage."""
@@ -67,7 +70,7 @@ class Trainer:
         with self._journal(stage, state.progress.step) as journal:
             while state.progress.step < stage.steps:
                 self._run_phase(stage, state, wrapped, wrapped_optimizer, pools, journal)
-        checkpoint.save(self.fabric, state, self.out / "last.pt")
+        self._save(state)
         return state.average.module.state_dict()
 
     def _run_phase(
@@ -81,7 +84,7 @@ class Trainer:
         for batch in load(samples, sampler, self.workers, pin):
             self._step(stage, phase, state, losses, optimizer, self.fabric.to_device(batch), journal)
             if state.progress.step % self.config.save_every == 0:
-                checkpoint.save(self.fabric, state, self.out / "last.pt")
+                self._save(state)
 
     def _step(
         self,
@@ -116,6 +119,11 @@ class Trainer:
         state.progress.step = step + 1
         if journal is not None:
             journal.record(step + 1, rate, values)
+
+    def _save(self, state: TrainState) -> None:
+        checkpoint.save(self.fabric, state, self.out / "last.pt")
+        if self.fabric.is_global_zero:
+            self.on_save(state.progress)
 
     def _journal(self, stage: StageConfig, step: int) -> AbstractContextManager[Journal | None]:
         """The first process keeps it; two would write over each other."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from model.kimnet import Encoded, KIMNet
 from training.losses.heatmap import gaussian_targets, heatmap_loss
 from training.losses.presence import presence_loss
-from training.samples.sequences import Sequence
+from training.samples.sequences import SequenceTensors
 
 
 class ClipLosses(nn.Module):
@@ -21,7 +21,7 @@ class ClipLosses(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, batch: Sequence, sigma: float) -> dict[str, Tensor]:
+    def forward(self, batch: SequenceTensors, sigma: float) -> dict[str, Tensor]:
         images, cells, labelled, thetas, present = batch
         encoded = encode_sequences(self.network, images)
         maps = unroll_moving(self.network, encoded, thetas)

@@ -11,7 +11,7 @@ from model.kimnet import KIMNet
 from training.losses.heatmap import gaussian_targets, heatmap_loss
 from training.losses.presence import presence_loss
 from training.losses.prior import made_up_prior
-from training.samples.pictures import Batch
+from training.samples.pictures import PictureTensors
 
 
 class PictureLosses(nn.Module):
@@ -21,7 +21,7 @@ class PictureLosses(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, batch: Batch, sigma: float) -> dict[str, Tensor]:
+    def forward(self, batch: PictureTensors, sigma: float) -> dict[str, Tensor]:
         images, cells, labelled, present = batch
         encoded = self.network.encode(images.to(memory_format=torch.channels_last))
         first = self.network.start(encoded.p).m

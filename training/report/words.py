@@ -16,6 +16,7 @@ _DATASETS = {
     "penn-action": "Penn Action",
     "lsp": "LSP",
     "lspet": "LSPET",
+    "coco": "COCO",
 }
 
 

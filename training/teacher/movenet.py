@@ -112,6 +112,12 @@ def read_topology(path: Path) -> dict[str, Any]:
     return topology
 
 
+def weight_files(path: Path) -> list[Path]:
+    """The files beside the JSON at `path` that hold its constants."""
+    groups = read_topology(path)["weightsManifest"]
+    return [path.parent / name for group in groups for name in group["paths"]]
+
+
 def read_weights(topology: dict[str, Any], folder: Path) -> dict[str, Array]:
     """The constants by name, each in its own type; float16 storage is undone.
 
