@@ -1,10 +1,14 @@
 """The HTTP interface: sessions, frames, limits, errors, operation."""
 
-from collections.abc import AsyncIterator
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse
 
 from service.processes.frontend import RunningServer
 from service.transports.http.server import StartFailed
@@ -12,6 +16,7 @@ from tests.support.server import free_ports, jpegs, opened, sent, status_and_cod
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+GOLDEN = Path(__file__).parents[1] / "service/contract/golden"
 REPLY = {
     "session_id",
     "seq",
@@ -157,6 +162,44 @@ async def test_openapi_has_examples(http: httpx.AsyncClient) -> None:
     assert {"/v1/clips", "/v1/clips/{clip_id}/poses", "/v1/sessions/{session_id}/frames"} <= set(paths)
     answer = paths["/v1/sessions/{session_id}/frames"]["post"]["responses"]["200"]
     assert answer["content"]["application/json"]["example"]["outcome"] == "ok"
+
+
+def schemas_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each JSON answer stands in an OpenAPI document, and its schema."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                for kind, content in response.get("content", {}).items():
+                    if kind in ("application/json", "application/problem+json"):
+                        yield f"{method} {path} {status} {kind}", content["schema"]
+
+
+async def test_openapi_tells_the_members_of_every_answer(http: httpx.AsyncClient) -> None:
+    """Client generators learn all of it: each schema is a named one, with its members; every error is a `Problem`."""
+    document = (await http.get("/openapi.json")).json()
+    named = {f"#/components/schemas/{name}": schema for name, schema in document["components"]["schemas"].items()}
+    found = dict(schemas_of(document))
+
+    for place, schema in found.items():
+        references = [schema["$ref"]] if "$ref" in schema else [member["$ref"] for member in schema["anyOf"]]
+        assert all(named[reference]["properties"] for reference in references), place
+        assert ("problem+json" in place) == (references == ["#/components/schemas/Problem"]), place
+    assert len(found) == 26
+    references = re.findall(r'"(#/[^"]+)"', json.dumps(document))
+    assert set(references) <= set(named)
+
+
+async def test_answers_are_compact_json_with_members_in_order(http: httpx.AsyncClient) -> None:
+    """The bytes of a real answer are those of the golden ones: no spaces, shortest floats, the same order."""
+    session_id = await opened(http)
+    session = await http.get(f"/v1/sessions/{session_id}")
+    reply = await sent(http, session_id, jpegs(1)[0])
+    golden = {name: json.loads((GOLDEN / f"{name}.json").read_bytes()) for name in ("session_full", "result_ok")}
+
+    for answer, name in ((session, "session_full"), (reply, "result_ok")):
+        assert answer.content == JSONResponse(answer.json()).body
+        assert list(answer.json()) == list(golden[name])
+        assert answer.headers["content-type"] == "application/json"
 
 
 async def test_too_many_sessions_are_told_when_to_try_again(tight_server: RunningServer) -> None:

@@ -12,6 +12,7 @@ from service.auth.api_keys import Caller
 from service.clips.jobs import ClipJob, ClipJobs, Status, clip_document, ndjson_line, spooled_lines
 from service.clips.run import ClipOptions
 from service.contract import problem, wire
+from service.contract.bodies import ClipReply, JobReply
 from service.contract.messages import FrameResult
 from service.errors import KineposeError
 from service.transports.http import openapi
@@ -40,8 +41,8 @@ router = APIRouter(
         model="string",
     ),
     responses={
-        200: openapi.ndjson("The joints of every frame.", openapi.CLIP),
-        202: openapi.answer("`Prefer: respond-async`: a job, named in Location.", openapi.JOB),
+        200: openapi.ndjson("The joints of every frame.", openapi.CLIP, ClipReply),
+        202: openapi.answer("`Prefer: respond-async`: a job, named in Location.", openapi.JOB, JobReply),
     },
 )
 async def post_clip(
@@ -123,9 +124,9 @@ def _accepted(job: ClipJob) -> Response:
 
 
 @router.get("/{clip_id}", responses={200: openapi.answer("How far it is.", openapi.JOB)})
-async def get_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+async def get_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> JobReply:
     """Status and progress of a job."""
-    return JSONResponse(services.jobs.get(clip_id, caller).to_json())
+    return JobReply.model_validate(services.jobs.get(clip_id, caller).to_json())
 
 
 @router.delete("/{clip_id}", status_code=204)
@@ -138,8 +139,8 @@ async def delete_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> R
 @router.get(
     "/{clip_id}/poses",
     responses={
-        200: openapi.ndjson("The joints of every frame.", openapi.CLIP),
-        202: openapi.answer("It still works; ask again.", openapi.JOB),
+        200: openapi.ndjson("The joints of every frame.", openapi.CLIP, ClipReply),
+        202: openapi.answer("It still works; ask again.", openapi.JOB, JobReply),
     },
 )
 async def get_poses(
@@ -161,7 +162,7 @@ async def get_poses(
     response_class=FileResponse,
     responses={
         200: {"description": "The clip with its skeleton drawn.", "content": {"video/mp4": {}}},
-        202: openapi.answer("It still works; ask again.", openapi.JOB),
+        202: openapi.answer("It still works; ask again.", openapi.JOB, JobReply),
     },
 )
 async def get_overlay(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:

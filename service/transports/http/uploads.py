@@ -32,7 +32,7 @@ async def receive_file(request: Request, sink: BinaryIO, limit: int) -> Fields:
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
-        await _copy(_limited(request, limit), sink)
+        await copy_body(request, sink, limit)
         return {}
     form = _Form(options.get(b"boundary", b""), sink, limit)
     async for piece in _limited(request, limit + FORM_OVERHEAD_BYTES):
@@ -53,8 +53,9 @@ async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
             yield piece
 
 
-async def _copy(pieces: AsyncIterator[bytes], sink: BinaryIO) -> None:
-    async for piece in pieces:
+async def copy_body(request: Request, sink: BinaryIO, limit: int) -> None:
+    """Copy a whole body into `sink`. Raises as `receive_file`."""
+    async for piece in _limited(request, limit):
         if isinstance(sink, BytesIO):
             sink.write(piece)
         else:
