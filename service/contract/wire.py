@@ -5,11 +5,12 @@ client and does not parse raises a `KineposeError`. JSON is that of the models i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, fields
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
 from model.cards import ModelCard
@@ -18,6 +19,7 @@ from service.contract import bodies
 from service.contract.messages import (
     ClipInfo,
     DropPolicy,
+    EncodedFrame,
     FrameResult,
     ModelInfo,
     Outcome,
@@ -27,6 +29,7 @@ from service.contract.messages import (
 from service.errors import BadRegion, BadRequest
 from service.pb import pose_pb2 as pb
 
+T = TypeVar("T")
 Json = dict[str, Any]
 
 # -- frames -----------------------------------------------------------------------------------------------
@@ -104,6 +107,45 @@ def result_from_pb(message: pb.PoseResult) -> FrameResult:
 def _pose(rows: list[tuple[float, float, float]]) -> Pose:
     table = np.asarray(rows, dtype=np.float32)  # [K, 3]
     return Pose(xy_px=table[:, :2], score=table[:, 2])
+
+
+def frame_from_pb(message: pb.Frame, session_id: str, seq: int, now: float, deadline: float | None) -> EncodedFrame:
+    """A frame that arrives now; times are event-loop time, `deadline` is the call's. Raises BadRequest, BadRegion."""
+    deadlines = [] if deadline is None else [deadline]
+    if message.HasField("deadline_ms"):
+        deadlines.append(now + message.deadline_ms / 1000)
+    if message.session_id not in ("", session_id):
+        raise BadRequest(f"this stream is of session {session_id}, the frame of another one")
+    return EncodedFrame(
+        session_id=session_id,
+        seq=seq,
+        image=message.image,
+        pts_us=message.pts_us if message.HasField("pts_us") else None,
+        region=region_from_pb(message.region) if message.HasField("region") else None,
+        deadline=min(deadlines, default=None),
+    )
+
+
+class Messages(Generic[T]):
+    """The messages of a client's stream; one that does not parse raises BadRequest, and those behind it can be had."""
+
+    def __init__(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], T]) -> None:
+        self._raw = aiter(raw)
+        self._parse = parse
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return parsed(await anext(self._raw), self._parse)
+
+
+def parsed(raw: bytes, parse: Callable[[bytes], T]) -> T:
+    """A message from its bytes. Raises BadRequest."""
+    try:
+        return parse(raw)
+    except DecodeError as error:
+        raise BadRequest("the message does not parse") from error
 
 
 # -- regions, numbers -------------------------------------------------------------------------------------

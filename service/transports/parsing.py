@@ -1,13 +1,11 @@
-"""What transports hand in: frames parsed at the edge and numbered, bodies refused that are too large."""
+"""What HTTP and WebSocket say of a frame, parsed at the edge; bodies refused that are too large."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Any
 
 from service.contract import wire
 from service.contract.messages import EncodedFrame
-from service.errors import BadRequest, TooLarge
-from service.pb import pose_pb2 as pb
+from service.errors import TooLarge
 
 MAX_DEADLINE_MS = 24 * 3600 * 1000
 
@@ -34,38 +32,6 @@ def frame_of(session_id: str, seq: int, image: bytes, params: FrameParams, arriv
         region=wire.region_from_text(params.region) if as_text else wire.region_from_values(params.region),
         deadline=None if deadline_ms is None else arrived + deadline_ms / 1000,
     )
-
-
-def frame_from_pb(message: pb.Frame, session_id: str, seq: int, deadline: float | None) -> EncodedFrame:
-    """A frame that arrives now; `deadline` is the call's, event-loop time. Raises BadRequest, BadRegion."""
-    deadlines = [] if deadline is None else [deadline]
-    if message.HasField("deadline_ms"):
-        deadlines.append(asyncio.get_running_loop().time() + message.deadline_ms / 1000)
-    if message.session_id not in ("", session_id):
-        raise BadRequest(f"this stream is of session {session_id}, the frame of another one")
-    return EncodedFrame(
-        session_id=session_id,
-        seq=seq,
-        image=message.image,
-        pts_us=message.pts_us if message.HasField("pts_us") else None,
-        region=wire.region_from_pb(message.region) if message.HasField("region") else None,
-        deadline=min(deadlines, default=None),
-    )
-
-
-class Numbering:
-    """Numbers the frames of a stream that carry no number of their own: one more than the frame before."""
-
-    def __init__(self, first: int) -> None:
-        self._next = first
-
-    def seq(self, given: int | None) -> int:
-        """The number of a frame that may carry one."""
-        return self._next if given is None else given
-
-    def taken(self, seq: int) -> None:
-        """A frame of this number went in."""
-        self._next = seq + 1
 
 
 def too_large(limit: int) -> TooLarge:
