@@ -1,5 +1,6 @@
 """The HTTP interface: sessions, frames, limits, errors, operation."""
 
+import gzip
 import json
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -127,6 +128,27 @@ async def test_a_form_that_is_none_is_refused(body: bytes, http: httpx.AsyncClie
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
 
     assert status_and_code(await http.post(url, content=body, headers=headers)) == (422, "bad_request")
+
+
+async def test_a_form_with_another_part_name_is_told_which_is_expected(http: httpx.AsyncClient) -> None:
+    """Small or large, `image` is not taken for the picture."""
+    url = f"/v1/sessions/{await opened(http)}/frames"
+    small = await http.post(url, files={"image": b"x"})
+    large = await http.post(url, files={"image": bytes(10_000)})
+
+    assert status_and_code(small) == status_and_code(large) == (422, "bad_request")
+    assert "expected one part `file`, got 0, beside 'image'" in small.json()["detail"]
+    assert "the file goes into `file`" in large.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/clips", "/v1/sessions/{id}/frames"])
+async def test_a_compressed_body_is_refused_by_name(path: str, http: httpx.AsyncClient) -> None:
+    """It is not taken for a broken picture."""
+    url = path.format(id=await opened(http))
+    answer = await http.post(url, content=gzip.compress(jpegs(1)[0]), headers={"Content-Encoding": "gzip"})
+
+    assert status_and_code(answer) == (415, "unsupported_media")
+    assert "gzip" in answer.json()["detail"]
 
 
 async def test_unknown_paths_and_methods_are_problems_too(http: httpx.AsyncClient) -> None:

@@ -60,7 +60,7 @@ async def post_clip(
         if "respond-async" in prefer:
             await services.jobs.start(job)
             stack.pop_all()
-            return _accepted(job)
+            return _accepted(request, job)
         if NDJSON in accept:
             return await _line_by_line(request, services.jobs, job, stack)
         return await _at_once(request, services.jobs, job)
@@ -108,15 +108,15 @@ async def _lines(
         yield ndjson_line({"error": problem.to_problem(error)})
     except Exception:
         log.exception("clip %s failed", job.id)
-        yield ndjson_line({"error": problem.to_problem(KineposeError("an error inside the server"))})
+        yield ndjson_line({"error": problem.to_problem(KineposeError())})
 
 
 # -- jobs -------------------------------------------------------------------------------------------------
 
 
-def _accepted(job: ClipJob) -> Response:
+def _accepted(request: Request, job: ClipJob) -> Response:
     headers = {
-        "Location": f"/v1/clips/{job.id}",
+        "Location": f"{request.scope['root_path']}/v1/clips/{job.id}",
         "Preference-Applied": "respond-async",
         "Retry-After": str(POLL_AFTER_S),
     }
@@ -144,12 +144,12 @@ async def delete_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> R
     },
 )
 async def get_poses(
-    clip_id: str, services: ServicesOf, caller: CallerOf, accept: Annotated[str, Header()] = ""
+    request: Request, clip_id: str, services: ServicesOf, caller: CallerOf, accept: Annotated[str, Header()] = ""
 ) -> Response:
     """Results of a job; 202 with its status while it works, its error if it failed."""
     job = services.jobs.get(clip_id, caller)
     if not _done(job):
-        return _accepted(job)
+        return _accepted(request, job)
     assert job.info is not None
     lines = job.results_path.open("rb")
     if NDJSON in accept:
@@ -165,11 +165,11 @@ async def get_poses(
         202: openapi.answer("It still works; ask again.", openapi.JOB, JobReply),
     },
 )
-async def get_overlay(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+async def get_overlay(request: Request, clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """The clip with its skeleton drawn, made when first asked for."""
     job = services.jobs.get(clip_id, caller)
     if not _done(job):
-        return _accepted(job)
+        return _accepted(request, job)
     return FileResponse(await services.jobs.overlay(job), media_type="video/mp4")
 
 

@@ -62,4 +62,4 @@ async def _on_client_gone(request: Request, error: Exception) -> Response:
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     # Starlette logs the traceback; the client learns that it was not its fault, and no more.
-    return problem_response(KineposeError("an error inside the server"))
+    return problem_response(KineposeError())

@@ -40,7 +40,7 @@ async def create_session(request: Request, response: Response, services: Service
     body = BytesIO()
     await copy_body(request, body, MAX_OPTIONS_BYTES)
     session = await services.pipeline.create_session(wire.options_from_json(body.getvalue()), caller=caller)
-    response.headers["Location"] = f"/v1/sessions/{session.session_id}"
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/sessions/{session.session_id}"
     return session
 
 
