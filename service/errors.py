@@ -15,7 +15,7 @@ gRPC's ErrorInfo.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import grpc
 
@@ -72,6 +72,11 @@ class TooLarge(KineposeError):
     """A body or message above the size limit."""
 
     code, http_status, grpc_code = "too_large", 413, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    @classmethod
+    def body(cls, limit: int) -> Self:
+        """For a body of more than `limit` bytes."""
+        return cls(f"the body is above the limit of {limit} bytes")
 
 
 class UnsupportedMedia(KineposeError):

@@ -6,7 +6,7 @@ client and does not parse raises a `KineposeError`. JSON is that of the models i
 
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -28,6 +28,8 @@ from service.contract.messages import (
 )
 from service.errors import BadRegion, BadRequest
 from service.pb import pose_pb2 as pb
+
+MAX_DEADLINE_MS = 24 * 3600 * 1000
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -107,6 +109,30 @@ def result_from_pb(message: pb.PoseResult) -> FrameResult:
 def _pose(rows: list[tuple[float, float, float]]) -> Pose:
     table = np.asarray(rows, dtype=np.float32)  # [K, 3]
     return Pose(xy_px=table[:, :2], score=table[:, 2])
+
+
+@dataclass(frozen=True, slots=True)
+class FrameParams:
+    """What a client says of a frame beside the picture, as text or as JSON values; None: nothing said."""
+
+    seq: Any = None
+    pts_us: Any = None
+    region: Any = None
+    deadline_ms: Any = None
+
+
+def frame_from_params(session_id: str, seq: int, image: bytes, params: FrameParams, arrived: float) -> EncodedFrame:
+    """A frame with what was said of it; `arrived` is event-loop time. Raises BadRequest, BadRegion."""
+    deadline_ms = integer("deadline_ms", params.deadline_ms, low=0, high=MAX_DEADLINE_MS)
+    as_text = params.region is None or isinstance(params.region, str)
+    return EncodedFrame(
+        session_id=session_id,
+        seq=seq,
+        image=image,
+        pts_us=integer("pts_us", params.pts_us),
+        region=region_from_text(params.region) if as_text else region_from_values(params.region),
+        deadline=None if deadline_ms is None else arrived + deadline_ms / 1000,
+    )
 
 
 def frame_from_pb(message: pb.Frame, session_id: str, seq: int, now: float, deadline: float | None) -> EncodedFrame:

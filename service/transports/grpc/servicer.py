@@ -15,12 +15,11 @@ from service.clips.run import ClipOptions
 from service.config import Settings
 from service.contract import wire
 from service.contract.messages import EncodedFrame, SessionInfo
-from service.errors import BadRequest, Draining, KineposeError
+from service.errors import BadRequest, Draining, KineposeError, TooLarge
 from service.pb import pose_pb2 as pb
 from service.pb import pose_pb2_grpc
 from service.transports import tls
 from service.transports.grpc.interceptor import CallInterceptor, Context, current_caller, drain_requests
-from service.transports.parsing import too_large
 from service.transports.services import Services
 
 NAME = pb.DESCRIPTOR.services_by_name["PoseService"].full_name
@@ -160,7 +159,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
                     job.options = _clip_options(chunk.options)
                 received += len(chunk.data)
                 if received > limit:
-                    raise too_large(limit)
+                    raise TooLarge.body(limit)
                 await asyncio.to_thread(file.write, chunk.data)
 
 

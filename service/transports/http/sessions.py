@@ -14,7 +14,6 @@ from service.transports.http import openapi
 from service.transports.http.connection import while_connected
 from service.transports.http.dependencies import CallerOf, ServicesOf
 from service.transports.http.uploads import copy_body, receive_file
-from service.transports.parsing import FrameParams, frame_of
 
 MAX_OPTIONS_BYTES = 64 * 1024
 
@@ -93,7 +92,7 @@ async def estimate_frame(
     arrived = asyncio.get_running_loop().time()
     picture = BytesIO()
     form = await receive_file(request, picture, services.settings.max_image_bytes)
-    params = FrameParams(
+    params = wire.FrameParams(
         seq=_first(seq, form.get("seq"), kinepose_seq),
         pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
         region=_first(region, form.get("region"), kinepose_region),
@@ -102,7 +101,7 @@ async def estimate_frame(
     number = wire.integer("seq", params.seq, low=0)
     if number is None:
         number = (await services.pipeline.session(session_id, caller=caller)).next_seq
-    frame = frame_of(session_id, number, picture.getvalue(), params, arrived)
+    frame = wire.frame_from_params(session_id, number, picture.getvalue(), params, arrived)
     result = await while_connected(request, services.pipeline.estimate(frame, transport="http", caller=caller))
     return frame_reply(result)
 

@@ -9,8 +9,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from service.errors import BadRequest, UnsupportedMedia
-from service.transports.parsing import too_large
+from service.errors import BadRequest, TooLarge, UnsupportedMedia
 
 MAX_FIELD_BYTES = 4096
 MAX_PARTS = 16
@@ -47,12 +46,12 @@ async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
         raise UnsupportedMedia(f"Content-Encoding {encoding[:40]}: bodies are not decompressed, send the file as it is")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large(limit)
+        raise TooLarge.body(limit)
     received = 0
     async for piece in request.stream():
         received += len(piece)
         if received > limit:
-            raise too_large(limit)
+            raise TooLarge.body(limit)
         if piece:
             yield piece
 
@@ -149,7 +148,7 @@ class _Form:
     def _write(self, piece: bytes) -> None:
         self._file_bytes += len(piece)
         if self._file_bytes > self._limit:
-            raise too_large(self._limit)
+            raise TooLarge.body(self._limit)
         self._sink.write(piece)
 
     def _on_end(self) -> None:

@@ -28,7 +28,6 @@ from service.errors import BadRequest, Draining, KineposeError, TooLarge
 from service.transports.http.auth import SUBPROTOCOL, caller_of
 from service.transports.http.dependencies import services_of
 from service.transports.http.errors import problem_response
-from service.transports.parsing import FrameParams, frame_of
 from service.transports.services import Services
 
 # RFC 6455 and the registry of close codes.
@@ -88,7 +87,7 @@ async def _frames(
     websocket: WebSocket, session: SessionInfo, on_gone: Callable[[], object]
 ) -> AsyncIterator[EncodedFrame]:
     seq = session.next_seq
-    said: FrameParams | KineposeError = FrameParams()
+    said: wire.FrameParams | KineposeError = wire.FrameParams()
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -104,14 +103,14 @@ async def _frames(
             continue
         frame = _frame(session.session_id, seq, said, image)
         yield frame
-        seq, said = frame.seq + 1, FrameParams()
+        seq, said = frame.seq + 1, wire.FrameParams()
 
 
 # Stands for {"end": true}: the client sends no more, and waits for what is open.
-END = FrameParams()
+END = wire.FrameParams()
 
 
-def _parsed(text: str) -> FrameParams | KineposeError:
+def _parsed(text: str) -> wire.FrameParams | KineposeError:
     if len(text) > MAX_TEXT_CHARS:
         return TooLarge(f"a text message is above {MAX_TEXT_CHARS} characters; pictures go into binary messages")
     try:
@@ -126,15 +125,15 @@ def _parsed(text: str) -> FrameParams | KineposeError:
         return BadRequest(f"a text message holds an object of {', '.join(sorted(PARAM_FIELDS))}")
     try:
         wire.integer("seq", data.get("seq"), low=0)
-        frame_of("", 0, b"", FrameParams(**data), 0.0)
+        wire.frame_from_params("", 0, b"", wire.FrameParams(**data), 0.0)
     except KineposeError as error:
         return error
-    return FrameParams(**data)
+    return wire.FrameParams(**data)
 
 
-def _frame(session_id: str, seq: int, said: FrameParams | KineposeError, image: bytes) -> EncodedFrame:
+def _frame(session_id: str, seq: int, said: wire.FrameParams | KineposeError, image: bytes) -> EncodedFrame:
     if isinstance(said, KineposeError):
         return EncodedFrame(session_id, seq, b"", fault=said)
     given = wire.integer("seq", said.seq)
     now = asyncio.get_running_loop().time()
-    return frame_of(session_id, seq if given is None else given, image, said, now)
+    return wire.frame_from_params(session_id, seq if given is None else given, image, said, now)
