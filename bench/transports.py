@@ -5,7 +5,7 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import Any, Literal
 
 import websockets
@@ -120,7 +120,7 @@ def _frame_params(picture: Picture, seq: int) -> dict[str, Any]:
     said = {
         "seq": seq,
         "pts_us": picture.pts_us,
-        "region": wire.region_to_json(picture.region),
+        "region": astuple(picture.region) if picture.region else None,
         "deadline_ms": picture.deadline_ms,
     }
     return {name: value for name, value in said.items() if value is not None}

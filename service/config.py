@@ -24,6 +24,14 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     http_port: int = Field(default=8000, ge=0, le=65535)
     grpc_port: int = Field(default=50051, ge=0, le=65535)
+    http_path_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
+    """Such as /pose: where a proxy puts the HTTP interface, whether it takes the prefix off or leaves it on."""
+    http_keepalive_s: int = Field(default=5, ge=3)
+    """A connection without a request is closed after this; longer than clients and proxies let theirs rest."""
+    http_head_timeout_s: float = Field(default=10.0, gt=0)
+    """How long a client may take to send a request's line and headers."""
+    limit_concurrency: int = Field(default=2048, ge=1)
+    """HTTP connections, or calls under way, at once; more calls are answered 503."""
     advertised_url: str | None = None
     """Where other frontends reach this one, for its clip jobs: http://HOST:PORT, or https:// and a host that its
     certificate names. Unset: `host`, or what this machine's name stands for, and the port that it listens on."""
@@ -99,6 +107,10 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = "text"
     otlp_endpoint: str | None = None
     """Where traces go (OTLP over HTTP), such as http://collector:4318; none are made without it."""
+
+    def address(self, port: int) -> str:
+        """`host` and a port as URLs and gRPC targets have them: an IPv6 address in brackets."""
+        return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
     @field_validator("redis_url")
     @classmethod

@@ -15,7 +15,7 @@ gRPC's ErrorInfo.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import grpc
 
@@ -25,7 +25,7 @@ class KineposeError(Exception):
     """Base of all errors that clients see.
 
     Attributes:
-        detail: a sentence for people; never holds image data or secrets.
+        detail: a sentence for people; never holds image data or secrets. The default is that of a bug.
         session_id, seq, expected_seq: where it happened, as far as known.
         retry_after_ms: when trying again makes sense; None where it does not.
     """
@@ -34,7 +34,7 @@ class KineposeError(Exception):
     http_status: ClassVar[int] = 500
     grpc_code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
 
-    detail: str
+    detail: str = "an internal error, logged by the server"
     session_id: str | None = None
     seq: int | None = None
     expected_seq: int | None = None
@@ -72,6 +72,11 @@ class TooLarge(KineposeError):
     """A body or message above the size limit."""
 
     code, http_status, grpc_code = "too_large", 413, grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    @classmethod
+    def body(cls, limit: int) -> Self:
+        """For a body of more than `limit` bytes."""
+        return cls(f"the body is above the limit of {limit} bytes")
 
 
 class UnsupportedMedia(KineposeError):

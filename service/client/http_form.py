@@ -4,16 +4,18 @@ import json
 import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import TypeAdapter
 
 from model.values import Region
 from service.client.calls import Access, Picture, Unreachable
-from service.contract import problem, wire
+from service.contract import bodies, problem, wire
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
 
+T = TypeVar("T")
 NDJSON = {"Accept": "application/x-ndjson"}
 
 
@@ -55,10 +57,10 @@ def _text(region: Region | None) -> str | None:
     return f"{region.x!r},{region.y!r},{region.w!r},{region.h!r}" if region else None
 
 
-def answer(response: httpx.Response) -> Any:
-    """The JSON of a good answer; the error of a bad one is raised. The response has been read."""
+def answer(response: httpx.Response, body: TypeAdapter[T]) -> T:
+    """What a good answer tells; the error of a bad one is raised. The response has been read."""
     raise_for(response)
-    return response.json()
+    return body.validate_json(response.content)
 
 
 def raise_for(response: httpx.Response) -> None:
@@ -80,7 +82,7 @@ def clip_line(line: str) -> FrameResult | ClipInfo:
     if "outcome" in data:
         return wire.result_from_json(data)
     if "clip" in data:
-        return wire.clip_from_json(data["clip"])
+        return bodies.CLIP.validate_python(data["clip"])
     raise problem.from_problem(data["error"])
 
 

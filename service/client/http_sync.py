@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import TypeAdapter
 
 from model.cards import ModelCard
 from model.values import Region
 from service.client import http_form
 from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, Picture
-from service.contract import wire
+from service.contract import bodies
 from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+
+T = TypeVar("T")
 
 
 class HttpCalls:
@@ -30,30 +33,32 @@ class HttpCalls:
         """Close all connections."""
         self._client.close()
 
-    def _call(self, method: str, path: str, **parts: Any) -> Any:
+    def _call(self, body: TypeAdapter[T], method: str, path: str, **parts: Any) -> T:
         with http_form.connected():
-            return http_form.answer(self._client.request(method, path, **parts))
+            return http_form.answer(self._client.request(method, path, **parts), body)
 
     def create_session(self, options: SessionOptions) -> SessionInfo:
         """POST /v1/sessions."""
-        return wire.session_from_json(self._call("POST", "/v1/sessions", json=wire.options_to_json(options)))
+        asked = bodies.OPTIONS.dump_python(options, mode="json")
+        return self._call(bodies.SESSION, "POST", "/v1/sessions", json=asked)
 
     def session(self, session_id: str) -> SessionInfo:
         """GET /v1/sessions/{id}."""
-        return wire.session_from_json(self._call("GET", f"/v1/sessions/{session_id}"))
+        return self._call(bodies.SESSION, "GET", f"/v1/sessions/{session_id}")
 
     def close_session(self, session_id: str) -> SessionInfo:
         """DELETE /v1/sessions/{id}."""
-        return wire.session_from_json(self._call("DELETE", f"/v1/sessions/{session_id}"))
+        return self._call(bodies.SESSION, "DELETE", f"/v1/sessions/{session_id}")
 
     def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
         """POST /v1/sessions/{id}/frames."""
         path, query = f"/v1/sessions/{session_id}/frames", http_form.picture_query(picture)
-        return wire.result_from_json(self._call("POST", path, params=query, content=picture.image))
+        reply = self._call(bodies.FRAME, "POST", path, params=query, content=picture.image)
+        return reply.result()
 
     def models(self) -> list[ModelCard]:
         """GET /v1/models."""
-        return [wire.card_from_json(card) for card in self._call("GET", "/v1/models")["models"]]
+        return self._call(bodies.MODELS, "GET", "/v1/models").models
 
     def clip(self, path: Path, region: Region | None, model: str | None) -> ClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""

@@ -4,19 +4,23 @@ Both directions, so that a client meets the classes of `service.errors` again.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Self, TypeVar
 
 import grpc
 from google.protobuf.any_pb2 import Any as PbAny
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
+from pydantic import BaseModel, Field
 
 from service import errors
 from service.errors import KineposeError
 
 MEDIA_TYPE = "application/problem+json"
 DOMAIN = "kinepose"
+T = TypeVar("T")
+Known = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
+"""A member that is left out where it is None."""
 CONTEXT = ("session_id", "seq", "expected_seq", "retry_after_ms")
 
 
@@ -28,17 +32,30 @@ def error_of(code: str, detail: str, **context: Any) -> KineposeError:
 # -- HTTP -------------------------------------------------------------------------------------------------
 
 
+class Problem(BaseModel):
+    """An error (RFC 9457); members that are not known are left out."""
+
+    type: str = Field(description="A URN that ends in the code.")
+    title: str
+    status: int = Field(description="The HTTP status that goes with it.")
+    detail: str = Field(description="A sentence for people.")
+    code: str = Field(description="Stable, for programs.")
+    session_id: Known[str] = None
+    seq: Known[int] = Field(default=None, ge=0)
+    expected_seq: Known[int] = Field(default=None, ge=0)
+    retry_after_ms: Known[int] = Field(default=None, ge=0, description="Milliseconds.")
+
+    @classmethod
+    def of(cls, status: int, code: str, detail: str, **context: Any) -> Self:
+        """The problem of a code, also of one that is no KineposeError's (an unknown path, say)."""
+        title = code.replace("_", " ").capitalize()
+        return cls(type=f"urn:{DOMAIN}:{code}", title=title, status=status, detail=detail, code=code, **context)
+
+
 def to_problem(error: KineposeError) -> dict[str, Any]:
-    """The problem+json object of an error; members that are not known are left out."""
-    problem = plain_problem(error.http_status, error.code, error.detail)
-    known = {name: getattr(error, name) for name in CONTEXT}
-    return problem | {name: value for name, value in known.items() if value is not None}
-
-
-def plain_problem(status: int, code: str, detail: str) -> dict[str, Any]:
-    """A problem+json object for what is no KineposeError (an unknown path, say)."""
-    title = code.replace("_", " ").capitalize()
-    return {"type": f"urn:{DOMAIN}:{code}", "title": title, "status": status, "detail": detail, "code": code}
+    """The problem+json object of an error."""
+    context = {name: getattr(error, name) for name in CONTEXT}
+    return Problem.of(error.http_status, error.code, error.detail, **context).model_dump()
 
 
 def from_problem(problem: Mapping[str, Any]) -> KineposeError:

@@ -1,22 +1,25 @@
 """The only translation between wire forms (JSON, protobuf) and values; for the service and for its client.
 
 `X_to_json`/`X_to_pb` make the wire form of a value, `X_from_json`/`X_from_pb` read it. What comes from a
-client and does not parse raises a `KineposeError`. A float32 coordinate survives JSON bit for bit: it is
-written with as few digits as tell it from its neighbours.
+client and does not parse raises a `KineposeError`. JSON is that of the models in `bodies`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Generic, TypeVar
 
 import numpy as np
+from google.protobuf.message import DecodeError
+from pydantic import ValidationError
 
 from model.cards import ModelCard
-from model.values import Array, Pose, Region, RegionSource
+from model.values import Pose, Region, RegionSource
+from service.contract import bodies
 from service.contract.messages import (
     ClipInfo,
     DropPolicy,
+    EncodedFrame,
     FrameResult,
     ModelInfo,
     Outcome,
@@ -26,81 +29,22 @@ from service.contract.messages import (
 from service.errors import BadRegion, BadRequest
 from service.pb import pose_pb2 as pb
 
-# What Pose.score means, stated in every reply.
-SCORE_KIND = "heatmap_peak"
+MAX_DEADLINE_MS = 24 * 3600 * 1000
 
+T = TypeVar("T")
 Json = dict[str, Any]
 
 # -- frames -----------------------------------------------------------------------------------------------
 
 
 def result_to_json(result: FrameResult) -> Json:
-    """The native reply of a frame. Unless it is ok, `error` stands where picture and joints would."""
-    head: Json = {
-        "session_id": result.session_id,
-        "seq": result.seq,
-        "pts_us": result.pts_us,
-        "outcome": result.outcome.value,
-    }
-    tail: Json = {"skeleton": result.skeleton, "model": asdict(result.model)}
-    if result.pose is None:
-        return {**head, "error": _error_to_json(result), **tail}
-    seen: Json = {
-        "image_size": list(result.image_size) if result.image_size else None,
-        "region": region_to_json(result.region),
-        "region_source": result.region_source,
-        "rotation_applied": result.rotation_applied,
-        "skeleton": result.skeleton,
-        "score_kind": SCORE_KIND,
-        "joints": _joints_to_json(result.joint_names, result.pose),
-    }
-    return {**head, **seen, "model": asdict(result.model)}
-
-
-def _error_to_json(result: FrameResult) -> Json:
-    error = {"code": result.error_code, "detail": result.error_detail}
-    return error if result.expected_seq is None else {**error, "expected_seq": result.expected_seq}
-
-
-def _joints_to_json(names: Sequence[str], pose: Pose) -> list[Json]:
-    xs, ys, scores = (_shortest(v) for v in (pose.xy_px[:, 0], pose.xy_px[:, 1], pose.score))
-    return [
-        {"name": name, "x": x, "y": y, "score": score} for name, x, y, score in zip(names, xs, ys, scores, strict=True)
-    ]
-
-
-def _shortest(values: Array) -> list[float]:
-    # numpy prints a float32 with the fewest digits that read back as the same float32.
-    return [float(str(value)) for value in values]
+    """The native reply of a frame."""
+    return bodies.frame_reply(result).model_dump(mode="json")
 
 
 def result_from_json(data: Mapping[str, Any]) -> FrameResult:
     """What `result_to_json` made, read back."""
-    joints = data.get("joints")
-    size = data.get("image_size")
-    error = data.get("error") or {}
-    return FrameResult(
-        session_id=data["session_id"],
-        seq=data["seq"],
-        pts_us=data.get("pts_us"),
-        outcome=Outcome(data["outcome"]),
-        model=ModelInfo(**data["model"]),
-        skeleton=data["skeleton"],
-        joint_names=tuple(joint["name"] for joint in joints or ()),
-        image_size=(size[0], size[1]) if size else None,
-        region=Region(*data["region"]) if data.get("region") else None,
-        region_source=RegionSource(data["region_source"]) if data.get("region_source") else None,
-        rotation_applied=data.get("rotation_applied", 0),
-        pose=_pose([(j["x"], j["y"], j["score"]) for j in joints]) if joints else None,
-        error_code=error.get("code"),
-        error_detail=error.get("detail"),
-        expected_seq=error.get("expected_seq"),
-    )
-
-
-def _pose(rows: list[tuple[float, float, float]]) -> Pose:
-    table = np.asarray(rows, dtype=np.float32)  # [K, 3]
-    return Pose(xy_px=table[:, :2], score=table[:, 2])
+    return bodies.FRAME.validate_python(data).result()
 
 
 _OUTCOMES = {
@@ -133,7 +77,7 @@ def result_to_pb(result: FrameResult) -> pb.PoseResult:
             error.expected_seq = result.expected_seq
         message.error.CopyFrom(error)
         return message
-    message.score_kind = SCORE_KIND
+    message.score_kind = bodies.SCORE_KIND
     for name, (x, y), score in zip(result.joint_names, result.pose.xy_px, result.pose.score, strict=True):
         message.joints.add(name=name, x=float(x), y=float(y), score=float(score))
     return message
@@ -162,12 +106,75 @@ def result_from_pb(message: pb.PoseResult) -> FrameResult:
     )
 
 
+def _pose(rows: list[tuple[float, float, float]]) -> Pose:
+    table = np.asarray(rows, dtype=np.float32)  # [K, 3]
+    return Pose(xy_px=table[:, :2], score=table[:, 2])
+
+
+@dataclass(frozen=True, slots=True)
+class FrameParams:
+    """What a client says of a frame beside the picture, as text or as JSON values; None: nothing said."""
+
+    seq: Any = None
+    pts_us: Any = None
+    region: Any = None
+    deadline_ms: Any = None
+
+
+def frame_from_params(session_id: str, seq: int, image: bytes, params: FrameParams, arrived: float) -> EncodedFrame:
+    """A frame with what was said of it; `arrived` is event-loop time. Raises BadRequest, BadRegion."""
+    deadline_ms = integer("deadline_ms", params.deadline_ms, low=0, high=MAX_DEADLINE_MS)
+    as_text = params.region is None or isinstance(params.region, str)
+    return EncodedFrame(
+        session_id=session_id,
+        seq=seq,
+        image=image,
+        pts_us=integer("pts_us", params.pts_us),
+        region=region_from_text(params.region) if as_text else region_from_values(params.region),
+        deadline=None if deadline_ms is None else arrived + deadline_ms / 1000,
+    )
+
+
+def frame_from_pb(message: pb.Frame, session_id: str, seq: int, now: float, deadline: float | None) -> EncodedFrame:
+    """A frame that arrives now; times are event-loop time, `deadline` is the call's. Raises BadRequest, BadRegion."""
+    deadlines = [] if deadline is None else [deadline]
+    if message.HasField("deadline_ms"):
+        deadlines.append(now + message.deadline_ms / 1000)
+    if message.session_id not in ("", session_id):
+        raise BadRequest(f"this stream is of session {session_id}, the frame of another one")
+    return EncodedFrame(
+        session_id=session_id,
+        seq=seq,
+        image=message.image,
+        pts_us=message.pts_us if message.HasField("pts_us") else None,
+        region=region_from_pb(message.region) if message.HasField("region") else None,
+        deadline=min(deadlines, default=None),
+    )
+
+
+class Messages(Generic[T]):
+    """The messages of a client's stream; one that does not parse raises BadRequest, and those behind it can be had."""
+
+    def __init__(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], T]) -> None:
+        self._raw = aiter(raw)
+        self._parse = parse
+
+    def __aiter__(self) -> AsyncIterator[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        return parsed(await anext(self._raw), self._parse)
+
+
+def parsed(raw: bytes, parse: Callable[[bytes], T]) -> T:
+    """A message from its bytes. Raises BadRequest."""
+    try:
+        return parse(raw)
+    except DecodeError as error:
+        raise BadRequest("the message does not parse") from error
+
+
 # -- regions, numbers -------------------------------------------------------------------------------------
-
-
-def region_to_json(region: Region | None) -> list[float] | None:
-    """[x, y, w, h], or None."""
-    return [region.x, region.y, region.w, region.h] if region else None
 
 
 def region_from_text(text: str | None) -> Region | None:
@@ -217,62 +224,12 @@ def integer(name: str, value: Any, *, low: int = -(2**63), high: int = 2**63 - 1
 # -- sessions ---------------------------------------------------------------------------------------------
 
 
-def options_to_json(options: SessionOptions) -> Json:
-    """Session options as a client sends them."""
-    return {"model": options.model, "drop_policy": options.drop_policy.value, "ttl_s": options.ttl_s}
-
-
-def options_from_json(data: Any) -> SessionOptions:
-    """Session options from a client; BadRequest for names or values that are not known."""
-    if not isinstance(data, Mapping):
-        raise BadRequest("session options: expected a JSON object")
-    known = {field.name for field in fields(SessionOptions)}
-    unknown = sorted(set(data) - known)
-    if unknown:
-        raise BadRequest(f"session options: {', '.join(unknown)[:80]} not known, only {', '.join(sorted(known))}")
-    model, policy, ttl = data.get("model"), data.get("drop_policy"), data.get("ttl_s")
-    if model is not None and not isinstance(model, str):
-        raise BadRequest("model: expected a name")
-    return SessionOptions(model=model or None, drop_policy=_policy(policy), ttl_s=_ttl(ttl))
-
-
-def _policy(value: Any) -> DropPolicy:
-    if value is None:
-        return DropPolicy.WAIT
+def options_from_json(body: bytes) -> SessionOptions:
+    """Session options from a client; no body is all defaults. BadRequest for names or values that are not known."""
     try:
-        return DropPolicy(value)
-    except ValueError as error:
-        raise BadRequest(f"drop_policy: expected one of {', '.join(DropPolicy)}") from error
-
-
-def _ttl(value: Any) -> float | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise BadRequest("ttl_s: expected a number of seconds above 0")
-    return float(value)
-
-
-def session_to_json(session: SessionInfo) -> Json:
-    """A session as clients see it."""
-    return {
-        "session_id": session.session_id,
-        "next_seq": session.next_seq,
-        "expires_in_s": session.expires_in_s,
-        "model": asdict(session.model),
-        "options": options_to_json(session.options),
-    }
-
-
-def session_from_json(data: Mapping[str, Any]) -> SessionInfo:
-    """What `session_to_json` made, read back."""
-    return SessionInfo(
-        session_id=data["session_id"],
-        next_seq=data["next_seq"],
-        expires_in_s=data["expires_in_s"],
-        model=ModelInfo(**data["model"]),
-        options=options_from_json(data["options"]),
-    )
+        return bodies.SessionRequest.model_validate_json(body or b"{}").options()
+    except ValidationError as error:
+        raise BadRequest(f"session options: {bodies.one_line(error.errors())}") from error
 
 
 _POLICIES = {
@@ -293,8 +250,10 @@ def options_from_pb(message: pb.SessionOptions) -> SessionOptions:
     policy = _POLICIES_BACK.get(message.drop_policy)
     if policy is None:
         raise BadRequest(f"drop_policy: {message.drop_policy} is not known")
-    ttl = _ttl(message.ttl_s) if message.HasField("ttl_s") else None
-    return SessionOptions(model=message.model or None, drop_policy=policy, ttl_s=ttl)
+    ttl_s = message.ttl_s if message.HasField("ttl_s") else None
+    if ttl_s is not None and not 0 < ttl_s < math.inf:
+        raise BadRequest("ttl_s: expected a number of seconds above 0")
+    return SessionOptions(model=message.model or None, drop_policy=policy, ttl_s=ttl_s)
 
 
 def session_to_pb(session: SessionInfo) -> pb.Session:
@@ -335,16 +294,6 @@ def model_from_pb(message: pb.Model) -> ModelInfo:
 _CARD_FIELDS = tuple(field.name for field in fields(ModelCard))
 
 
-def card_to_json(card: ModelCard) -> Json:
-    """A model card, field by field."""
-    return asdict(card)
-
-
-def card_from_json(data: Mapping[str, Any]) -> ModelCard:
-    """What `card_to_json` made, read back; members that this version does not know are left out."""
-    return ModelCard(**{name: data[name] for name in _CARD_FIELDS if name in data})
-
-
 def card_to_pb(card: ModelCard) -> pb.ModelCard:
     """A model card as a message."""
     tables = {measure: pb.JointPck(percent=table) for measure, table in card.pck_per_joint.items()}
@@ -366,11 +315,6 @@ def card_from_pb(message: pb.ModelCard) -> ModelCard:
 def clip_to_json(clip: ClipInfo) -> Json:
     """What is known of a clip."""
     return asdict(clip)
-
-
-def clip_from_json(data: Mapping[str, Any]) -> ClipInfo:
-    """What `clip_to_json` made, read back."""
-    return ClipInfo(**data)
 
 
 def clip_to_pb(clip: ClipInfo) -> pb.ClipInfo:

@@ -104,7 +104,7 @@ class RunningServer:
     @property
     def grpc_target(self) -> str:
         """Target of a gRPC channel."""
-        return f"{self.settings.host}:{self.grpc_port}"
+        return self.settings.address(self.grpc_port)
 
     @property
     def services(self) -> Services:

@@ -1,10 +1,15 @@
 """The HTTP interface: sessions, frames, limits, errors, operation."""
 
-from collections.abc import AsyncIterator
+import gzip
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import JSONResponse
 
 from service.processes.frontend import RunningServer
 from service.transports.http.server import StartFailed
@@ -12,6 +17,7 @@ from tests.support.server import free_ports, jpegs, opened, sent, status_and_cod
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+GOLDEN = Path(__file__).parents[1] / "service/contract/golden"
 REPLY = {
     "session_id",
     "seq",
@@ -124,6 +130,27 @@ async def test_a_form_that_is_none_is_refused(body: bytes, http: httpx.AsyncClie
     assert status_and_code(await http.post(url, content=body, headers=headers)) == (422, "bad_request")
 
 
+async def test_a_form_with_another_part_name_is_told_which_is_expected(http: httpx.AsyncClient) -> None:
+    """Small or large, `image` is not taken for the picture."""
+    url = f"/v1/sessions/{await opened(http)}/frames"
+    small = await http.post(url, files={"image": b"x"})
+    large = await http.post(url, files={"image": bytes(10_000)})
+
+    assert status_and_code(small) == status_and_code(large) == (422, "bad_request")
+    assert "expected one part `file`, got 0, beside 'image'" in small.json()["detail"]
+    assert "the file goes into `file`" in large.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/clips", "/v1/sessions/{id}/frames"])
+async def test_a_compressed_body_is_refused_by_name(path: str, http: httpx.AsyncClient) -> None:
+    """It is not taken for a broken picture."""
+    url = path.format(id=await opened(http))
+    answer = await http.post(url, content=gzip.compress(jpegs(1)[0]), headers={"Content-Encoding": "gzip"})
+
+    assert status_and_code(answer) == (415, "unsupported_media")
+    assert "gzip" in answer.json()["detail"]
+
+
 async def test_unknown_paths_and_methods_are_problems_too(http: httpx.AsyncClient) -> None:
     """Every error is problem+json, the framework's own as well."""
     assert status_and_code(await http.get("/v1/nothing")) == (404, "not_found")
@@ -157,6 +184,44 @@ async def test_openapi_has_examples(http: httpx.AsyncClient) -> None:
     assert {"/v1/clips", "/v1/clips/{clip_id}/poses", "/v1/sessions/{session_id}/frames"} <= set(paths)
     answer = paths["/v1/sessions/{session_id}/frames"]["post"]["responses"]["200"]
     assert answer["content"]["application/json"]["example"]["outcome"] == "ok"
+
+
+def schemas_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each JSON answer stands in an OpenAPI document, and its schema."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            for status, response in operation["responses"].items():
+                for kind, content in response.get("content", {}).items():
+                    if kind in ("application/json", "application/problem+json"):
+                        yield f"{method} {path} {status} {kind}", content["schema"]
+
+
+async def test_openapi_tells_the_members_of_every_answer(http: httpx.AsyncClient) -> None:
+    """Client generators learn all of it: each schema is a named one, with its members; every error is a `Problem`."""
+    document = (await http.get("/openapi.json")).json()
+    named = {f"#/components/schemas/{name}": schema for name, schema in document["components"]["schemas"].items()}
+    found = dict(schemas_of(document))
+
+    for place, schema in found.items():
+        references = [schema["$ref"]] if "$ref" in schema else [member["$ref"] for member in schema["anyOf"]]
+        assert all(named[reference]["properties"] for reference in references), place
+        assert ("problem+json" in place) == (references == ["#/components/schemas/Problem"]), place
+    assert len(found) == 26
+    references = re.findall(r'"(#/[^"]+)"', json.dumps(document))
+    assert set(references) <= set(named)
+
+
+async def test_answers_are_compact_json_with_members_in_order(http: httpx.AsyncClient) -> None:
+    """The bytes of a real answer are those of the golden ones: no spaces, shortest floats, the same order."""
+    session_id = await opened(http)
+    session = await http.get(f"/v1/sessions/{session_id}")
+    reply = await sent(http, session_id, jpegs(1)[0])
+    golden = {name: json.loads((GOLDEN / f"{name}.json").read_bytes()) for name in ("session_full", "result_ok")}
+
+    for answer, name in ((session, "session_full"), (reply, "result_ok")):
+        assert answer.content == JSONResponse(answer.json()).body
+        assert list(answer.json()) == list(golden[name])
+        assert answer.headers["content-type"] == "application/json"
 
 
 async def test_too_many_sessions_are_told_when_to_try_again(tight_server: RunningServer) -> None:

@@ -59,16 +59,28 @@ async def test_a_text_message_speaks_of_the_next_picture(server: RunningServer, 
 async def test_a_malformed_text_message_fails_its_picture(
     text: str, server: RunningServer, http: httpx.AsyncClient
 ) -> None:
-    """Every picture gets one answer and uses up its seq; the next one is computed."""
+    """It is answered at once. Every picture gets one answer and uses up its seq; the next one is computed."""
     async with connected(server, await opened(http)) as socket:
         await socket.send(text)
+        at_once = await answer(socket)
         await socket.send(jpegs(1)[0])
         refused = await answer(socket)
         await socket.send(jpegs(1)[0])
         computed = await answer(socket)
+    assert "outcome" not in at_once
+    assert at_once["error"]["code"] == refused["error"]["code"]
     assert refused["outcome"] == "error"
     assert refused["error"]["code"] in ("bad_request", "bad_region")
     assert (refused["seq"], computed["seq"], computed["outcome"]) == (0, 1, "ok")
+
+
+async def test_a_picture_sent_as_text_is_told_where_it_belongs(server: RunningServer, http: httpx.AsyncClient) -> None:
+    """At once: a client that sends no binary message would wait for ever."""
+    async with connected(server, await opened(http)) as socket:
+        await socket.send("/9j/4AAQ" * 1000)
+        refused = await answer(socket)
+    assert refused["error"]["code"] == "too_large"
+    assert "binary messages" in refused["error"]["detail"]
 
 
 async def test_a_bad_picture_is_its_own_error(server: RunningServer, http: httpx.AsyncClient) -> None:

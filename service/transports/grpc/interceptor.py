@@ -10,27 +10,31 @@ import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager, suppress
+from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
 import grpc
-from google.protobuf.message import DecodeError
 from grpc_health.v1 import health  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
-from service.auth.api_keys import KeyRing
-from service.contract import problem
-from service.errors import BadRequest, KineposeError, Unauthenticated
+from service.auth.api_keys import Caller, KeyRing
+from service.contract import problem, wire
+from service.errors import KineposeError, Unauthenticated
 from service.transports import request_ids
 
 OPEN_SERVICE: Final = f"/{health.SERVICE_NAME}/"
 # How long a client without a key may go on sending what nobody wants.
 STRANGER_S: Final = 1.0
+# Of so many at once: each of them may have a message in memory.
+MAX_STRANGERS: Final = 4
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 MaybeHandler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 Continuation = Callable[[grpc.HandlerCallDetails], Awaitable[MaybeHandler]]
-Parse = Callable[[bytes], Any]
+
+# grpcio runs interceptors and method of a call in one task.
+_caller: ContextVar[Caller] = ContextVar("caller")
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
+        self._strangers = asyncio.Semaphore(MAX_STRANGERS)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -51,25 +56,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Let in, or answer UNAUTHENTICATED."""
         if not handler_call_details.method.startswith(OPEN_SERVICE):
             try:
-                self._keys.caller(authorization(handler_call_details.invocation_metadata))
+                _caller.set(self._keys.caller(_authorization(handler_call_details.invocation_metadata)))
             except Unauthenticated as error:
-                return _refusal(error)
+                return self._refusal(error)
         handler = await continuation(handler_call_details)
         return handler and _guarded(handler)
 
+    def _refusal(self, error: Unauthenticated) -> Handler:
+        async def refuse(messages: AsyncIterator[bytes], context: Context) -> None:
+            async with _answer_errors(context):
+                if self._strangers.locked():
+                    raise error
+                async with self._strangers, drain_requests(messages, STRANGER_S):
+                    raise error
 
-def authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | None:
+        # Unary calls look the same on the wire.
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def current_caller() -> Caller:
+    """Whom the interceptor let in: the one of the call around."""
+    return _caller.get()
+
+
+def _authorization(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | None:
     """The `authorization` of a call's metadata, if it has one."""
     return next((str(value) for name, value in metadata or () if name == "authorization"), None)
-
-
-def _refusal(error: Unauthenticated) -> Handler:
-    async def refuse(messages: AsyncIterator[bytes], context: Context) -> None:
-        async with _answer_errors(context), drain_requests(messages, STRANGER_S):
-            raise error
-
-    # Unary calls look the same on the wire.
-    return grpc.stream_stream_rpc_method_handler(refuse)
 
 
 @asynccontextmanager
@@ -102,7 +114,7 @@ async def _answer_errors(context: Context) -> AsyncIterator[None]:
             if context.done():  # The client went while it was written to; nobody is there to answer.
                 raise asyncio.CancelledError from error
             log.exception("a gRPC call failed")
-            await _abort(context, KineposeError("an error inside the server"))
+            await _abort(context, KineposeError())
 
 
 async def _abort(context: Context, error: KineposeError) -> None:
@@ -115,7 +127,7 @@ async def _abort(context: Context, error: KineposeError) -> None:
 def _guarded(handler: Handler) -> Handler:
     """The same method, with its messages parsed and its errors answered here."""
     parse = handler.request_deserializer or bytes
-    read = _Messages if handler.request_streaming else _parsed
+    read: Any = wire.Messages if handler.request_streaming else wire.parsed
     make, method = _KINDS[handler.request_streaming, handler.response_streaming]
     behaviour = getattr(handler, method)
 
@@ -140,24 +152,3 @@ _KINDS: Final[dict[tuple[bool, bool], tuple[Any, str]]] = {
     (True, False): (grpc.stream_unary_rpc_method_handler, "stream_unary"),
     (True, True): (grpc.stream_stream_rpc_method_handler, "stream_stream"),
 }
-
-
-class _Messages:
-    """The messages of a client's stream; one that does not parse raises BadRequest, and those behind it can be had."""
-
-    def __init__(self, raw: AsyncIterator[bytes], parse: Parse) -> None:
-        self._raw = aiter(raw)
-        self._parse = parse
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        return _parsed(await anext(self._raw), self._parse)
-
-
-def _parsed(raw: bytes, parse: Parse) -> Any:
-    try:
-        return parse(raw)
-    except DecodeError as error:
-        raise BadRequest("the message does not parse") from error

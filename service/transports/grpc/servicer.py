@@ -15,12 +15,11 @@ from service.clips.run import ClipOptions
 from service.config import Settings
 from service.contract import wire
 from service.contract.messages import EncodedFrame, SessionInfo
-from service.errors import BadRequest, Draining, KineposeError
+from service.errors import BadRequest, Draining, KineposeError, TooLarge
 from service.pb import pose_pb2 as pb
 from service.pb import pose_pb2_grpc
 from service.transports import tls
-from service.transports.grpc.interceptor import CallInterceptor, Context, authorization, drain_requests
-from service.transports.parsing import Numbering, frame_from_pb, too_large
+from service.transports.grpc.interceptor import CallInterceptor, Context, current_caller, drain_requests
 from service.transports.services import Services
 
 NAME = pb.DESCRIPTOR.services_by_name["PoseService"].full_name
@@ -30,12 +29,31 @@ OVERHEAD_BYTES = 64 * 1024
 LAST_WORDS_S = 2.0
 # How long a client may go on sending a clip that is refused already.
 DRAIN_REQUESTS_S = 10.0
+# Clients may ping every 10 s, also while a stream is quiet or none is open; grpc's own minimum of 5 minutes would end
+# their connection (too_many_pings).
+KEEPALIVE = (
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
 SESSION_HEADER = "kinepose-session-id"
 
 
 def _deadline(context: Context) -> float | None:
     remaining = cast("float | None", context.time_remaining())  # its stub forgets the None
-    return None if remaining is None else asyncio.get_running_loop().time() + remaining
+    return None if remaining is None else _now() + remaining
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _frame(message: pb.Frame, session_id: str, next_seq: int, deadline: float | None) -> EncodedFrame:
+    seq = message.seq if message.HasField("seq") else next_seq
+    try:
+        return wire.frame_from_pb(message, session_id, seq, _now(), deadline)
+    except KineposeError as error:
+        return EncodedFrame(session_id, seq, b"", fault=error)
 
 
 class PoseService(pose_pb2_grpc.PoseServiceServicer):
@@ -47,30 +65,26 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
     async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.Session:
         options = wire.options_from_pb(request.options)
-        return wire.session_to_pb(await self._pipeline.create_session(options, caller=self._caller(context)))
+        return wire.session_to_pb(await self._pipeline.create_session(options, caller=current_caller()))
 
     async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
-        caller = self._caller(context)
-        return wire.session_to_pb(await self._pipeline.session(request.session_id, caller=caller))
+        session = await self._pipeline.session(request.session_id, caller=current_caller())
+        return wire.session_to_pb(session)
 
     async def CloseSession(self, request: pb.CloseSessionRequest, context: Context) -> pb.Session:
-        caller = self._caller(context)
-        return wire.session_to_pb(await self._pipeline.close_session(request.session_id, caller=caller))
+        session = await self._pipeline.close_session(request.session_id, caller=current_caller())
+        return wire.session_to_pb(session)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
         cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
         return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
 
     async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
-        caller, session_id, seq = self._caller(context), request.session_id, request.seq
+        caller, session_id, seq = current_caller(), request.session_id, request.seq
         if not request.HasField("seq"):
             seq = (await self._pipeline.session(session_id, caller=caller)).next_seq
-        frame = frame_from_pb(request, session_id, seq, _deadline(context))
+        frame = wire.frame_from_pb(request, session_id, seq, _now(), _deadline(context))
         return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc", caller=caller))
-
-    def _caller(self, context: Context) -> Caller:
-        """Who makes this call. Raises Unauthenticated."""
-        return self._services.keys.caller(authorization(context.invocation_metadata()))
 
     # -- streams ------------------------------------------------------------------------------------------
 
@@ -80,7 +94,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def StreamPose(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Frame], context: Context
     ) -> None:
-        caller = self._caller(context)
+        caller = current_caller()
         first = await anext(aiter(request_iterator), None)
         if first is None:
             return
@@ -111,20 +125,11 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         session: SessionInfo,
         deadline: float | None,
     ) -> AsyncIterator[EncodedFrame]:
-        numbering = Numbering(session.next_seq)
-        yield self._frame(first, session, numbering, deadline)
+        frame = _frame(first, session.session_id, session.next_seq, deadline)
+        yield frame
         async for message in others:
-            yield self._frame(message, session, numbering, deadline)
-
-    def _frame(
-        self, message: pb.Frame, session: SessionInfo, numbering: Numbering, deadline: float | None
-    ) -> EncodedFrame:
-        seq = numbering.seq(message.seq if message.HasField("seq") else None)
-        numbering.taken(seq)
-        try:
-            return frame_from_pb(message, session.session_id, seq, deadline)
-        except KineposeError as error:
-            return EncodedFrame(session.session_id, seq, b"", fault=error)
+            frame = _frame(message, session.session_id, frame.seq + 1, deadline)
+            yield frame
 
     # -- clips --------------------------------------------------------------------------------------------
 
@@ -133,7 +138,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     ) -> None:
         async with (
             drain_requests(request_iterator, DRAIN_REQUESTS_S),
-            self._services.jobs.scratch(self._caller(context)) as job,
+            self._services.jobs.scratch(current_caller()) as job,
         ):
             await self._receive(request_iterator, job)
             async with aclosing(self._services.jobs.results(job)) as results:
@@ -154,7 +159,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
                     job.options = _clip_options(chunk.options)
                 received += len(chunk.data)
                 if received > limit:
-                    raise too_large(limit)
+                    raise TooLarge.body(limit)
                 await asyncio.to_thread(file.write, chunk.data)
 
 
@@ -185,7 +190,7 @@ class HealthService(health.aio.HealthServicer):  # type: ignore[misc]
 
 
 def _listen(server: grpc.aio.Server, settings: Settings) -> int:
-    address, credentials = f"{settings.host}:{settings.grpc_port}", tls.for_grpc(settings)
+    address, credentials = settings.address(settings.grpc_port), tls.for_grpc(settings)
     try:
         if credentials is None:
             return server.add_insecure_port(address)
@@ -201,6 +206,7 @@ async def serving(services: Services) -> AsyncIterator[tuple[int, HealthService]
     options = [
         ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
         ("grpc.so_reuseport", 0),
+        *KEEPALIVE,
     ]
     server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys)])
     pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)

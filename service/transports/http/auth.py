@@ -33,7 +33,7 @@ class ApiKeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, or answer."""
-        if scope["type"] not in ("http", "websocket") or scope["path"] in OPEN_PATHS:
+        if scope["type"] not in ("http", "websocket") or _path(scope) in OPEN_PATHS:
             await self._app(scope, receive, send)
             return
         keys: KeyRing = scope["app"].state.probed.keys
@@ -50,6 +50,11 @@ def caller_of(connection: HTTPConnection) -> Caller:
     caller = connection.state.caller
     assert isinstance(caller, Caller)
     return caller
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _authorization(scope: Scope) -> str | None:

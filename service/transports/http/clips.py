@@ -12,6 +12,7 @@ from service.auth.api_keys import Caller
 from service.clips.jobs import ClipJob, ClipJobs, Status, clip_document, ndjson_line, spooled_lines
 from service.clips.run import ClipOptions
 from service.contract import problem, wire
+from service.contract.bodies import ClipReply, JobReply
 from service.contract.messages import FrameResult
 from service.errors import KineposeError
 from service.transports.http import openapi
@@ -40,8 +41,8 @@ router = APIRouter(
         model="string",
     ),
     responses={
-        200: openapi.ndjson("The joints of every frame.", openapi.CLIP),
-        202: openapi.answer("`Prefer: respond-async`: a job, named in Location.", openapi.JOB),
+        200: openapi.ndjson("The joints of every frame.", openapi.CLIP, ClipReply),
+        202: openapi.answer("`Prefer: respond-async`: a job, named in Location.", openapi.JOB, JobReply),
     },
 )
 async def post_clip(
@@ -59,7 +60,7 @@ async def post_clip(
         if "respond-async" in prefer:
             await services.jobs.start(job)
             stack.pop_all()
-            return _accepted(job)
+            return _accepted(request, job)
         if NDJSON in accept:
             return await _line_by_line(request, services.jobs, job, stack)
         return await _at_once(request, services.jobs, job)
@@ -107,15 +108,15 @@ async def _lines(
         yield ndjson_line({"error": problem.to_problem(error)})
     except Exception:
         log.exception("clip %s failed", job.id)
-        yield ndjson_line({"error": problem.to_problem(KineposeError("an error inside the server"))})
+        yield ndjson_line({"error": problem.to_problem(KineposeError())})
 
 
 # -- jobs -------------------------------------------------------------------------------------------------
 
 
-def _accepted(job: ClipJob) -> Response:
+def _accepted(request: Request, job: ClipJob) -> Response:
     headers = {
-        "Location": f"/v1/clips/{job.id}",
+        "Location": f"{request.scope['root_path']}/v1/clips/{job.id}",
         "Preference-Applied": "respond-async",
         "Retry-After": str(POLL_AFTER_S),
     }
@@ -123,9 +124,9 @@ def _accepted(job: ClipJob) -> Response:
 
 
 @router.get("/{clip_id}", responses={200: openapi.answer("How far it is.", openapi.JOB)})
-async def get_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+async def get_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> JobReply:
     """Status and progress of a job."""
-    return JSONResponse(services.jobs.get(clip_id, caller).to_json())
+    return JobReply.model_validate(services.jobs.get(clip_id, caller).to_json())
 
 
 @router.delete("/{clip_id}", status_code=204)
@@ -138,17 +139,17 @@ async def delete_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> R
 @router.get(
     "/{clip_id}/poses",
     responses={
-        200: openapi.ndjson("The joints of every frame.", openapi.CLIP),
-        202: openapi.answer("It still works; ask again.", openapi.JOB),
+        200: openapi.ndjson("The joints of every frame.", openapi.CLIP, ClipReply),
+        202: openapi.answer("It still works; ask again.", openapi.JOB, JobReply),
     },
 )
 async def get_poses(
-    clip_id: str, services: ServicesOf, caller: CallerOf, accept: Annotated[str, Header()] = ""
+    request: Request, clip_id: str, services: ServicesOf, caller: CallerOf, accept: Annotated[str, Header()] = ""
 ) -> Response:
     """Results of a job; 202 with its status while it works, its error if it failed."""
     job = services.jobs.get(clip_id, caller)
     if not _done(job):
-        return _accepted(job)
+        return _accepted(request, job)
     assert job.info is not None
     lines = job.results_path.open("rb")
     if NDJSON in accept:
@@ -161,14 +162,14 @@ async def get_poses(
     response_class=FileResponse,
     responses={
         200: {"description": "The clip with its skeleton drawn.", "content": {"video/mp4": {}}},
-        202: openapi.answer("It still works; ask again.", openapi.JOB),
+        202: openapi.answer("It still works; ask again.", openapi.JOB, JobReply),
     },
 )
-async def get_overlay(clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+async def get_overlay(request: Request, clip_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """The clip with its skeleton drawn, made when first asked for."""
     job = services.jobs.get(clip_id, caller)
     if not _done(job):
-        return _accepted(job)
+        return _accepted(request, job)
     return FileResponse(await services.jobs.overlay(job), media_type="video/mp4")
 
 

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.contract import problem
+from service.contract import bodies, problem
 from service.errors import BadRequest, KineposeError, Unauthenticated
 
 # nginx's number for "the client closed the request"; nobody is there to read it.
@@ -44,8 +44,7 @@ async def _on_kinepose_error(request: Request, error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    faults = (f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors())
-    return problem_response(BadRequest("; ".join(faults)))
+    return problem_response(BadRequest(bodies.one_line(list(error.errors()))))
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
@@ -53,8 +52,8 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "http_error")
     detail = f"{request.method} {request.url.path}: {error.detail}"
-    content = problem.plain_problem(error.status_code, code, detail)
-    return JSONResponse(content, error.status_code, headers=error.headers, media_type=problem.MEDIA_TYPE)
+    content = problem.Problem.of(error.status_code, code, detail)
+    return JSONResponse(content.model_dump(), error.status_code, headers=error.headers, media_type=problem.MEDIA_TYPE)
 
 
 async def _on_client_gone(request: Request, error: Exception) -> Response:
@@ -63,4 +62,4 @@ async def _on_client_gone(request: Request, error: Exception) -> Response:
 
 async def _on_bug(request: Request, error: Exception) -> Response:
     # Starlette logs the traceback; the client learns that it was not its fault, and no more.
-    return problem_response(KineposeError("an error inside the server"))
+    return problem_response(KineposeError())

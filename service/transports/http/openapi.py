@@ -1,9 +1,10 @@
-"""Examples and shared pieces of the OpenAPI document."""
+"""Examples for the OpenAPI document, and what FastAPI cannot know of it: errors, and bodies read by hand."""
 
 from typing import Any
 
 from fastapi.security import HTTPBearer
 
+from service.contract.bodies import SessionRequest
 from service.contract.problem import MEDIA_TYPE
 
 SESSION_ID = "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35"
@@ -46,8 +47,8 @@ JOB = {
     "error": None,
 }
 MODELS = {
-    "default": "kimnet-lite",
     "models": [{**MODEL, "skeleton": "kinepose13", "gflop": 1.2, "parameters": 4000000}],
+    "default": "kimnet-lite",
 }
 PROBLEM = {
     "type": "urn:kinepose:seq_out_of_order",
@@ -66,40 +67,26 @@ BEARER = HTTPBearer(
     description="An API key. Needed where the server has keys configured.",
 )
 
-PROBLEM_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "code"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "a sentence for people"},
-        "code": {"type": "string", "description": "stable, for programs"},
-        "session_id": {"type": "string"},
-        "seq": {"type": "integer", "minimum": 0},
-        "expected_seq": {"type": "integer", "minimum": 0},
-        "retry_after_ms": {"type": "integer", "minimum": 0, "description": "milliseconds"},
-    },
-}
-# Every route may answer so.
+# Every route may answer so. The schema is that of the model `Problem`, which `JobReply` brings into the document.
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     "default": {
         "description": "Any error (RFC 9457); `code` tells which.",
-        "content": {MEDIA_TYPE: {"schema": PROBLEM_SCHEMA, "example": PROBLEM}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": PROBLEM}},
     }
 }
 
 
-def answer(description: str, example: Any) -> dict[str, Any]:
-    """A response of JSON like the example."""
-    content: dict[str, Any] = {"application/json": {"schema": {"type": "object"}, "example": example}}
-    return {"description": description, "content": content}
+def answer(description: str, example: Any, model: Any = None) -> dict[str, Any]:
+    """A response of JSON like the example; `model` where the route itself names none."""
+    response = {"description": description, "content": {"application/json": {"example": example}}}
+    return response if model is None else {**response, "model": model}
 
 
-def ndjson(description: str, example: Any) -> dict[str, Any]:
+def ndjson(description: str, example: Any, model: Any) -> dict[str, Any]:
     """As `answer`, and as NDJSON when the client accepts that."""
-    response = answer(description, example)
-    response["content"]["application/x-ndjson"] = {"schema": {"type": "string"}}
+    response = answer(description, example, model)
+    lines = "A line a frame, as in `frames`; the last one is `clip`, or `error` with a problem, in an object."
+    response["content"]["application/x-ndjson"] = {"schema": {"type": "string", "description": lines}}
     return response
 
 
@@ -119,22 +106,10 @@ def file_body(kinds: tuple[str, ...], what: str, **fields: str) -> dict[str, Any
 SESSION_BODY: dict[str, Any] = {
     "requestBody": {
         "required": False,
-        "description": "All members are optional; no body means all defaults.",
+        "description": "No body means all defaults.",
         "content": {
             "application/json": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "properties": {
-                        "model": {"type": ["string", "null"], "description": "a name from GET /v1/models"},
-                        "drop_policy": {"enum": ["wait", "drop_oldest", "drop_latest"], "default": "wait"},
-                        "ttl_s": {
-                            "type": ["number", "null"],
-                            "exclusiveMinimum": 0,
-                            "description": "seconds",
-                        },
-                    },
-                },
+                "schema": SessionRequest.model_json_schema(),
                 "example": {"drop_policy": "wait", "ttl_s": 60},
             }
         },

@@ -3,11 +3,12 @@
 from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from starlette.requests import HTTPConnection
 
 from service.auth.api_keys import KeyRing
+from service.contract.bodies import StatusReply
 from service.errors import Draining, WorkerFailed
 from service.transports.http import openapi
 
@@ -50,21 +51,21 @@ ProbedOf = Annotated[Probed, Depends(_probed_of)]
 
 
 @router.get("/healthz")
-async def healthz(probed: ProbedOf) -> Response:
+async def healthz(probed: ProbedOf) -> StatusReply:
     """200 while the process should be left running."""
     if not probed.live():
         raise WorkerFailed("the worker has stopped; this process does not recover")
-    return JSONResponse({"status": "ok"})
+    return StatusReply(status="ok")
 
 
 @router.get("/readyz")
-async def readyz(probed: ProbedOf) -> Response:
+async def readyz(probed: ProbedOf) -> StatusReply:
     """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken."""
     if probed.draining:
         raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
     if not await probed.ready():
         raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
-    return JSONResponse({"status": "ready"})
+    return StatusReply(status="ready")
 
 
 @router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(openapi.BEARER)])

@@ -14,9 +14,11 @@ from typing import Self
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.config import Settings
 from service.transports import tls
+from service.transports.http.protocol import bounded
 from service.transports.request_ids import RequestIds
 
 # How long answers that are complete may take to reach their clients once the server has drained.
@@ -72,10 +74,10 @@ class HttpServer:
     def url(self) -> str:
         """Its base URL."""
         scheme = "http" if self._settings.tls_cert_file is None else "https"
-        return f"{scheme}://{self._settings.host}:{self.port}"
+        return f"{scheme}://{self._settings.address(self.port)}"
 
     async def __aenter__(self) -> Self:
-        listener = _listen(self._settings.host, self._settings.http_port)
+        listener = _listen(self._settings)
         self.port = listener.getsockname()[1]
         try:
             self._server = server = _Server(self._config())
@@ -96,8 +98,8 @@ class HttpServer:
 
     def _config(self) -> uvicorn.Config:
         config = uvicorn.Config(
-            RequestIds(self._app),
-            http="httptools",
+            RequestIds(Paths(self._app, self._settings.http_path_prefix)),
+            http=bounded(self._settings.http_head_timeout_s),
             ws="websockets-sansio",
             ws_max_size=self._settings.max_image_bytes + OVERHEAD_BYTES,
             ws_per_message_deflate=False,  # pictures are compressed already
@@ -107,6 +109,8 @@ class HttpServer:
             lifespan="on",
             log_config=None,
             access_log=False,
+            timeout_keep_alive=self._settings.http_keepalive_s,
+            limit_concurrency=self._settings.limit_concurrency,
             timeout_graceful_shutdown=LAST_WORDS_S,
             **tls.for_uvicorn(self._settings),
         )
@@ -126,9 +130,32 @@ class HttpServer:
         await self._task
 
 
-def _listen(host: str, port: int) -> socket.socket:
+class Paths:
+    """ASGI middleware: HEAD is answered as GET, without its body (uvicorn leaves it out), and paths have a prefix.
+
+    A call comes with the prefix, or without it where a proxy has taken it off.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the app; its lifespan is left alone."""
+        if scope["type"] != "lifespan":
+            path = scope["path"]
+            path = path if path.startswith(f"{self._prefix}/") else self._prefix + path
+            scope = {**scope, "path": path, "root_path": self._prefix}
+            if scope.get("method") == "HEAD":
+                scope["method"] = "GET"
+        await self._app(scope, receive, send)
+
+
+def _listen(settings: Settings) -> socket.socket:
+    host, port = settings.host, settings.http_port
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # With protocol 0 asyncio never sets TCP_NODELAY on connections: every answer would wait 40 ms for an ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # inherited by connections
@@ -137,7 +164,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise StartFailed(f"cannot listen for HTTP on {host}:{port}: {error.strerror}") from error
+        raise StartFailed(f"cannot listen for HTTP on {settings.address(port)}: {error.strerror}") from error
     return listener
 
 

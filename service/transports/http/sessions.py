@@ -1,20 +1,19 @@
 """HTTP routes of sessions, frames and models. Clips are in `clips`."""
 
 import asyncio
-import json
 from io import BytesIO
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 
 from service.contract import wire
-from service.errors import BadRequest, TooLarge
+from service.contract.bodies import FrameReply, ModelsReply, frame_reply
+from service.contract.messages import SessionInfo
 from service.transports.http import openapi
 from service.transports.http.connection import while_connected
 from service.transports.http.dependencies import CallerOf, ServicesOf
-from service.transports.http.uploads import receive_file
-from service.transports.parsing import FrameParams, frame_of
+from service.transports.http.uploads import copy_body, receive_file
 
 MAX_OPTIONS_BYTES = 64 * 1024
 
@@ -35,38 +34,25 @@ router = APIRouter(
     openapi_extra=openapi.SESSION_BODY,
     responses={201: openapi.answer("A session: one person, followed through one video.", openapi.SESSION)},
 )
-async def create_session(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
+async def create_session(request: Request, response: Response, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """Open a session."""
-    options = wire.options_from_json(await _json_body(request))
-    session = await services.pipeline.create_session(options, caller=caller)
-    location = {"Location": f"/v1/sessions/{session.session_id}"}
-    return JSONResponse(wire.session_to_json(session), 201, headers=location)
-
-
-async def _json_body(request: Request) -> Any:
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_OPTIONS_BYTES:
-            raise TooLarge(f"session options are above {MAX_OPTIONS_BYTES} bytes")
-    try:
-        return json.loads(body) if body else {}
-    except RecursionError as error:
-        raise BadRequest("the body nests too deep") from error
-    except ValueError as error:
-        raise BadRequest(f"the body is no JSON: {error}") from error
+    body = BytesIO()
+    await copy_body(request, body, MAX_OPTIONS_BYTES)
+    session = await services.pipeline.create_session(wire.options_from_json(body.getvalue()), caller=caller)
+    response.headers["Location"] = f"{request.scope['root_path']}/v1/sessions/{session.session_id}"
+    return session
 
 
 @router.get("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)})
-async def get_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+async def get_session(session_id: str, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """What a session expects next."""
-    return JSONResponse(wire.session_to_json(await services.pipeline.session(session_id, caller=caller)))
+    return await services.pipeline.session(session_id, caller=caller)
 
 
 @router.delete("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)})
-async def close_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
+async def close_session(session_id: str, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """End a session and forget its state; answers with what it was."""
-    return JSONResponse(wire.session_to_json(await services.pipeline.close_session(session_id, caller=caller)))
+    return await services.pipeline.close_session(session_id, caller=caller)
 
 
 # -- frames -----------------------------------------------------------------------------------------------
@@ -98,7 +84,7 @@ async def estimate_frame(
     kinepose_pts_us: Annotated[str | None, Header()] = None,
     kinepose_region: Annotated[str | None, Header()] = None,
     kinepose_deadline_ms: Annotated[str | None, Header()] = None,
-) -> Response:
+) -> FrameReply:
     """Joints of one frame. A frame that is sent again gets the stored answer.
 
     What is said of it comes in the query, as fields of the form or in headers; the first of them holds.
@@ -106,7 +92,7 @@ async def estimate_frame(
     arrived = asyncio.get_running_loop().time()
     picture = BytesIO()
     form = await receive_file(request, picture, services.settings.max_image_bytes)
-    params = FrameParams(
+    params = wire.FrameParams(
         seq=_first(seq, form.get("seq"), kinepose_seq),
         pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
         region=_first(region, form.get("region"), kinepose_region),
@@ -115,9 +101,9 @@ async def estimate_frame(
     number = wire.integer("seq", params.seq, low=0)
     if number is None:
         number = (await services.pipeline.session(session_id, caller=caller)).next_seq
-    frame = frame_of(session_id, number, picture.getvalue(), params, arrived)
+    frame = wire.frame_from_params(session_id, number, picture.getvalue(), params, arrived)
     result = await while_connected(request, services.pipeline.estimate(frame, transport="http", caller=caller))
-    return JSONResponse(wire.result_to_json(result))
+    return frame_reply(result)
 
 
 def _first(*values: str | None) -> str | None:
@@ -128,7 +114,6 @@ def _first(*values: str | None) -> str | None:
 
 
 @router.get("/models", tags=["models"], responses={200: openapi.answer("Cards.", openapi.MODELS)})
-async def list_models(services: ServicesOf) -> Response:
+async def list_models(services: ServicesOf) -> ModelsReply:
     """The models that this server has, with what they were measured at."""
-    cards = [wire.card_to_json(card) for card in services.pipeline.models()]
-    return JSONResponse({"models": cards, "default": services.pipeline.default_model().name})
+    return ModelsReply(models=list(services.pipeline.models()), default=services.pipeline.default_model().name)

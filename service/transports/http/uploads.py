@@ -9,8 +9,7 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from service.errors import BadRequest
-from service.transports.parsing import too_large
+from service.errors import BadRequest, TooLarge, UnsupportedMedia
 
 MAX_FIELD_BYTES = 4096
 MAX_PARTS = 16
@@ -27,12 +26,13 @@ async def receive_file(request: Request, sink: BinaryIO, limit: int) -> Fields:
 
     Raises:
         TooLarge: more than `limit` bytes, by Content-Length where there is one, and by counting.
+        UnsupportedMedia: a body that is compressed as a whole.
         BadRequest: a form that does not parse or has no part `file`.
         ClientDisconnect: the sender went away.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
-        await _copy(_limited(request, limit), sink)
+        await copy_body(request, sink, limit)
         return {}
     form = _Form(options.get(b"boundary", b""), sink, limit)
     async for piece in _limited(request, limit + FORM_OVERHEAD_BYTES):
@@ -41,20 +41,24 @@ async def receive_file(request: Request, sink: BinaryIO, limit: int) -> Fields:
 
 
 async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding != "identity":
+        raise UnsupportedMedia(f"Content-Encoding {encoding[:40]}: bodies are not decompressed, send the file as it is")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
-        raise too_large(limit)
+        raise TooLarge.body(limit)
     received = 0
     async for piece in request.stream():
         received += len(piece)
         if received > limit:
-            raise too_large(limit)
+            raise TooLarge.body(limit)
         if piece:
             yield piece
 
 
-async def _copy(pieces: AsyncIterator[bytes], sink: BinaryIO) -> None:
-    async for piece in pieces:
+async def copy_body(request: Request, sink: BinaryIO, limit: int) -> None:
+    """Copy a whole body into `sink`. Raises as `receive_file`."""
+    async for piece in _limited(request, limit):
         if isinstance(sink, BytesIO):
             sink.write(piece)
         else:
@@ -102,8 +106,11 @@ class _Form:
         if not self._ended:
             raise BadRequest("multipart/form-data: the body ends before its last boundary")
         if self._files != 1:
-            raise BadRequest(f"multipart/form-data: expected one part `file`, got {self._files}")
+            raise BadRequest(f"multipart/form-data: expected one part `file`, got {self._files}{self._others()}")
         return {name: value.decode("utf-8", "replace") for name, value in self._fields.items()}
+
+    def _others(self) -> str:
+        return f", beside {', '.join(repr(name[:40]) for name in self._fields)}" if self._fields else ""
 
     def _on_part_begin(self) -> None:
         self._part = ""
@@ -136,12 +143,12 @@ class _Form:
         field = self._fields[self._part]
         field += data[start:end]
         if len(field) > MAX_FIELD_BYTES:
-            raise BadRequest(f"field {self._part[:40]!r} is above {MAX_FIELD_BYTES} bytes")
+            raise BadRequest(f"field {self._part[:40]!r} is above {MAX_FIELD_BYTES} bytes; the file goes into `file`")
 
     def _write(self, piece: bytes) -> None:
         self._file_bytes += len(piece)
         if self._file_bytes > self._limit:
-            raise too_large(self._limit)
+            raise TooLarge.body(self._limit)
         self._sink.write(piece)
 
     def _on_end(self) -> None:

@@ -7,8 +7,9 @@
     {"end": true}                         ──►              (optional)
                                           ◄──   what is still open, then close 1000
 
-Every binary message gets one answer. A frame without a seq is the next one. An unknown or expired session, or one
-of another API key, is refused at the handshake with problem+json.
+Every binary message gets one answer. A frame without a seq is the next one. A text that makes no sense is answered at
+once with `{"error": {problem}}`, and the picture after it, of which it said something, with that error, too. An unknown
+or expired session, or one of another API key, is refused at the handshake with problem+json.
 """
 
 import asyncio
@@ -23,15 +24,15 @@ from starlette.websockets import WebSocketState
 from service.auth.api_keys import Caller
 from service.contract import problem, wire
 from service.contract.messages import EncodedFrame, SessionInfo
-from service.errors import BadRequest, Draining, KineposeError
+from service.errors import BadRequest, Draining, KineposeError, TooLarge
 from service.transports.http.auth import SUBPROTOCOL, caller_of
 from service.transports.http.dependencies import services_of
 from service.transports.http.errors import problem_response
-from service.transports.parsing import FrameParams, Numbering, frame_of
 from service.transports.services import Services
 
 # RFC 6455 and the registry of close codes.
 POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012
+MAX_TEXT_CHARS = 4096
 PARAM_FIELDS = frozenset({"seq", "pts_us", "region", "deadline_ms"})
 
 router = APIRouter()
@@ -85,8 +86,8 @@ def _text(data: dict[str, Any]) -> str:
 async def _frames(
     websocket: WebSocket, session: SessionInfo, on_gone: Callable[[], object]
 ) -> AsyncIterator[EncodedFrame]:
-    numbering = Numbering(session.next_seq)
-    said: FrameParams | KineposeError = FrameParams()
+    seq = session.next_seq
+    said: wire.FrameParams | KineposeError = wire.FrameParams()
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -97,16 +98,21 @@ async def _frames(
             said = _parsed(message.get("text") or "")
             if said is END:
                 return
+            if isinstance(said, KineposeError):
+                await websocket.send_text(_text({"error": problem.to_problem(said)}))
             continue
-        yield _frame(session, numbering, said, image)
-        said = FrameParams()
+        frame = _frame(session.session_id, seq, said, image)
+        yield frame
+        seq, said = frame.seq + 1, wire.FrameParams()
 
 
 # Stands for {"end": true}: the client sends no more, and waits for what is open.
-END = FrameParams()
+END = wire.FrameParams()
 
 
-def _parsed(text: str) -> FrameParams | KineposeError:
+def _parsed(text: str) -> wire.FrameParams | KineposeError:
+    if len(text) > MAX_TEXT_CHARS:
+        return TooLarge(f"a text message is above {MAX_TEXT_CHARS} characters; pictures go into binary messages")
     try:
         data = json.loads(text)
     except RecursionError:
@@ -117,17 +123,17 @@ def _parsed(text: str) -> FrameParams | KineposeError:
         return END
     if not isinstance(data, dict) or not PARAM_FIELDS.issuperset(data):
         return BadRequest(f"a text message holds an object of {', '.join(sorted(PARAM_FIELDS))}")
-    return FrameParams(**data)
-
-
-def _frame(session: SessionInfo, numbering: Numbering, said: FrameParams | KineposeError, image: bytes) -> EncodedFrame:
-    seq = numbering.seq(None)
     try:
-        if isinstance(said, KineposeError):
-            raise said
-        seq = numbering.seq(wire.integer("seq", said.seq, low=0))
-        return frame_of(session.session_id, seq, image, said, asyncio.get_running_loop().time())
+        wire.integer("seq", data.get("seq"), low=0)
+        wire.frame_from_params("", 0, b"", wire.FrameParams(**data), 0.0)
     except KineposeError as error:
-        return EncodedFrame(session.session_id, seq, b"", fault=error)
-    finally:
-        numbering.taken(seq)
+        return error
+    return wire.FrameParams(**data)
+
+
+def _frame(session_id: str, seq: int, said: wire.FrameParams | KineposeError, image: bytes) -> EncodedFrame:
+    if isinstance(said, KineposeError):
+        return EncodedFrame(session_id, seq, b"", fault=said)
+    given = wire.integer("seq", said.seq)
+    now = asyncio.get_running_loop().time()
+    return wire.frame_from_params(session_id, seq if given is None else given, image, said, now)
