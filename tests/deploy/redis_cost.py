@@ -25,6 +25,7 @@ from model.heatmaps import gaussian_targets
 from model.state import TrackState, quantise
 from service.config import Settings
 from service.observability.metrics import Metrics
+from service.pipeline.request import Priority
 from service.redis.client import connected
 from service.redis.queue.scripts import queue_scripts
 from service.redis.sessions.keys import Keyspace
@@ -90,14 +91,14 @@ class Load:
     async def begin(self) -> None:
         """Create the sessions, each held as a stream holds it, and the streams."""
         for shard in range(self._keyspace.shards):
-            await self._client.xgroup_create(self._keyspace.stream(shard, "live"), GROUP, mkstream=True)
+            await self._client.xgroup_create(self._keyspace.stream(shard, Priority.LIVE), GROUP, mkstream=True)
         for name in self._ids:
             await self._store.create(name, stores.meta())
             await self._store.hold(name)
 
     async def frame(self, name: str, seq: int, state: TrackState) -> None:
         """One frame of one session, from the stream to the commit."""
-        stream = self._keyspace.stream(self._keyspace.shard_of(name), "live")
+        stream = self._keyspace.stream(self._keyspace.shard_of(name), Priority.LIVE)
         await self._submit.run("submit", (stream,), 256, b"{}" * 150, self._picture)
         read: Any = await self._client.xreadgroup(GROUP, "cost", {stream: ">"}, count=1)
         [(_, [(entry, _)])] = read

@@ -38,7 +38,7 @@ router = APIRouter(
 async def create_session(request: Request, services: ServicesOf, caller: CallerOf) -> Response:
     """Open a session."""
     options = wire.options_from_json(await _json_body(request))
-    session = await services.pipeline.create_session(options, caller=caller)
+    session = await services.pipeline.sessions.create(options, caller=caller)
     location = {"Location": f"/v1/sessions/{session.session_id}"}
     return JSONResponse(wire.session_to_json(session), 201, headers=location)
 
@@ -60,13 +60,13 @@ async def _json_body(request: Request) -> Any:
 @router.get("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)})
 async def get_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """What a session expects next."""
-    return JSONResponse(wire.session_to_json(await services.pipeline.session(session_id, caller=caller)))
+    return JSONResponse(wire.session_to_json(await services.pipeline.sessions.info(session_id, caller=caller)))
 
 
 @router.delete("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)})
 async def close_session(session_id: str, services: ServicesOf, caller: CallerOf) -> Response:
     """End a session and forget its state; answers with what it was."""
-    return JSONResponse(wire.session_to_json(await services.pipeline.close_session(session_id, caller=caller)))
+    return JSONResponse(wire.session_to_json(await services.pipeline.sessions.close(session_id, caller=caller)))
 
 
 # -- frames -----------------------------------------------------------------------------------------------
@@ -114,9 +114,9 @@ async def estimate_frame(
     )
     number = wire.integer("seq", params.seq, low=0)
     if number is None:
-        number = (await services.pipeline.session(session_id, caller=caller)).next_seq
+        number = (await services.pipeline.sessions.info(session_id, caller=caller)).next_seq
     frame = frame_of(session_id, number, picture.getvalue(), params, arrived)
-    result = await while_connected(request, services.pipeline.estimate(frame, transport="http", caller=caller))
+    result = await while_connected(request, services.pipeline.frames.estimate(frame, transport="http", caller=caller))
     return JSONResponse(wire.result_to_json(result))
 
 
@@ -130,5 +130,5 @@ def _first(*values: str | None) -> str | None:
 @router.get("/models", tags=["models"], responses={200: openapi.answer("Cards.", openapi.MODELS)})
 async def list_models(services: ServicesOf) -> Response:
     """The models that this server has, with what they were measured at."""
-    cards = [wire.card_to_json(card) for card in services.pipeline.models()]
-    return JSONResponse({"models": cards, "default": services.pipeline.default_model().name})
+    cards = [wire.card_to_json(services.pipeline.card)]
+    return JSONResponse({"models": cards, "default": services.pipeline.card.name})
