@@ -24,7 +24,7 @@ from service.processes.frontend import RunningServer
 from service.processes.worker import RunningWorker
 
 ROOT = f"{Path(service.__file__).parent}/"
-PIPELINE = "pipeline/pipeline.py"
+PIPELINE = "pipeline/frames.py"
 NOT_OURS = ("client/", "pb/")
 """The client is at the other end of the wire, the stubs are generated."""
 SETTLE_S = 1.0
@@ -72,7 +72,7 @@ async def follow(tracer: Tracer, transport: str, settings: Settings) -> None:
             await stack.enter_async_context(RunningWorker(settings))
         server = await stack.enter_async_context(RunningServer(settings))
         for _ in range(TRIES):
-            if await server.services.ready():
+            if await server.services.lifecycle.ready():
                 break
             await asyncio.sleep(SETTLE_S)
         client = AsyncClient(server.http_url, server.grpc_target)

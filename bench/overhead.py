@@ -125,17 +125,19 @@ async def _run(
 
 async def _stream(pipeline: Pipeline, pictures: Sequence[bytes], frames: int) -> list[tuple[Span, Span]]:
     """(frame, its decoding) of each frame."""
-    session = await pipeline.create_session(SessionOptions())
+    session = await pipeline.sessions.create(SessionOptions())
     done = []
     for seq in range(frames):
         record = _FrameRecord()
         _current.set(record)
         begin = time.perf_counter()
         # With its region given every frame is one pass of the network: no search blurs the numbers.
-        await pipeline.estimate(EncodedFrame(session.session_id, seq, pictures[seq % len(pictures)], region=PERSON))
+        await pipeline.frames.estimate(
+            EncodedFrame(session.session_id, seq, pictures[seq % len(pictures)], region=PERSON)
+        )
         assert record.decode is not None
         done.append(((begin, time.perf_counter()), record.decode))
-    await pipeline.close_session(session.session_id)
+    await pipeline.sessions.close(session.session_id)
     return done
 
 

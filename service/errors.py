@@ -33,12 +33,18 @@ class KineposeError(Exception):
     code: ClassVar[str] = "internal"
     http_status: ClassVar[int] = 500
     grpc_code: ClassVar[grpc.StatusCode] = grpc.StatusCode.INTERNAL
+    retry_hint_ms: ClassVar[int | None] = None
+    """`retry_after_ms` where none is given."""
 
     detail: str = "an internal error, logged by the server"
     session_id: str | None = None
     seq: int | None = None
     expected_seq: int | None = None
     retry_after_ms: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.retry_after_ms is None:
+            self.retry_after_ms = self.retry_hint_ms
 
     def __str__(self) -> str:
         return self.detail
@@ -210,9 +216,10 @@ class StoreUnavailable(KineposeError):
 
 
 class Draining(KineposeError):
-    """The server is shutting down and accepts nothing new."""
+    """The server is shutting down and accepts nothing new; another one, or its successor, soon does."""
 
     code, http_status, grpc_code = "draining", 503, grpc.StatusCode.UNAVAILABLE
+    retry_hint_ms = 1000
 
 
 BY_CODE = {kind.code: kind for kind in KineposeError.__subclasses__()}

@@ -9,22 +9,21 @@ import logging
 import shutil
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from uuid import uuid4
 
-from model.values import Frame, Region
-from service.auth.api_keys import NO_LIMITS, Caller, check_owner
+from service.auth.api_keys import Caller, check_owner
 from service.clips.places import ClipPlaces
 from service.clips.run import ClipOptions, ClipRun
 from service.clips.scratch import scratch_folder
 from service.config import Settings
 from service.contract import problem, wire
-from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
-from service.errors import ClipUnknown, Draining, KineposeError, QueueFull
+from service.contract.messages import ClipInfo, FrameResult
+from service.errors import ClipUnknown, KineposeError, QueueFull
 from service.media.overlay import render_overlay
 from service.pipeline.pipeline import Pipeline
 
@@ -104,27 +103,6 @@ class ClipJob:
         }
 
 
-class _PipelineOf:
-    """The pipeline for one caller's clips: their sessions are the caller's, and count as clips alone."""
-
-    def __init__(self, pipeline: Pipeline, caller: Caller) -> None:
-        self.settings = pipeline.settings
-        self._pipeline = pipeline
-        self._caller = replace(caller, limits=NO_LIMITS)
-
-    async def create_session(self, options: SessionOptions) -> SessionInfo:
-        """See Pipeline."""
-        return await self._pipeline.create_session(options, caller=self._caller)
-
-    async def close_session(self, session_id: str) -> SessionInfo:
-        """See Pipeline."""
-        return await self._pipeline.close_session(session_id, caller=self._caller)
-
-    async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
-        """See Pipeline."""
-        return await self._pipeline.estimate_decoded(session_id, seq, frame, region, caller=self._caller)
-
-
 class ClipJobs:
     """All jobs of a server; an async context manager, at whose end all work stops and all folders go.
 
@@ -145,7 +123,6 @@ class ClipJobs:
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._clearing: set[asyncio.Task[None]] = set()
         self._own = ExitStack()
-        self.draining = False
 
     async def __aenter__(self) -> Self:
         self._root = await asyncio.to_thread(self._own.enter_context, scratch_folder("kinepose-clips-"))
@@ -168,8 +145,7 @@ class ClipJobs:
             Draining: the server is shutting down.
         """
         await self._pipeline.rate_limits.clip(caller)
-        if self.draining:
-            raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
+        self._pipeline.lifecycle.check_serving()
         if len(self._jobs) >= self._most:
             self._make_room()
         job = ClipJob(id=uuid4().hex, folder=self._root / uuid4().hex, caller=caller)
@@ -228,7 +204,7 @@ class ClipJobs:
         try:
             async with self._turns:
                 job.status = Status.RUNNING
-                job.run = ClipRun(_PipelineOf(self._pipeline, job.caller), job.clip_path, job.options)
+                job.run = ClipRun(self._pipeline, job.clip_path, job.options, job.caller)
                 async with aclosing(job.run):
                     async for result in job.run:
                         yield result

@@ -7,13 +7,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from model.values import Frame, Region
-from service.config import Settings
-from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from service.auth.api_keys import ANYONE, NO_LIMITS, Caller
+from service.contract.messages import ClipInfo, FrameResult, SessionOptions
 from service.errors import SessionExpired, SessionUnknown, StoreUnavailable
 from service.media.video import Video, open_video
+from service.pipeline.pipeline import Pipeline
 
 READ_AHEAD = 2
 """Frames decoded before they are needed: decoding and computing overlap, and a clip holds no more memory."""
@@ -34,32 +34,16 @@ class ClipOptions:
     region: Region | None = None
 
 
-class ClipPipeline(Protocol):
-    """What a clip needs of `service.pipeline.pipeline.Pipeline`."""
-
-    @property
-    def settings(self) -> Settings:
-        """Limits on clips and pictures."""
-        ...
-
-    async def create_session(self, options: SessionOptions) -> SessionInfo:
-        """Open the clip's session."""
-        ...
-
-    async def close_session(self, session_id: str) -> SessionInfo:
-        """End it."""
-        ...
-
-    async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
-        """One frame of it."""
-        ...
-
-
 class ClipRun:
     """One pass over a clip: `async for result in run`, once. Memory does not grow with the clip.
 
     The session is opened with the first result and closed at the end, on failure and on cancellation; who
     stops early calls `aclose()`.
+
+    Args:
+        pipeline: computes its frames.
+        path, options: the clip, and what is asked of it.
+        caller: whose it is.
 
     Attributes:
         info: what is known of the clip so far.
@@ -71,12 +55,13 @@ class ClipRun:
         KineposeError: what the pipeline says of a session or frame.
     """
 
-    def __init__(self, pipeline: ClipPipeline, path: Path, options: ClipOptions) -> None:
+    def __init__(self, pipeline: Pipeline, path: Path, options: ClipOptions, caller: Caller = ANYONE) -> None:
         self.info = NOTHING_KNOWN
         self.session_id: str | None = None
         self._pipeline = pipeline
         self._path = path
         self._options = options
+        self._caller = replace(caller, limits=NO_LIMITS)  # Its session counts as a clip alone.
         self._results = self._run()
 
     def __aiter__(self) -> AsyncIterator[FrameResult]:
@@ -104,21 +89,21 @@ class ClipRun:
         # A client that is slow to take results must not let the session expire: it is closed here anyway.
         ttl_s = self._pipeline.settings.max_session_ttl_s
         options = SessionOptions(model=self._options.model, ttl_s=ttl_s)
-        session = await self._pipeline.create_session(options)
+        session = await self._pipeline.sessions.create(options, caller=self._caller)
         self.session_id = session.session_id
         try:
             yield session.session_id
         finally:
             # Gone already, which is what was wanted; or about to expire.
             with suppress(SessionExpired, SessionUnknown, StoreUnavailable):
-                await self._pipeline.close_session(session.session_id)
+                await self._pipeline.sessions.close(session.session_id, caller=self._caller)
 
     async def _estimate(self, session_id: str, frames: AsyncIterator[Frame]) -> AsyncIterator[FrameResult]:
         seq = 0
         async for frame in frames:
             self.info = decoded_one_more(self.info, frame)
             region = self._options.region if seq == 0 else None
-            result = await self._pipeline.estimate_decoded(session_id, seq, frame, region)
+            result = await self._pipeline.frames.estimate_decoded(session_id, seq, frame, region, caller=self._caller)
             self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
             yield result
             seq += 1

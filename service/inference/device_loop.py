@@ -1,21 +1,28 @@
-"""The loop that computes: takes micro-batches, runs them in the device's one thread, answers every frame."""
+"""The loop that computes: pass after pass over the frames under way, in the device's one thread.
+
+An ordinary frame is one pass. One in which the person is looked for first takes several; between them the loop takes in
+what has come meanwhile, and gives up what nobody waits for any more. So a search delays no other frame by more than a
+batch, and a deadline that passes ends it.
+"""
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 import numpy as np
 
 from model.engines.base import EngineError
-from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
+from model.tracker import WINDOWS_A_PASS, FrameSizeMismatch, FrameWork, RegionOutside, Tracked, TrackRequest
 from model.values import Frame, Region
 from service.errors import BadRegion, DeviceLost, FrameSizeChanged, KineposeError, WorkerFailed
-from service.inference.batcher import Batcher
-from service.inference.queue import FrameQueue, WorkItem
+from service.inference.batcher import Batcher, FrameQueue, WorkItem
 from service.observability.metrics import Metrics
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -24,15 +31,36 @@ WARM_UP_SIZE = 256
 
 
 class Stepper(Protocol):
-    """What a worker computes with; `model.tracker.Tracker` is one."""
+    """What a worker computes with; `model.tracker.Tracker` is one. Every method blocks."""
+
+    def begin(self, request: TrackRequest) -> FrameWork:
+        """Start on a frame, up to its first pass."""
+        ...
+
+    def advance(self, work: list[FrameWork]) -> None:
+        """One pass for all of them, none of which is done. Raises EngineError where the device failed."""
+        ...
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
-        """One answer a request, in order. Blocks. Raises EngineError where the device failed."""
+        """One answer a request, in order: all passes at once. Raises EngineError where the device failed."""
         ...
 
 
 class WarmUpFailed(RuntimeError):
     """The model does not compute on this device; the start fails."""
+
+
+@dataclass(slots=True, eq=False)
+class _Job:
+    """A frame under way. `work` is None until the device's thread has begun on it."""
+
+    item: WorkItem
+    work: FrameWork | None = None
+
+    @property
+    def inputs(self) -> int:
+        """What its next pass puts into the batch; 0 once it is done."""
+        return len(self.work.wants) if self.work is not None else 0
 
 
 class DeviceLoop:
@@ -56,6 +84,7 @@ class DeviceLoop:
         self._metrics = metrics
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kinepose-device")
+        self._jobs: list[_Job] = []
         self.alive = True
         self.last_success = -float("inf")
         """When a batch last came through, on `clock`."""
@@ -73,7 +102,7 @@ class DeviceLoop:
             size = max_batch if size < max_batch < 2 * size else 2 * size
 
     async def _warm(self, requests: list[TrackRequest]) -> list[Tracked]:
-        answers = await self._step(requests)
+        answers = await self._on_device(lambda: self._stepper.step(requests))
         if not isinstance(answers, list):
             raise WarmUpFailed(f"the model fails on a batch of {len(requests)}: {answers}") from answers
         for answer in answers:
@@ -83,61 +112,78 @@ class DeviceLoop:
 
     async def run(self) -> None:
         """Work until cancelled, or until the device is lost."""
-        batch: list[WorkItem] = []
         try:
             while self.alive:
-                batch = await self._batcher.next_batch()
-                self._observe(batch)
-                await self._compute(batch)
+                await self._take_in()
+                await self._pass(self._jobs)
+                self._jobs = [job for job in self._jobs if not job.item.reply.done()]
         except Exception:
             log.critical("a bug in the worker's loop, the worker ends", exc_info=True)
         finally:
             # Whatever ends the loop, nobody is left waiting.
             self.alive = False
-            _fail(batch, None, DeviceLost)
+            _fail(self._jobs, None, DeviceLost)
             self._queue.close(DeviceLost("the worker has ended", retry_after_ms=RETRY_AFTER_FAILURE_MS))
 
     async def close(self) -> None:
         """Let the device thread end, after the batch it is in. Call when `run` has ended."""
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
-    def _observe(self, batch: list[WorkItem]) -> None:
-        now = time.perf_counter()
-        for item in batch:
-            self._metrics.queue_duration.observe(now - item.queued_at)
-        self._metrics.batch_size.observe(len(batch))
-
-    async def _compute(self, batch: list[WorkItem]) -> None:
-        begin = time.perf_counter()
-        answers = await self._step([item.request for item in batch])
-        self._metrics.compute_duration.labels("step").observe(time.perf_counter() - begin)
-        if isinstance(answers, list):
-            self.last_success = self._clock()
-            for item, answer in zip(batch, answers, strict=True):
-                item.answer(_to_answer(answer, item))
-        elif _is_lost(answers):
-            log.critical("the device is lost, the worker ends", exc_info=answers)
-            self.alive = False
-            _fail(batch, answers, DeviceLost)
-        elif isinstance(answers, EngineError):
-            log.error("the device failed on a batch of %d", len(batch), exc_info=answers)
-            _fail(batch, answers, WorkerFailed)
+    async def _take_in(self) -> None:
+        """New frames, in front of the searches under way; waits for some where nothing is."""
+        if self._jobs:
+            new = self._batcher.waiting_batch(busy={job.item.session_id for job in self._jobs})
         else:
-            await self._find_culprit(batch, answers)
+            new = await self._batcher.next_batch()
+        now = time.perf_counter()
+        for item in new:
+            self._metrics.queue_duration.observe(now - item.queued_at)
+        self._jobs = [*map(_Job, new), *self._jobs]
 
-    async def _find_culprit(self, batch: list[WorkItem], error: BaseException) -> None:
-        """A bug met the whole batch: each frame alone, so that only the one that causes it fails."""
-        if len(batch) == 1:
-            batch[0].answer(_bug(batch[0], error))
+    async def _pass(self, jobs: list[_Job]) -> None:
+        """One batch for as many of these frames as fit; answers those that it brings to their end."""
+        begin = time.perf_counter()
+        batch: list[_Job] = []
+        error = await self._on_device(lambda: self._advance(jobs, batch))
+        self._metrics.batch_size.observe(len(batch))
+        self._metrics.compute_duration.labels("step").observe(time.perf_counter() - begin)
+        if error is not None:
+            await self._failed(batch or jobs, error)
             return
-        for item in batch:
-            if self.alive and not item.reply.done():
-                await self._compute([item])
+        self.last_success = self._clock()
+        for job in jobs:
+            if job.work is not None and job.work.done:
+                job.item.answer(_to_answer(job.work.answer(), job.item))
+        jobs.sort(key=lambda job: job in batch)  # The others are first next time.
 
-    async def _step(self, requests: list[TrackRequest]) -> list[Tracked | Exception] | BaseException:
-        """The answers, or what was raised: as a value, since a SystemExit must not end the event loop."""
-        work = asyncio.get_running_loop().run_in_executor(self._thread, _guarded_step, self._stepper, requests)
-        return await work
+    def _advance(self, jobs: list[_Job], batch: list[_Job]) -> None:
+        """In the device's thread: begin on new frames, choose the batch, and one pass for it."""
+        for job in jobs:
+            if job.work is None:
+                job.work = self._stepper.begin(job.item.request)
+        batch += _fitting(jobs, self._batcher.max_batch)
+        if batch:
+            self._stepper.advance([job.work for job in batch if job.work is not None])
+
+    async def _failed(self, batch: list[_Job], error: BaseException) -> None:
+        if _is_lost(error):
+            log.critical("the device is lost, the worker ends", exc_info=error)
+            self.alive = False
+            _fail(self._jobs, error, DeviceLost)
+        elif isinstance(error, EngineError):
+            log.error("the device failed on a batch of %d", len(batch), exc_info=error)
+            _fail(batch, error, WorkerFailed)
+        elif len(batch) == 1:
+            batch[0].item.answer(_bug(batch[0].item, error))
+        else:
+            # A bug met the whole batch: each frame alone, so that only the one that causes it fails.
+            for job in batch:
+                if self.alive and not job.item.reply.done():
+                    await self._pass([job])
+
+    async def _on_device(self, work: Callable[[], T]) -> T | BaseException:
+        """What it returns, or what it raises: as a value, since a SystemExit must not end the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, _guarded, work)
 
 
 PROBE_REGION = Region(96, 32, 64, 192)
@@ -148,14 +194,22 @@ def probe_frame() -> Frame:
     return Frame(np.full((WARM_UP_SIZE, WARM_UP_SIZE, 3), 128, np.uint8))
 
 
-def _guarded_step(stepper: Stepper, requests: list[TrackRequest]) -> list[Tracked | Exception] | BaseException:
+def _guarded(work: Callable[[], T]) -> T | BaseException:
     try:
-        answers = stepper.step(requests)
-        if len(answers) != len(requests):
-            raise RuntimeError(f"the tracker gave {len(answers)} answers to {len(requests)} requests")
-        return answers
+        return work()
     except BaseException as error:
         return error
+
+
+def _fitting(jobs: list[_Job], max_batch: int) -> list[_Job]:
+    """The next batch: single inputs first, then searches in the room that these leave, and one search in any case."""
+    batch = [job for job in jobs if job.inputs == 1][:max_batch]
+    room = max(max_batch - len(batch), WINDOWS_A_PASS)
+    for job in jobs:
+        if 1 < job.inputs <= room:
+            batch.append(job)
+            room -= job.inputs
+    return batch
 
 
 def _is_lost(error: BaseException) -> bool:
@@ -163,8 +217,8 @@ def _is_lost(error: BaseException) -> bool:
     return error.sticky if isinstance(error, EngineError) else not isinstance(error, Exception)
 
 
-def _fail(batch: list[WorkItem], error: BaseException | None, kind: type[WorkerFailed]) -> None:
-    for item in batch:
+def _fail(jobs: list[_Job], error: BaseException | None, kind: type[WorkerFailed]) -> None:
+    for item in (job.item for job in jobs):
         failure = kind("the device failed", item.session_id, item.request.seq, retry_after_ms=RETRY_AFTER_FAILURE_MS)
         failure.__cause__ = error
         item.answer(failure)

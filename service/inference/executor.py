@@ -15,16 +15,15 @@ from model.values import Frame
 from service.config import Settings
 from service.contract.messages import FrameResult
 from service.errors import StaleCommit
-from service.inference.batcher import Batcher
+from service.inference.batcher import Batcher, FrameQueue
 from service.inference.device_loop import DeviceLoop
 from service.inference.loaded_model import LoadedModel
 from service.inference.probe import HealthProbe
-from service.inference.queue import InProcessQueue, Priority
 from service.media.image import decode
 from service.observability import tracing
 from service.observability.metrics import Metrics
-from service.pipeline.processor import Turn
-from service.pipeline.request import FrameRequest, computed
+from service.pipeline.processor import Turn, computed
+from service.pipeline.request import FrameRequest
 from service.sessions.store import Checkout, Clock, SessionStore
 
 
@@ -55,7 +54,7 @@ class LocalExecutor:
         self._store = store
         self._metrics = metrics
         self._sessions: Counter[str] = Counter()
-        self._queue = InProcessQueue()
+        self._queue = FrameQueue()
         batcher = Batcher(
             self._queue,
             live_sessions=lambda: len(self._sessions),
@@ -132,9 +131,8 @@ class LocalExecutor:
 
     async def _infer(self, request: FrameRequest, frame: Frame, start: Checkout) -> Tracked:
         track_request = TrackRequest(frame, request.seq, start.state, request.region)
-        priority = Priority.CLIP if request.transport == "clip" else Priority.INTERACTIVE
         with tracing.span("infer"):
-            return await self._queue.submit(request.session_id, track_request, priority)
+            return await self._queue.submit(request.session_id, track_request, request.priority)
 
     async def _commit(self, request: FrameRequest, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
         result = computed(request, frame, tracked, start.meta.model, self._skeleton)
@@ -157,10 +155,6 @@ class LocalExecutor:
         await self._device_loop.warm_up(self._settings.max_batch)
         self._loop_task = asyncio.create_task(self._device_loop.run(), name="kinepose-device-loop")
 
-    def drain(self) -> None:
-        """Not ready any more; work goes on."""
-        self._health.draining = True
-
     async def device_lost(self) -> None:
         """Return when the device is lost."""
         assert self._loop_task is not None
@@ -168,7 +162,6 @@ class LocalExecutor:
 
     async def aclose(self) -> None:
         """End the device's thread and all that waits for it."""
-        self._health.draining = True
         if self._loop_task is not None:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from model.tracker import TrackRequest
 from service.errors import KineposeError
+from service.inference.batcher import FrameQueue
 from service.inference.device_loop import PROBE_REGION, DeviceLoop, probe_frame
-from service.inference.queue import FrameQueue, Priority
+from service.pipeline.request import Priority
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,6 @@ class HealthProbe:
         self._clock = clock
         self._one_at_a_time = asyncio.Lock()
         self._failed_at = -float("inf")
-        self.draining = False
 
     def live(self) -> bool:
         """False once the worker has lost its device: only a new process helps."""
@@ -48,7 +48,7 @@ class HealthProbe:
     async def ready(self) -> bool:
         """True where the worker computed a batch within the last second, or computes a probe now."""
         async with self._one_at_a_time:
-            if self.draining or not self._device_loop.alive:
+            if not self._device_loop.alive:
                 return False
             if self._clock() - self._device_loop.last_success < FRESH_S:
                 return True
@@ -60,7 +60,7 @@ class HealthProbe:
         try:
             async with asyncio.timeout(self._timeout_s):
                 request = TrackRequest(probe_frame(), 0, region=PROBE_REGION)
-                await self._queue.submit(PROBE_SESSION, request, Priority.INTERACTIVE)
+                await self._queue.submit(PROBE_SESSION, request, Priority.LIVE)
         except (KineposeError, TimeoutError) as error:
             log.warning("not ready: the probe's forward pass failed: %r", error)
             self._failed_at = self._clock()

@@ -5,18 +5,22 @@ The same in a process that does everything, in a frontend and in a worker; what 
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from model.skeletons import Skeleton
-from service.contract.messages import FrameResult
-from service.errors import KineposeError, StaleCommit
+from model.values import Frame
+from service import errors
+from service.contract.messages import FrameResult, ModelInfo, Outcome
+from service.errors import DeadlinePassed, FrameDropped, KineposeError, StaleCommit
 from service.observability import tracing
 from service.observability.metrics import Metrics
-from service.pipeline.request import FrameRequest, failed, to_client_error, with_location
+from service.pipeline.request import FrameRequest, with_location
 from service.sessions.store import SessionStore
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from model.tracker import Tracked  # it brings torch, which a frontend does without
 
+log = logging.getLogger(__name__)
 
 Turn = Callable[[], Awaitable[None]]
 """Returns when the session's frame before this one has ended. Raises SeqOutOfOrder where that one spent no seq."""
@@ -39,10 +43,6 @@ class FrameExecutor(Protocol):
 
     async def start(self) -> None:
         """Take work."""
-        ...
-
-    def drain(self) -> None:
-        """Not ready any more; what is at work goes on."""
         ...
 
     async def aclose(self) -> None:
@@ -97,3 +97,70 @@ class FrameProcessor:
             await self._store.spend(request.session_id, start.version, result, request.delivery)
         log.info("session %s frame %d: %s", request.session_id, request.seq, error.code)
         return result
+
+
+def computed(
+    request: FrameRequest, frame: Frame, tracked: "Tracked", model: ModelInfo, skeleton: Skeleton
+) -> FrameResult:
+    """The answer for a frame that was computed."""
+    return FrameResult(
+        session_id=request.session_id,
+        seq=request.seq,
+        pts_us=request.pts_us,
+        outcome=Outcome.OK,
+        model=model,
+        skeleton=skeleton.name,
+        joint_names=skeleton.joints,
+        image_size=frame.size,
+        region=tracked.region,
+        region_source=tracked.source,
+        rotation_applied=frame.rotation_applied,
+        pose=tracked.pose,
+    )
+
+
+def failed(request: FrameRequest, error: KineposeError, model: ModelInfo, skeleton: Skeleton) -> FrameResult:
+    """The answer for a frame that ended in an error."""
+    return FrameResult(
+        session_id=request.session_id,
+        seq=request.seq,
+        pts_us=request.pts_us,
+        outcome=outcome_of(error),
+        model=model,
+        skeleton=skeleton.name,
+        joint_names=skeleton.joints,
+        error_code=error.code,
+        error_detail=error.detail,
+        expected_seq=error.expected_seq,
+    )
+
+
+def outcome_of(error: KineposeError) -> Outcome:
+    """How a frame that ended in this error is counted."""
+    match error:
+        case FrameDropped():
+            return Outcome.DROPPED
+        case DeadlinePassed():
+            return Outcome.EXPIRED
+        case _:
+            return Outcome.ERROR
+
+
+def ok_or_raise(result: FrameResult) -> FrameResult:
+    """The result, or the error that it tells of, for callers who get errors by exception."""
+    if result.outcome is Outcome.OK:
+        return result
+    kind = errors.BY_CODE.get(result.error_code or "", KineposeError)
+    raise kind(result.error_detail or "", result.session_id, result.seq)
+
+
+def to_client_error(raised: Exception, request: FrameRequest) -> KineposeError:
+    """An exception as a client sees it; a bug is logged and becomes `internal`, for this frame only."""
+    match raised:
+        case KineposeError():
+            return raised
+        case TimeoutError():
+            return DeadlinePassed("the deadline passed before the frame was computed")
+        case _:
+            log.error("session %s frame %d: a bug", request.session_id, request.seq, exc_info=raised)
+            return KineposeError("an internal error, logged by the server")

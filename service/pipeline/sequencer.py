@@ -11,10 +11,64 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
+
+from service.config import Settings
 from service.contract.messages import FrameResult
-from service.errors import Draining, PtsNotIncreasing, QueueFull, SeqOutOfOrder, SessionExpired
+from service.errors import (
+    DeadlinePassed,
+    Draining,
+    KineposeError,
+    PtsNotIncreasing,
+    QueueFull,
+    SeqOutOfOrder,
+    SessionExpired,
+    TooLarge,
+)
 from service.observability.metrics import Metrics
-from service.sessions.store import SessionHead, SessionStore, later
+from service.pipeline.processor import FrameProcessor
+from service.pipeline.request import FrameRequest
+from service.sessions.store import SessionHead, SessionStore
+
+SHORTEST_RETRY_MS = 20
+LONGEST_RETRY_MS = 5000
+SMOOTHING = 0.1
+
+
+class InFlight:
+    """Counts the server's frames in flight: when it is full, `take` refuses and `wait` waits in line."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._places = anyio.Semaphore(most, fast_acquire=True)
+        self._mean_s = SHORTEST_RETRY_MS / 1000
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return self._most - self._places.value
+
+    def take(self) -> None:
+        """Take a place, or raise QueueFull."""
+        try:
+            self._places.acquire_nowait()
+        except anyio.WouldBlock:
+            detail = f"the server has {self.count} frames in flight, its limit"
+            raise QueueFull(detail, retry_after_ms=self.retry_after_ms()) from None
+
+    async def wait(self) -> None:
+        """Take a place, waiting for one, first come first served."""
+        await self._places.acquire()
+
+    def release(self, seconds: float | None = None) -> None:
+        """Give a place back; `seconds` is how long a frame held it, None where it was not used."""
+        if seconds is not None:
+            self._mean_s += SMOOTHING * (seconds - self._mean_s)
+        self._places.release()
+
+    def retry_after_ms(self) -> int:
+        """When trying again makes sense: after about as long as a frame lately took."""
+        return int(min(max(1000 * self._mean_s, SHORTEST_RETRY_MS), LONGEST_RETRY_MS))
 
 
 class PendingFrame:
@@ -99,6 +153,12 @@ class SessionSequence:
     _last_pts_us: int | None = None
     _last: PendingFrame | None = None
 
+    @property
+    def owner(self) -> str | None:
+        """The API key that the session belongs to."""
+        assert self.head is not None  # A sequence is given out with its head.
+        return self.head.meta.owner
+
     def begin(self, head: SessionHead) -> None:
         """Start, or start anew with no frame in flight, from what the store says."""
         self.head = head
@@ -140,12 +200,13 @@ class SessionSequence:
                 retry_after_ms=retry_after_ms,
             )
 
-    def admit(self, seq: int, pts_us: int | None) -> PendingFrame:
+    def append(self, seq: int, pts_us: int | None) -> PendingFrame:
         """A pending frame behind all others, for one that passed the checks."""
         pending = PendingFrame(seq, self._last, self._last_pts_us)
         self.pending[seq] = self._last = pending
         self._next_seq = seq + 1
-        self._last_pts_us = later(self._last_pts_us, pts_us)
+        if pts_us is not None and (self._last_pts_us is None or pts_us > self._last_pts_us):
+            self._last_pts_us = pts_us
         return pending
 
     def leave(self, pending: PendingFrame, expected_seq: int) -> None:
@@ -166,31 +227,120 @@ class SessionSequence:
 
 
 class Sequencer:
-    """The order of frames in all sessions that are in use.
+    """The order of frames in all sessions that are in use, and the room that the server has for them.
 
     Args:
         store: where sessions are held.
-        metrics: measures how long that took.
-        most_per_session: frames in flight.
+        processor: brings admitted frames to their ends.
+        settings: limits.
+        metrics: measures how long the store took, and what is in flight.
         hold_keepalive_s: how long a session stays held after its last user, so that the next frame finds it so.
     """
 
     def __init__(
-        self, store: SessionStore, metrics: Metrics, most_per_session: int, hold_keepalive_s: float = 0.0
+        self,
+        store: SessionStore,
+        processor: FrameProcessor,
+        settings: Settings,
+        metrics: Metrics,
+        hold_keepalive_s: float = 0.0,
     ) -> None:
         self._store = store
+        self._processor = processor
+        self._settings = settings
         self._metrics = metrics
-        self._most = most_per_session
         self._hold_keepalive_s = hold_keepalive_s
         self._sequences: dict[str, SessionSequence] = {}
         self._releases: set[asyncio.Task[None]] = set()
+        self._room = InFlight(settings.max_pending_frames)
+        self._in_flight: set[PendingFrame] = set()
+
+    # -- frames ---------------------------------------------------------------------------------------------
+
+    async def answer(self, sequence: SessionSequence, request: FrameRequest) -> FrameResult:
+        """The frame's answer: its own, that of the same frame in flight, or the stored one of the last frame.
+
+        An error that uses up the seq is a result; others are raised.
+        """
+        if sequence.may_be_behind(request.seq):
+            await self._refresh(sequence)
+        pending = sequence.pending.get(request.seq)
+        while pending is not None and pending.abandoned:
+            await pending.wait()
+            pending = sequence.pending.get(request.seq)
+        if pending is None:
+            if sequence.is_past(request.seq):
+                return await self._replay(sequence, request)
+            pending = await self.admit(sequence, request)
+        return await pending.outcome()
+
+    async def admit(self, sequence: SessionSequence, request: FrameRequest) -> PendingFrame:
+        """Take in the session's next frame, and begin on it.
+
+        Raises:
+            QueueFull: the server is full and the frame does not wait, or the session has all that it may.
+            SeqOutOfOrder, SessionExpired: it is not the next, or the session is being closed.
+            TooLarge, DeadlinePassed, PtsNotIncreasing: unless it came on a stream, where it ends so.
+        """
+        await self._room.wait() if request.waits_for_capacity else self._room.take()
+        try:
+            sequence.check_order(request.seq)
+            sequence.check_room(request.seq, self._room.retry_after_ms())
+            try:
+                self._check_content(sequence, request)
+            except KineposeError as error:
+                request = request.refused(error)
+        except KineposeError:
+            self._room.release()
+            raise
+        pending = sequence.append(request.seq, request.pts_us)
+        self._in_flight.add(pending)
+        self._metrics.pending_frames.set(self._room.count)
+
+        def on_end(pending: PendingFrame, expected_seq: int) -> None:
+            sequence.leave(pending, expected_seq)
+            self._in_flight.discard(pending)
+            self._room.release(time.perf_counter() - pending.admitted_at)
+            self._metrics.pending_frames.set(self._room.count)
+
+        pending.start(self._processor.process(request, pending.turn), on_end)
+        return pending
+
+    def _check_content(self, sequence: SessionSequence, request: FrameRequest) -> None:
+        """Refuse a frame before it costs anything."""
+        limit = self._settings.max_image_bytes
+        if isinstance(request.picture, bytes) and len(request.picture) > limit:
+            raise TooLarge(f"the image has {len(request.picture)} bytes, more than the {limit} allowed")
+        if request.deadline is not None and request.deadline <= asyncio.get_running_loop().time():
+            raise DeadlinePassed("the deadline had passed when the frame came in")
+        sequence.check_pts(request.seq, request.pts_us)
+
+    async def _replay(self, sequence: SessionSequence, request: FrameRequest) -> FrameResult:
+        with self._metrics.state_io("checkout"):
+            found = await self._store.checkout(request.session_id, request.seq)
+        if found.replay is None:
+            raise sequence.out_of_order(request.seq)
+        return found.replay
+
+    async def idle(self) -> None:
+        """Return when no frame is in flight."""
+        while self._in_flight:
+            await next(iter(self._in_flight)).wait()
+
+    def cancel_all(self) -> int:
+        """End every frame in flight; how many there were."""
+        for pending in self._in_flight:
+            pending.cancel()
+        return len(self._in_flight)
+
+    # -- sessions in use ------------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def use(self, session_id: str) -> AsyncIterator[SessionSequence]:
         """The session's sequence; its idle clock stands still. Raises SessionUnknown, SessionExpired."""
         sequence = self._sequences.get(session_id)
         if sequence is None:
-            sequence = self._sequences[session_id] = SessionSequence(session_id, self._most)
+            sequence = self._sequences[session_id] = SessionSequence(session_id, self._settings.max_pending_per_session)
         sequence.users += 1
         if sequence.keepalive is not None:
             sequence.keepalive.cancel()
@@ -225,7 +375,7 @@ class Sequencer:
         self._releases.add(release)
         release.add_done_callback(self._releases.discard)
 
-    async def refresh(self, sequence: SessionSequence) -> None:
+    async def _refresh(self, sequence: SessionSequence) -> None:
         """Look at the store again, where a sequence without frames in flight may be behind it."""
         async with sequence.opened:
             if not sequence.pending:
@@ -235,12 +385,6 @@ class Sequencer:
         """Let the next user of the id begin with a sequence of its own."""
         if self._sequences.get(sequence.session_id) is sequence:
             del self._sequences[sequence.session_id]
-
-    def cancel_all(self) -> None:
-        """End every frame in flight."""
-        for sequence in self._sequences.values():
-            for pending in sequence.pending.values():
-                pending.cancel()
 
     async def aclose(self) -> None:
         """Give back the holds that are kept."""

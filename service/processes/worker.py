@@ -17,15 +17,14 @@ from prometheus_client import CollectorRegistry
 from model.skeletons import SKELETONS
 from service.auth.api_keys import KeyRing
 from service.config import Settings
-from service.errors import StoreUnavailable
 from service.inference.executor import LocalExecutor
 from service.inference.loaded_model import load_model
 from service.observability.metrics import Metrics
+from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.processor import FrameProcessor
 from service.processes.wiring import open_redis
 from service.redis.queue.consumer import StreamConsumer
 from service.redis.sessions.store import RedisLimits, RedisSessions
-from service.sessions.store import SessionStore
 from service.transports.http import operations
 from service.transports.http.auth import ApiKeyMiddleware
 from service.transports.http.errors import install_error_handlers
@@ -43,29 +42,15 @@ class WorkerParts:
     """What a worker consists of; `operations.Probed` of its process."""
 
     executor: LocalExecutor
-    store: SessionStore
     consumer: StreamConsumer
     metrics: Metrics
     keys: KeyRing
-    draining: bool = False
+    lifecycle: Lifecycle
 
     @property
     def registry(self) -> CollectorRegistry:
         """What /metrics shows."""
         return self.metrics.registry
-
-    def live(self) -> bool:
-        """False once the device is lost."""
-        return self.executor.live()
-
-    async def ready(self) -> bool:
-        """True where Redis answers and a real forward pass comes through."""
-        try:
-            await self.store.sweep()
-        except StoreUnavailable as error:
-            log.warning("not ready: %s", error)
-            return False
-        return not self.draining and await self.executor.ready()
 
 
 @asynccontextmanager
@@ -80,7 +65,8 @@ async def _parts(settings: Settings) -> AsyncIterator[WorkerParts]:
         consumer = StreamConsumer(client, name, settings, executor, processor, metrics)
         try:
             await executor.start()
-            yield WorkerParts(executor, store, consumer, metrics, KeyRing(settings.api_keys_file, metrics))
+            keys = KeyRing(settings.api_keys_file, metrics)
+            yield WorkerParts(executor, consumer, metrics, keys, Lifecycle(executor, store))
         finally:
             await executor.aclose()
 
@@ -144,7 +130,7 @@ class RunningWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._run is not None
-        self.parts.draining = True
+        self.parts.lifecycle.draining = True
         self.parts.consumer.stop()
         await asyncio.gather(self._run, return_exceptions=True)
         if not await self.parts.consumer.finish():

@@ -16,7 +16,7 @@ from service.errors import (
     TooManySessions,
 )
 from service.observability.metrics import Metrics
-from service.sessions.store import Checkout, Clock, Delivery, SessionHead, SessionMeta, Version, later
+from service.sessions.store import Checkout, Clock, Delivery, SessionHead, SessionMeta, Version
 
 
 @dataclass(slots=True, eq=False)
@@ -154,7 +154,8 @@ class InMemorySessions:
         session.next_seq += 1
         session.idle_since = self.clock()
         session.result = result
-        session.last_pts_us = later(session.last_pts_us, result.pts_us)
+        if result.pts_us is not None and (session.last_pts_us is None or result.pts_us > session.last_pts_us):
+            session.last_pts_us = result.pts_us
 
     def _left_s(self, session: _Session) -> float:
         idle_s = 0.0 if session.holds else self.clock() - session.idle_since

@@ -149,9 +149,3 @@ class SessionStore(Protocol):
     async def sweep(self) -> int:
         """Let go of what has expired; how many sessions are left."""
         ...
-
-
-def later(last_us: int | None, pts_us: int | None) -> int | None:
-    """The later of two pts, microseconds. A frame that was refused for its pts never turns the clock back."""
-    known = [pts for pts in (last_us, pts_us) if pts is not None]
-    return max(known, default=None)

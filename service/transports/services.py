@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from service.auth.api_keys import KeyRing
 from service.clips.jobs import ClipJobs
 from service.config import Settings
+from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.pipeline import Pipeline
 
 
@@ -24,7 +25,6 @@ class Services:
     """One server's parts; `operations.Probed` of a frontend.
 
     Attributes:
-        draining: turns true once, when the server begins to shut down.
         keys: who may call.
     """
 
@@ -32,7 +32,6 @@ class Services:
     pipeline: Pipeline
     jobs: ClipJobs
     grpc_health: GrpcHealth | None = None
-    draining: bool = False
     keys: KeyRing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,17 +42,14 @@ class Services:
         """What /metrics shows."""
         return self.pipeline.metrics.registry
 
-    def live(self) -> bool:
-        """See Pipeline.live."""
-        return self.pipeline.live()
-
-    async def ready(self) -> bool:
-        """See Pipeline.ready."""
-        return await self.pipeline.ready()
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Whether it serves."""
+        return self.pipeline.lifecycle
 
     async def drain(self) -> None:
         """Not ready any more; refuse what is new; wait for what was accepted, at most the grace period."""
-        self.draining = self.jobs.draining = True
+        self.lifecycle.draining = True
         if self.grpc_health is not None:
             await self.grpc_health.enter_graceful_shutdown()
         await self.pipeline.drain()

@@ -19,18 +19,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from redis.asyncio import Redis
 
-from model.heatmaps import gaussian_targets
+from model.heatmaps import SIGMA
 from model.state import TrackState, quantise
 from service.config import Settings
 from service.observability.metrics import Metrics
+from service.pipeline.request import Priority
 from service.redis.client import connected
 from service.redis.queue.scripts import queue_scripts
 from service.redis.sessions.keys import Keyspace
 from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
 from service.sessions.store import Delivery, Version
 from tests.support import stores
+from training.losses.heatmap import gaussian_targets
 
 JOINTS, SIDE = 13, 64
 Figures = dict[str, float]
@@ -39,9 +42,8 @@ Figures = dict[str, float]
 def full_state(seq: int) -> TrackState:
     """A state of about the size that kimnet leaves: a blob a map, on noise of a level or two."""
     random = np.random.default_rng(seq)
-    maps = gaussian_targets(random.uniform(8, SIDE - 8, (JOINTS, 2)), SIDE) + random.normal(
-        0, 0.004, (JOINTS, SIDE, SIDE)
-    )
+    places = torch.from_numpy(random.uniform(8, SIDE - 8, (JOINTS, 2)))
+    maps = gaussian_targets(places, SIDE, SIGMA).numpy() + random.normal(0, 0.004, (JOINTS, SIDE, SIDE))
     return replace(stores.state(seq), q=quantise(maps), m=quantise(maps))
 
 
@@ -90,14 +92,14 @@ class Load:
     async def begin(self) -> None:
         """Create the sessions, each held as a stream holds it, and the streams."""
         for shard in range(self._keyspace.shards):
-            await self._client.xgroup_create(self._keyspace.stream(shard, "live"), GROUP, mkstream=True)
+            await self._client.xgroup_create(self._keyspace.stream(shard, Priority.LIVE), GROUP, mkstream=True)
         for name in self._ids:
             await self._store.create(name, stores.meta())
             await self._store.hold(name)
 
     async def frame(self, name: str, seq: int, state: TrackState) -> None:
         """One frame of one session, from the stream to the commit."""
-        stream = self._keyspace.stream(self._keyspace.shard_of(name), "live")
+        stream = self._keyspace.stream(self._keyspace.shard_of(name), Priority.LIVE)
         await self._submit.run("submit", (stream,), 256, b"{}" * 150, self._picture)
         read: Any = await self._client.xreadgroup(GROUP, "cost", {stream: ">"}, count=1)
         [(_, [(entry, _)])] = read

@@ -16,8 +16,9 @@ from service.config import Settings
 from service.demo.__main__ import BUNDLED_CLIP
 from service.media.video import open_video
 from service.processes.frontend import RunningServer
+from training.box_mode import BoxMode
 from training.datasets.person import SKELETON, Clip
-from training.evaluation.run import Protocol, run_clip
+from training.evaluation.run import run_clip
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
@@ -69,7 +70,7 @@ async def served_joints(http: httpx.AsyncClient, region: Region | None) -> tuple
 
 @pytest.mark.parametrize("protocol", ["region", "none"])
 async def test_the_service_gives_the_joints_that_training_measures(
-    bundled: httpx.AsyncClient, tracker: Tracker, demo: Clip, protocol: Protocol
+    bundled: httpx.AsyncClient, tracker: Tracker, demo: Clip, protocol: BoxMode
 ) -> None:
     """The served weights on the whole demo clip, with the true box on frame 0 and without a region."""
     joints, scores = await served_joints(bundled, demo.region(0) if protocol == "region" else None)

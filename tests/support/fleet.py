@@ -17,11 +17,12 @@ from service.inference.loaded_model import LoadedModel
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.processor import FrameProcessor
+from service.pipeline.request import Priority
 from service.processes.wiring import open_redis
 from service.redis.client import cancel_and_wait
 from service.redis.queue.consumer import StreamConsumer
 from service.redis.queue.executor import RedisExecutor
-from service.redis.sessions.keys import LINES, Keyspace
+from service.redis.sessions.keys import Keyspace
 from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
 from tests.support.pipelines import CARD, until
 from tests.support.trackers import FakeTracker
@@ -92,7 +93,7 @@ class Fleet:
         self.frontends.append(pipeline)
         await self.sees(pipeline, len(self.workers))
         async with asyncio.timeout(20):
-            while self.workers and not await pipeline.ready():
+            while self.workers and not await pipeline.lifecycle.ready():
                 pass
         return pipeline
 
@@ -127,7 +128,7 @@ class Fleet:
 
     async def left(self) -> tuple[int, int]:
         """Frames in all streams, and those that were given to a worker and not acknowledged."""
-        streams = [self.keyspace.stream(shard, line) for line in LINES for shard in range(self.keyspace.shards)]
+        streams = [self.keyspace.stream(shard, line) for line in Priority for shard in range(self.keyspace.shards)]
         waiting = [await self.client.xlen(stream) for stream in streams]
         pending = [(await self.client.xpending(stream, GROUP))["pending"] for stream in streams]
         return sum(waiting), sum(pending)

@@ -81,7 +81,7 @@ async def running(stepper: Stepper, *, clock: Clock | None = None, **settings: A
     pipeline = make_pipeline(stepper, clock=clock, **settings)
     try:
         await pipeline.start()
-        await pipeline.create_session(SessionOptions(), "s")
+        await pipeline.sessions.create(SessionOptions(), "s")
         yield pipeline
     finally:
         await pipeline.aclose()

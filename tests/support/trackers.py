@@ -3,30 +3,50 @@
 import asyncio
 import threading
 from collections import deque
+from collections.abc import Generator
 
 import cv2
 import numpy as np
 
 from model.coords import region_to_transform
+from model.engines.base import ModelInput, ModelOutput
 from model.skeletons import KINEPOSE_13
 from model.state import TrackState, quantise
-from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
+from model.tracker import (
+    WINDOWS_A_PASS,
+    FrameSizeMismatch,
+    FrameWork,
+    RegionOutside,
+    Tracked,
+    TrackRequest,
+)
 from model.values import Array, Frame, Pose, Region, RegionSource
 
 BROKEN = 250
 """A picture of this shade gets an error of its own, returned in its place."""
 POISON = 251
 """A picture of this shade makes the whole batch raise."""
+SEARCHED = 252
+"""In a picture of this shade the person is looked for, `SEARCH_PASSES` long."""
+SEARCH_PASSES = 5
 
 PATIENCE_S = 20.0
+
+
+class FakeWork(FrameWork):
+    """A frame under way."""
+
+    def __init__(self, request: TrackRequest) -> None:
+        self.request = request
+        super().__init__(_plan(request))
 
 
 class FakeTracker:
     """Every joint of a frame is a hash of all shades that the session has seen, so any mix-up of states shows.
 
     Attributes:
-        batches: what was computed: (shade, seq) of each frame, a list a batch.
-        raises: errors that the next steps raise, one each.
+        batches: what was computed: (shade, seq) of each frame, a list a pass.
+        raises: errors that the next passes raise, one each.
     """
 
     def __init__(self) -> None:
@@ -37,7 +57,7 @@ class FakeTracker:
         self._entered = threading.Semaphore(0)
 
     def hold(self) -> None:
-        """Let the next step stop in the middle until `let_go`."""
+        """Let the next pass stop in the middle until `let_go`."""
         self._entered = threading.Semaphore(0)
         self._gate.clear()
 
@@ -46,11 +66,23 @@ class FakeTracker:
         self._gate.set()
 
     async def entered(self) -> None:
-        """Wait until a step is in the middle."""
+        """Wait until a pass is in the middle."""
         assert await asyncio.to_thread(self._entered.acquire, timeout=PATIENCE_S)
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
         """As model.tracker.Tracker.step."""
+        work = [self.begin(request) for request in requests]
+        while under_way := [one for one in work if not one.done]:
+            self.advance(under_way)
+        return [one.answer() for one in work]
+
+    def begin(self, request: TrackRequest) -> FrameWork:
+        """As model.tracker.Tracker.begin."""
+        return FakeWork(request)
+
+    def advance(self, work: list[FrameWork]) -> None:
+        """As model.tracker.Tracker.advance."""
+        requests = [one.request for one in work if isinstance(one, FakeWork)]
         self.batches.append([(shade_of(request.frame), request.seq) for request in requests])
         self._entered.release()
         assert self._gate.wait(PATIENCE_S)
@@ -58,7 +90,8 @@ class FakeTracker:
             raise self.raises.popleft()
         if any(shade_of(request.frame) == POISON for request in requests):
             raise RuntimeError("a poisoned frame")
-        return [_answer(request) for request in requests]
+        for one in work:
+            one.resume([])
 
 
 def picture(shade: int, size: tuple[int, int] = (48, 32)) -> bytes:
@@ -90,14 +123,19 @@ def _next(value: int, shade: int) -> int:
     return (31 * value + shade + 1) % 2039
 
 
-def _answer(request: TrackRequest) -> Tracked | Exception:
+def _plan(request: TrackRequest) -> Generator[list[ModelInput], list[ModelOutput], Tracked]:
     state, frame = request.state, request.frame
+    window = ModelInput(np.zeros((1, 1, 3), np.uint8))
     if state is not None and state.image_size != frame.size:
-        return FrameSizeMismatch(f"expected {state.image_size}, got {frame.size}")
+        raise FrameSizeMismatch(f"expected {state.image_size}, got {frame.size}")
     if request.region is not None and not request.region.overlaps(*frame.size):
-        return RegionOutside("the region lies outside the frame")
+        raise RegionOutside("the region lies outside the frame")
     if shade_of(frame) == BROKEN:
-        return ZeroDivisionError("a bug met by one frame")
+        yield [window]
+        raise ZeroDivisionError("a bug met by one frame")
+    for _ in range(SEARCH_PASSES - 1 if shade_of(frame) == SEARCHED else 0):
+        yield [window] * WINDOWS_A_PASS
+    yield [window]
     value = _next(int(state.q.maps()[0, 0, 0]) if state is not None else 0, shade_of(frame))
     return _tracked(request, value)
 

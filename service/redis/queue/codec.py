@@ -8,7 +8,7 @@ import numpy as np
 from model.values import Frame, Region
 from service.contract.messages import FrameResult
 from service.errors import BY_CODE, KineposeError
-from service.pipeline.request import FrameRequest, Transport
+from service.pipeline.request import FrameRequest, Priority, Transport
 from service.redis.sessions.codec import RecordError, decode_result, encode_result
 from service.redis.sessions.store import RESULT
 from service.sessions.store import Delivery
@@ -60,6 +60,7 @@ def encode_request(request: FrameRequest, reply_id: bytes, origin: Origin, budge
         "region": [region.x, region.y, region.w, region.h] if region else None,
         "transport": request.transport,
         "streamed": request.streamed,
+        "priority": request.priority,
         "request": reply_id.hex(),
         "origin": origin,
         "budget_ms": budget_ms,
@@ -88,6 +89,7 @@ def decode_request(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sen
             Region(*data["region"]) if data["region"] else None,
             _transport(data["transport"]),
             streamed=data["streamed"],
+            priority=Priority(data["priority"]),
             waits_for_capacity=True,
             delivery=delivery,
         )

@@ -16,13 +16,13 @@ from service.errors import DeviceLost, KineposeError, StoreUnavailable, WorkerFa
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import FrameExecutor, FrameProcessor, Turn
-from service.pipeline.request import FrameRequest
+from service.pipeline.request import FrameRequest, Priority
 from service.redis.client import cancel_and_wait
 from service.redis.queue.codec import Origin, Sent, encode_answer
 from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup
 from service.redis.queue.membership import WorkerRegistry
 from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import LINES, Keyspace, Line
+from service.redis.sessions.keys import Keyspace
 from service.sessions.store import Delivery, Place
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class StreamConsumer:
         self._at_work: dict[Place, asyncio.Task[None]] = {}
         self._by_reply: dict[bytes, asyncio.Task[None]] = {}
         self._last: dict[str, asyncio.Task[None]] = {}
-        self._count: Counter[Line] = Counter()
+        self._count: Counter[Priority] = Counter()
         self._room = asyncio.Event()
         self._members_changed = asyncio.Event()
         self._withdrawn: set[bytes] = set()
@@ -178,12 +178,12 @@ class StreamConsumer:
 
     async def _read(self) -> None:
         shards = self._registry.own_shards
-        lines = [line for line in LINES if self._count[line] < self._most]
+        lines = [line for line in Priority if self._count[line] < self._most]
         if not shards or not lines:
             await self._wait_for_room()
             return
         # Where one line is full, the other must not keep us from reading it again when it has room.
-        block_ms = BLOCK_MS if len(lines) == len(LINES) else None
+        block_ms = BLOCK_MS if len(lines) == len(Priority) else None
         sent = await self._group.read(shards, lines, block_ms)
         self._begin(sent)
         if sent:
@@ -220,7 +220,7 @@ class StreamConsumer:
                 self._start(sent, delivery)
 
     def _start(self, sent: Sent, delivery: Delivery) -> None:
-        request, line = sent.request, _line(sent.request)
+        request, line = sent.request, sent.request.priority
         task = asyncio.create_task(self._serve(sent, delivery, self._last.get(request.session_id)))
         self._at_work[delivery.place] = self._by_reply[delivery.reply_id] = self._last[request.session_id] = task
         self._count[line] += 1
@@ -287,7 +287,3 @@ class StreamConsumer:
 def _delivery(request: FrameRequest) -> Delivery:
     assert request.delivery is not None  # It came out of a stream.
     return request.delivery
-
-
-def _line(request: FrameRequest) -> Line:
-    return "clip" if request.transport == "clip" else "live"

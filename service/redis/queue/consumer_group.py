@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from service.pipeline.request import Priority
 from service.redis.client import Scripts
 from service.redis.queue.codec import Sent, decode_request
 from service.redis.sessions.codec import RecordError
-from service.redis.sessions.keys import LINES, Keyspace, Line
+from service.redis.sessions.keys import Keyspace
 from service.redis.sessions.store import GROUP
 from service.sessions.store import Place
 
@@ -56,7 +57,7 @@ class ConsumerGroup:
 
     async def open(self) -> None:
         """Make the groups that are not there, which a Redis that lost its data needs again; strike out dead workers."""
-        streams = list(self._streams(range(self._keyspace.shards), LINES))
+        streams = list(self._streams(range(self._keyspace.shards), Priority))
         with self._scripts.translate_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams:
@@ -67,7 +68,7 @@ class ConsumerGroup:
         for stream in streams:
             await self._scripts.run("tidy", (stream,), GROUP, STUCK_LEASES * self._lease_ms)
 
-    async def read(self, shards: Sequence[int], lines: Iterable[Line], block_ms: int | None) -> list[Sent]:
+    async def read(self, shards: Sequence[int], lines: Iterable[Priority], block_ms: int | None) -> list[Sent]:
         """New frames, at most one a stream; waits for block_ms where there are none, not at all for None."""
         # A dict of plain texts, which redis-py's stub does not take for what it wants.
         wanted: Any = dict.fromkeys(self._streams(shards, lines), ">")
@@ -86,7 +87,7 @@ class ConsumerGroup:
 
         Read by XRANGE: XREADGROUP and XCLAIM would count that as given anew.
         """
-        streams = list(self._streams(range(self._keyspace.shards), LINES))
+        streams = list(self._streams(range(self._keyspace.shards), Priority))
         found = []
         for stream, entry in await self._pending(streams, consumername=self._worker):
             if (stream, entry["message_id"]) not in at_work:
@@ -108,7 +109,7 @@ class ConsumerGroup:
             alive: names of the workers that live.
         """
         found = []
-        for stream, entry in await self._pending(list(self._streams(shards, LINES)), idle=self._lease_ms):
+        for stream, entry in await self._pending(list(self._streams(shards, Priority)), idle=self._lease_ms):
             owner = entry["consumer"].decode()
             stuck = entry["time_since_delivered"] > STUCK_LEASES * self._lease_ms
             if owner != self._worker and (owner not in alive or stuck):
@@ -149,5 +150,5 @@ class ConsumerGroup:
                 await self.answer(stream, entry)
         return found
 
-    def _streams(self, shards: Iterable[int], lines: Iterable[Line]) -> Iterable[str]:
+    def _streams(self, shards: Iterable[int], lines: Iterable[Priority]) -> Iterable[str]:
         return (self._keyspace.stream(shard, line) for line in lines for shard in shards)

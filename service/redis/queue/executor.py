@@ -16,13 +16,13 @@ from service.errors import KineposeError, NoWorker, QueueFull, StoreUnavailable,
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import Turn
-from service.pipeline.request import FrameRequest
+from service.pipeline.request import FrameRequest, Priority
 from service.redis.client import cancel_and_wait, run_uncancelled
 from service.redis.queue.codec import Origin, encode_request
 from service.redis.queue.membership import ShardMismatch, WorkerRegistry
 from service.redis.queue.replies import PendingReply, ReplyChannel
 from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import LINES, Keyspace, Line
+from service.redis.sessions.keys import Keyspace
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,7 @@ class RedisExecutor:
         await turn()
         if not self._registry.alive():
             raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
-        line: Line = "clip" if request.transport == "clip" else "live"
-        stream = self._keyspace.stream(self._keyspace.shard_of(request.session_id), line)
+        stream = self._keyspace.stream(self._keyspace.shard_of(request.session_id), request.priority)
         end = None if request.deadline is None else request.deadline + PAST_DEADLINE_S
         with self._replies.expected() as reply:
             async with asyncio.timeout_at(end):
@@ -174,9 +173,6 @@ class RedisExecutor:
             asyncio.create_task(self._watch(), name="kinepose-workers"),
         ]
 
-    def drain(self) -> None:
-        """See FrameExecutor. What was handed over is waited for."""
-
     async def aclose(self) -> None:
         """See FrameExecutor."""
         await cancel_and_wait(*self._tasks)
@@ -195,14 +191,14 @@ class RedisExecutor:
 
     async def _measure(self) -> None:
         shards = range(self._keyspace.shards)
-        streams = {(shard, line): self._keyspace.stream(shard, line) for line in LINES for shard in shards}
+        streams = {(shard, line): self._keyspace.stream(shard, line) for line in Priority for shard in shards}
         with self._scripts.translate_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams.values():
                     pipeline.xlen(stream)
                 counts = await pipeline.execute()
         self._lengths = dict(zip(streams.values(), counts, strict=True))
-        for line in LINES:
+        for line in Priority:
             own = (count for (_, where), count in zip(streams, counts, strict=True) if where == line)
             self._metrics.stream_frames.labels(line).set(sum(own))
 

@@ -5,12 +5,10 @@ frames, share one hash tag: so one Lua function commits a state and acknowledges
 """
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from zlib import crc32
 
-Line = Literal["live", "clip"]
-"""Somebody waits for the next live frame; a clip only has to come to its end."""
-LINES: tuple[Line, ...] = ("live", "clip")
+from service.pipeline.request import Priority
 
 
 class SessionKeys(NamedTuple):
@@ -46,9 +44,9 @@ class Keyspace:
         base = f"{self._shard(self.shard_of(session_id))}:session:{session_id}"
         return SessionKeys(base, f"{base}:mark")
 
-    def stream(self, shard: int, line: Line) -> str:
-        """Stream of the frames of a shard that wait or are computed, `live` ones or those of clips (`clip`)."""
-        return f"{self._shard(shard)}:frames:{line}"
+    def stream(self, shard: int, priority: Priority) -> str:
+        """Stream of the frames of a shard that wait or are computed: live ones, or those of clips."""
+        return f"{self._shard(shard)}:frames:{priority}"
 
     def index(self, owner: str | None = None) -> str:
         """Sorted set of all (or one owner's) session ids, each with a time (Unix ms) until which it lives at least."""

@@ -15,7 +15,7 @@ from service.clips.run import ClipOptions
 from service.config import Settings
 from service.contract import wire
 from service.contract.messages import EncodedFrame, SessionInfo
-from service.errors import BadRequest, Draining, KineposeError, TooLarge
+from service.errors import BadRequest, KineposeError, TooLarge
 from service.pb import pose_pb2 as pb
 from service.pb import pose_pb2_grpc
 from service.transports import tls
@@ -65,26 +65,26 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
     async def CreateSession(self, request: pb.CreateSessionRequest, context: Context) -> pb.Session:
         options = wire.options_from_pb(request.options)
-        return wire.session_to_pb(await self._pipeline.create_session(options, caller=current_caller()))
+        return wire.session_to_pb(await self._pipeline.sessions.create(options, caller=current_caller()))
 
     async def GetSession(self, request: pb.GetSessionRequest, context: Context) -> pb.Session:
-        session = await self._pipeline.session(request.session_id, caller=current_caller())
+        session = await self._pipeline.sessions.info(request.session_id, caller=current_caller())
         return wire.session_to_pb(session)
 
     async def CloseSession(self, request: pb.CloseSessionRequest, context: Context) -> pb.Session:
-        session = await self._pipeline.close_session(request.session_id, caller=current_caller())
+        session = await self._pipeline.sessions.close(request.session_id, caller=current_caller())
         return wire.session_to_pb(session)
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Context) -> pb.ListModelsResponse:
-        cards = [wire.card_to_pb(card) for card in self._pipeline.models()]
-        return pb.ListModelsResponse(models=cards, default_model=self._pipeline.default_model().name)
+        cards = [wire.card_to_pb(self._pipeline.card)]
+        return pb.ListModelsResponse(models=cards, default_model=self._pipeline.card.name)
 
     async def EstimateFrame(self, request: pb.Frame, context: Context) -> pb.PoseResult:
         caller, session_id, seq = current_caller(), request.session_id, request.seq
         if not request.HasField("seq"):
-            seq = (await self._pipeline.session(session_id, caller=caller)).next_seq
+            seq = (await self._pipeline.sessions.info(session_id, caller=caller)).next_seq
         frame = wire.frame_from_pb(request, session_id, seq, _now(), _deadline(context))
-        return wire.result_to_pb(await self._pipeline.estimate(frame, transport="grpc", caller=caller))
+        return wire.result_to_pb(await self._pipeline.frames.estimate(frame, transport="grpc", caller=caller))
 
     # -- streams ------------------------------------------------------------------------------------------
 
@@ -102,21 +102,20 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         await context.send_initial_metadata(((SESSION_HEADER, session.session_id),))
         incoming = self._frames(first, request_iterator, session, _deadline(context))
         policy = session.options.drop_policy
-        stream = self._pipeline.stream(session.session_id, incoming, policy, caller=caller)
+        stream = self._pipeline.frames.stream(session.session_id, incoming, policy, caller=caller)
         async with aclosing(stream) as results:
             async for result in results:
                 await context.write(wire.result_to_pb(result))
         if not first.session_id:
-            await self._pipeline.close_session(session.session_id, caller=caller)
+            await self._pipeline.sessions.close(session.session_id, caller=caller)
 
     async def _session_of(self, first: pb.Frame, caller: Caller) -> SessionInfo:
-        if self._services.draining:
-            raise Draining("the server is shutting down", retry_after_ms=1000)
+        self._services.lifecycle.check_serving()
         if not first.session_id:
-            return await self._pipeline.create_session(wire.options_from_pb(first.options), caller=caller)
+            return await self._pipeline.sessions.create(wire.options_from_pb(first.options), caller=caller)
         if first.HasField("options"):
             raise BadRequest("options: the session exists; they are given when it is created")
-        return await self._pipeline.session(first.session_id, caller=caller)
+        return await self._pipeline.sessions.info(first.session_id, caller=caller)
 
     async def _frames(
         self,
@@ -184,7 +183,7 @@ class HealthService(health.aio.HealthServicer):  # type: ignore[misc]
     async def refresh(self) -> None:
         """Set the status that checks and watchers see. Once draining, it stays NOT_SERVING."""
         states = health_pb2.HealthCheckResponse
-        ready = await self._services.ready()
+        ready = await self._services.lifecycle.ready()
         for name in ("", NAME):
             await self.set(name, states.SERVING if ready else states.NOT_SERVING)
 

@@ -9,7 +9,8 @@ from starlette.requests import HTTPConnection
 
 from service.auth.api_keys import KeyRing
 from service.contract.bodies import StatusReply
-from service.errors import Draining, WorkerFailed
+from service.errors import WorkerFailed
+from service.pipeline.lifecycle import Lifecycle
 from service.transports.http import openapi
 
 RETRY_AFTER_MS = 1000
@@ -21,25 +22,17 @@ class Probed(Protocol):
     """What the routes need of a process; it is `app.state.probed` while the app's lifespan lasts.
 
     Attributes:
-        draining: it shuts down.
+        lifecycle: whether it serves.
         keys: who may see the metrics.
         registry: the metrics.
     """
 
     @property
-    def draining(self) -> bool: ...
+    def lifecycle(self) -> Lifecycle: ...
     @property
     def keys(self) -> KeyRing: ...
     @property
     def registry(self) -> CollectorRegistry: ...
-
-    def live(self) -> bool:
-        """False where only a new process helps."""
-        ...
-
-    async def ready(self) -> bool:
-        """True where a frame sent now would be computed."""
-        ...
 
 
 def _probed_of(connection: HTTPConnection) -> Probed:
@@ -53,7 +46,7 @@ ProbedOf = Annotated[Probed, Depends(_probed_of)]
 @router.get("/healthz")
 async def healthz(probed: ProbedOf) -> StatusReply:
     """200 while the process should be left running."""
-    if not probed.live():
+    if not probed.lifecycle.live():
         raise WorkerFailed("the worker has stopped; this process does not recover")
     return StatusReply(status="ok")
 
@@ -61,9 +54,8 @@ async def healthz(probed: ProbedOf) -> StatusReply:
 @router.get("/readyz")
 async def readyz(probed: ProbedOf) -> StatusReply:
     """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken."""
-    if probed.draining:
-        raise Draining("the server is shutting down", retry_after_ms=RETRY_AFTER_MS)
-    if not await probed.ready():
+    probed.lifecycle.check_serving()
+    if not await probed.lifecycle.ready():
         raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
     return StatusReply(status="ready")
 

@@ -38,7 +38,7 @@ async def create_session(request: Request, response: Response, services: Service
     """Open a session."""
     body = BytesIO()
     await copy_body(request, body, MAX_OPTIONS_BYTES)
-    session = await services.pipeline.create_session(wire.options_from_json(body.getvalue()), caller=caller)
+    session = await services.pipeline.sessions.create(wire.options_from_json(body.getvalue()), caller=caller)
     response.headers["Location"] = f"{request.scope['root_path']}/v1/sessions/{session.session_id}"
     return session
 
@@ -46,13 +46,13 @@ async def create_session(request: Request, response: Response, services: Service
 @router.get("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It lives.", openapi.SESSION)})
 async def get_session(session_id: str, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """What a session expects next."""
-    return await services.pipeline.session(session_id, caller=caller)
+    return await services.pipeline.sessions.info(session_id, caller=caller)
 
 
 @router.delete("/sessions/{session_id}", tags=["sessions"], responses={200: openapi.answer("It was.", openapi.SESSION)})
 async def close_session(session_id: str, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """End a session and forget its state; answers with what it was."""
-    return await services.pipeline.close_session(session_id, caller=caller)
+    return await services.pipeline.sessions.close(session_id, caller=caller)
 
 
 # -- frames -----------------------------------------------------------------------------------------------
@@ -100,9 +100,9 @@ async def estimate_frame(
     )
     number = wire.integer("seq", params.seq, low=0)
     if number is None:
-        number = (await services.pipeline.session(session_id, caller=caller)).next_seq
+        number = (await services.pipeline.sessions.info(session_id, caller=caller)).next_seq
     frame = wire.frame_from_params(session_id, number, picture.getvalue(), params, arrived)
-    result = await while_connected(request, services.pipeline.estimate(frame, transport="http", caller=caller))
+    result = await while_connected(request, services.pipeline.frames.estimate(frame, transport="http", caller=caller))
     return frame_reply(result)
 
 
@@ -116,4 +116,5 @@ def _first(*values: str | None) -> str | None:
 @router.get("/models", tags=["models"], responses={200: openapi.answer("Cards.", openapi.MODELS)})
 async def list_models(services: ServicesOf) -> ModelsReply:
     """The models that this server has, with what they were measured at."""
-    return ModelsReply(models=list(services.pipeline.models()), default=services.pipeline.default_model().name)
+    card = services.pipeline.card
+    return ModelsReply(models=[card], default=card.name)

@@ -43,7 +43,7 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
     """Frames in, joints out, until either side ends it; work of a client that goes away is dropped."""
     services, caller = services_of(websocket), caller_of(websocket)
     try:
-        session = await services.pipeline.session(session_id, caller=caller)
+        session = await services.pipeline.sessions.info(session_id, caller=caller)
     except KineposeError as error:
         await websocket.send_denial_response(problem_response(error))
         return
@@ -62,7 +62,9 @@ async def _answer(websocket: WebSocket, services: Services, caller: Caller, sess
     incoming = _frames(websocket, session, me.cancel)
     try:
         policy = session.options.drop_policy
-        stream = services.pipeline.stream(session.session_id, incoming, policy, transport="websocket", caller=caller)
+        stream = services.pipeline.frames.stream(
+            session.session_id, incoming, policy, transport="websocket", caller=caller
+        )
         async with aclosing(stream) as results:
             async for result in results:
                 await websocket.send_text(_text(wire.result_to_json(result)))

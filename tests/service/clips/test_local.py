@@ -18,14 +18,16 @@ from service.inference.loaded_model import LoadedModel
 from service.media.video import open_video
 from tests.support.clips import make_clip, make_cut_off
 from tests.support.pipelines import CARD
+from tests.support.trackers import FakeTracker
 
 BOX = Region(1, 2, 30, 40)
 
 
-class RecordingStepper:
+class RecordingStepper(FakeTracker):
     """Answers with a pose at the frame's number, and keeps the requests' numbers, states and regions."""
 
     def __init__(self, refuse: Callable[[int], Exception | None] = lambda seq: None) -> None:
+        super().__init__()
         self.seen: list[tuple[int, int | None, Region | None]] = []
         self._refuse = refuse
 

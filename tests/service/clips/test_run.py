@@ -1,4 +1,4 @@
-"""A clip through a pipeline, which stands here as the protocol that a clip needs of it."""
+"""A clip through a pipeline, of which only what a clip needs is there."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,37 +10,68 @@ import pytest
 
 from model.skeletons import KINEPOSE_13
 from model.values import Frame, Pose, Region
+from service.auth.api_keys import ANYONE, Caller
 from service.clips.run import ClipOptions, ClipRun
 from service.config import Settings
 from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionInfo, SessionOptions
 from service.errors import BadClip, BadRegion, SessionExpired, UnsupportedMedia
+from service.pipeline.frames import Frames
+from service.pipeline.pipeline import Pipeline
+from service.pipeline.sessions import Sessions
 from tests.support.clips import make_clip, make_cut_off, make_sound
 
 MODEL = ModelInfo("none", "0", "0" * 64)
 
 
-class RecordingPipeline:
+class RecordingPipeline(Pipeline):
     """Answers a frame with the mean of its red channel as the first joint's x; keeps what it was asked."""
 
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        self.sessions = RecordingSessions(self)
+        self.frames = RecordingFrames(self)
         self.opened: list[SessionOptions] = []
         self.closed: list[str] = []
         self.regions: list[Region | None] = []
         self.refuse: Exception | None = None
+        self.refuse_closing: Exception | None = None
+        self.stuck_at: asyncio.Event | None = None
 
-    async def create_session(self, options: SessionOptions) -> SessionInfo:
-        self.opened.append(options)
-        return SessionInfo(f"clip-{len(self.opened)}", 0, 1.0, MODEL)
 
-    async def close_session(self, session_id: str) -> SessionInfo:
-        self.closed.append(session_id)
+class RecordingSessions(Sessions):
+    """The sessions of a RecordingPipeline."""
+
+    def __init__(self, kept: RecordingPipeline) -> None:
+        self._kept = kept
+
+    async def create(
+        self, options: SessionOptions, session_id: str | None = None, *, caller: Caller = ANYONE
+    ) -> SessionInfo:
+        self._kept.opened.append(options)
+        return SessionInfo(f"clip-{len(self._kept.opened)}", 0, 1.0, MODEL)
+
+    async def close(self, session_id: str, *, caller: Caller = ANYONE) -> SessionInfo:
+        if self._kept.refuse_closing is not None:
+            raise self._kept.refuse_closing
+        self._kept.closed.append(session_id)
         return SessionInfo(session_id, 0, 0.0, MODEL)
 
-    async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
-        self.regions.append(region)
-        if self.refuse is not None:
-            raise self.refuse
+
+class RecordingFrames(Frames):
+    """The frames of a RecordingPipeline."""
+
+    def __init__(self, kept: RecordingPipeline) -> None:
+        self._kept = kept
+
+    async def estimate_decoded(
+        self, session_id: str, seq: int, frame: Frame, region: Region | None, *, caller: Caller = ANYONE
+    ) -> FrameResult:
+        self._kept.regions.append(region)
+        if self._kept.stuck_at is not None:
+            self._kept.stuck_at.set()
+            await asyncio.Future[FrameResult]()
+        if self._kept.refuse is not None:
+            raise self._kept.refuse
         xy = np.zeros((13, 2), np.float32)
         xy[0, 0] = frame.rgb[..., 0].mean()
         return FrameResult(
@@ -166,13 +197,8 @@ async def test_an_error_of_the_pipeline_ends_the_clip(tmp_path: Path) -> None:
 
 async def test_a_session_that_is_gone_already_is_no_second_error(tmp_path: Path) -> None:
     """The first error is the one that is raised."""
-
-    class Forgetful(RecordingPipeline):
-        async def close_session(self, session_id: str) -> SessionInfo:
-            raise SessionExpired("gone")
-
-    pipeline = Forgetful()
-    pipeline.refuse = BadRegion("outside")
+    pipeline = RecordingPipeline()
+    pipeline.refuse, pipeline.refuse_closing = BadRegion("outside"), SessionExpired("gone")
     async with running(pipeline, make_clip(tmp_path / "clip.mp4")) as run:
         with pytest.raises(BadRegion):
             await anext(aiter(run))
@@ -180,14 +206,8 @@ async def test_a_session_that_is_gone_already_is_no_second_error(tmp_path: Path)
 
 async def test_a_cancelled_clip_closes_its_session(tmp_path: Path) -> None:
     """In the middle of a frame, too."""
-    reached = asyncio.Event()
-
-    class Stuck(RecordingPipeline):
-        async def estimate_decoded(self, session_id: str, seq: int, frame: Frame, region: Region | None) -> FrameResult:
-            reached.set()
-            return await asyncio.Future[FrameResult]()
-
-    pipeline = Stuck()
+    pipeline = RecordingPipeline()
+    pipeline.stuck_at = reached = asyncio.Event()
     run = ClipRun(pipeline, make_clip(tmp_path / "clip.mp4"), ClipOptions())
     task = asyncio.ensure_future(anext(aiter(run)))
     await reached.wait()

@@ -7,21 +7,21 @@ import pytest
 from model.tracker import Tracked, TrackRequest
 from model.values import Frame
 from service.errors import WorkerFailed
-from service.inference.batcher import Batcher
-from service.inference.queue import InProcessQueue, Priority
+from service.inference.batcher import Batcher, FrameQueue
+from service.pipeline.request import Priority
 from tests.support.trackers import grey
 
 FOREVER_S = 3600.0
 
 
 def submit(
-    queue: InProcessQueue, session: str, seq: int = 0, priority: Priority = Priority.INTERACTIVE
+    queue: FrameQueue, session: str, seq: int = 0, priority: Priority = Priority.LIVE
 ) -> "asyncio.Task[Tracked]":
     """A frame on its way; it is in line after the next turn of the event loop."""
     return asyncio.ensure_future(queue.submit(session, TrackRequest(Frame(grey(0)), seq), priority))
 
 
-def batcher(queue: InProcessQueue, live: int = 1, *, most: int = 4, wait_s: float = 0.0) -> Batcher:
+def batcher(queue: FrameQueue, live: int = 1, *, most: int = 4, wait_s: float = 0.0) -> Batcher:
     """A batcher that believes in so many live sessions."""
     return Batcher(queue, lambda: live, max_batch=most, wait_s=wait_s, clip_every=3)
 
@@ -35,7 +35,7 @@ async def drop(*tasks: "asyncio.Task[Tracked]") -> None:
 
 async def test_frames_of_one_session_never_share_a_batch() -> None:
     """The second frame of a session waits for the next batch, others go along."""
-    queue = InProcessQueue()
+    queue = FrameQueue()
     tasks = [submit(queue, "a", 0), submit(queue, "a", 1), submit(queue, "b", 0)]
     await asyncio.sleep(0)
     former = batcher(queue)
@@ -46,7 +46,7 @@ async def test_frames_of_one_session_never_share_a_batch() -> None:
 
 async def test_lone_stream_never_waits_for_company() -> None:
     """With one live session the batch goes at once, whatever the wait is set to."""
-    queue = InProcessQueue()
+    queue = FrameQueue()
     task = submit(queue, "a")
     async with asyncio.timeout(10):
         assert len(await batcher(queue, live=1, wait_s=FOREVER_S).next_batch()) == 1
@@ -55,7 +55,7 @@ async def test_lone_stream_never_waits_for_company() -> None:
 
 async def test_batch_goes_as_soon_as_all_live_sessions_are_in_it() -> None:
     """The wait ends early when nobody else is to come."""
-    queue = InProcessQueue()
+    queue = FrameQueue()
     first = submit(queue, "a")
     batch = asyncio.ensure_future(batcher(queue, live=2, wait_s=FOREVER_S).next_batch())
     await asyncio.sleep(0)
@@ -67,7 +67,7 @@ async def test_batch_goes_as_soon_as_all_live_sessions_are_in_it() -> None:
 
 async def test_batch_goes_without_those_who_do_not_come() -> None:
     """After the wait those that are here are computed."""
-    queue = InProcessQueue()
+    queue = FrameQueue()
     task = submit(queue, "a")
     async with asyncio.timeout(10):
         assert len(await batcher(queue, live=2, wait_s=0.001).next_batch()) == 1
@@ -76,7 +76,7 @@ async def test_batch_goes_without_those_who_do_not_come() -> None:
 
 async def test_interactive_frames_go_first_and_clips_do_not_starve() -> None:
     """Of every three frames computed one is a clip's, while both wait."""
-    queue = InProcessQueue()
+    queue = FrameQueue()
     tasks = [submit(queue, f"clip{n}", priority=Priority.CLIP) for n in range(3)]
     tasks += [submit(queue, f"live{n}") for n in range(6)]
     await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_interactive_frames_go_first_and_clips_do_not_starve() -> None:
 
 async def test_cancelled_frame_leaves_the_queue_before_batching() -> None:
     """A frame that nobody waits for is not computed, nor does it make an empty batch."""
-    queue = InProcessQueue()
+    queue = FrameQueue()
     gone = submit(queue, "gone")
     await asyncio.sleep(0)
     batch = asyncio.ensure_future(batcher(queue).next_batch())
@@ -101,7 +101,7 @@ async def test_cancelled_frame_leaves_the_queue_before_batching() -> None:
 
 async def test_closing_answers_those_who_wait_and_those_who_come_later() -> None:
     """Nobody hangs on a queue that no worker reads; each gets an error of its own."""
-    queue = InProcessQueue()
+    queue = FrameQueue()
     waiting = submit(queue, "a")
     await asyncio.sleep(0)
     queue.close(WorkerFailed("gone", retry_after_ms=5))

@@ -11,11 +11,11 @@ from model.engines.base import EngineError
 from model.tracker import Tracked, TrackRequest
 from model.values import Frame, Region
 from service.errors import BadRegion, DeviceLost, FrameSizeChanged, KineposeError, WorkerFailed
-from service.inference.batcher import Batcher
+from service.inference.batcher import Batcher, FrameQueue
 from service.inference.device_loop import DeviceLoop, WarmUpFailed
-from service.inference.queue import InProcessQueue, Priority
 from service.observability.metrics import Metrics
-from tests.support.trackers import BROKEN, POISON, FakeTracker, grey
+from service.pipeline.request import Priority
+from tests.support.trackers import BROKEN, POISON, SEARCH_PASSES, SEARCHED, FakeTracker, grey
 
 
 @dataclass
@@ -23,19 +23,19 @@ class Bench:
     """A worker and what it stands between."""
 
     tracker: FakeTracker
-    queue: InProcessQueue
+    queue: FrameQueue
     worker: DeviceLoop
 
     def send(self, session: str, shade: int = 1, **fields: object) -> "asyncio.Task[Tracked]":
         """A frame on its way."""
         request = TrackRequest(Frame(grey(shade)), 0, **fields)  # type: ignore[arg-type]
-        return asyncio.ensure_future(self.queue.submit(session, request, Priority.INTERACTIVE))
+        return asyncio.ensure_future(self.queue.submit(session, request, Priority.LIVE))
 
 
 @asynccontextmanager
 async def working() -> AsyncIterator[Bench]:
     """A running worker with batches of up to eight."""
-    queue, tracker, metrics = InProcessQueue(), FakeTracker(), Metrics()
+    queue, tracker, metrics = FrameQueue(), FakeTracker(), Metrics()
     former = Batcher(queue, lambda: 1, max_batch=8, wait_s=0, clip_every=4)
     worker = DeviceLoop(tracker, queue, former, metrics)
     loop = asyncio.ensure_future(worker.run())
@@ -84,7 +84,7 @@ async def test_frame_errors_are_told_in_the_service_s_terms() -> None:
         [tracked] = await settled(bench.send("a"))
         assert isinstance(tracked, Tracked)
         other = TrackRequest(Frame(grey(1, (16, 16))), 1, tracked.state)
-        changed = asyncio.ensure_future(bench.queue.submit("a", other, Priority.INTERACTIVE))
+        changed = asyncio.ensure_future(bench.queue.submit("a", other, Priority.LIVE))
         outside = bench.send("b", region=Region(1000, 1000, 5, 5))
         size_error, region_error = await settled(changed, outside)
     assert isinstance(size_error, FrameSizeChanged)
@@ -128,12 +128,82 @@ async def test_stopped_worker_answers_the_batch_that_it_is_in() -> None:
 
 
 async def test_wrong_number_of_answers_is_a_bug_of_that_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Answers that nobody can assign are given to nobody."""
+    """A batch whose answers run out, which shows as a StopIteration, ends with its frames and not with the worker."""
     async with working() as bench:
-        monkeypatch.setattr(bench.tracker, "step", lambda requests: [])
-        [error] = await settled(bench.send("a"))
-    assert isinstance(error, KineposeError)
-    assert error.code == "internal"
+        with monkeypatch.context() as patched:
+            patched.setattr(bench.tracker, "advance", lambda work: next(iter(())))
+            errors = await settled(bench.send("a"), bench.send("b"))
+        for error in errors:
+            assert isinstance(error, KineposeError)
+            assert error.code == "internal"
+        assert isinstance((await settled(bench.send("a")))[0], Tracked)
+
+
+async def test_search_lets_other_frames_into_its_passes() -> None:
+    """Those that come while a person is looked for are computed with the next pass, all of them."""
+    async with working() as bench:
+        bench.tracker.hold()
+        search = bench.send("a", SEARCHED)
+        await bench.tracker.entered()
+        others = [bench.send(f"b{number}", number) for number in range(3)]
+        await asyncio.sleep(0)
+        bench.tracker.let_go()
+        answers = await settled(*others)
+        assert all(isinstance(answer, Tracked) for answer in answers)
+        await settled(search)
+    assert bench.tracker.batches[0] == [(SEARCHED, 0)]
+    assert bench.tracker.batches[1] == [(0, 0), (1, 0), (2, 0), (SEARCHED, 0)]
+    assert len(bench.tracker.batches) == SEARCH_PASSES
+
+
+async def test_searches_take_turns_where_a_batch_has_no_room_for_all() -> None:
+    """A batch of eight has room for the windows of two; each search comes to its end."""
+    async with working() as bench:
+        bench.tracker.hold()
+        first = bench.send("first")
+        await bench.tracker.entered()
+        searches = [bench.send(f"s{number}", SEARCHED) for number in range(4)]
+        await asyncio.sleep(0)
+        bench.tracker.let_go()
+        assert all(isinstance(answer, Tracked) for answer in await settled(first, *searches))
+    passes = bench.tracker.batches[1:]
+    assert max(map(len, passes[:-1])) <= 4
+    assert sum(map(len, passes)) == 4 * SEARCH_PASSES
+    assert [len(batch) for batch in passes[:4]] == [2, 2, 2, 2]
+
+
+async def test_search_that_nobody_waits_for_ends_after_its_pass() -> None:
+    """Its caller has gone, or its deadline passed: the passes that it had left are not computed."""
+    async with working() as bench:
+        bench.tracker.hold()
+        gone = bench.send("a", SEARCHED)
+        await bench.tracker.entered()
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        bench.tracker.let_go()
+        assert isinstance((await settled(bench.send("a", 7)))[0], Tracked)
+    assert bench.tracker.batches == [[(SEARCHED, 0)], [(7, 0)]]
+
+
+async def test_frame_of_a_session_waits_for_the_one_that_is_searched() -> None:
+    """Two frames of one session are never under way at once."""
+    async with working() as bench:
+        await settled(bench.send("a", SEARCHED), bench.send("a", 7))
+    assert bench.tracker.batches == [[(SEARCHED, 0)]] * SEARCH_PASSES + [[(7, 0)]]
+
+
+async def test_device_that_is_lost_in_a_search_leaves_nobody_waiting() -> None:
+    """Also those searches that had no room in the failing batch."""
+    async with working() as bench:
+        bench.tracker.hold()
+        first = bench.send("first")
+        await bench.tracker.entered()
+        searches = [bench.send(f"s{number}", SEARCHED) for number in range(4)]
+        await asyncio.sleep(0)
+        bench.tracker.raises.extend([EngineError("busy", sticky=False), EngineError("context lost", sticky=True)])
+        bench.tracker.let_go()
+        failures = await settled(first, *searches)
+    assert sorted(type(error).__name__ for error in failures) == ["DeviceLost"] * 4 + ["WorkerFailed"]
 
 
 async def test_cancelled_frame_in_a_batch_does_not_disturb_it() -> None:

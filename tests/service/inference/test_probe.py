@@ -25,10 +25,10 @@ async def test_ready_computes_a_real_frame_and_remembers_it_for_a_second(tracker
         clock.advance(5)
         batches = len(tracker.batches)
         for _ in range(3):
-            assert await pipeline.ready()
+            assert await pipeline.lifecycle.ready()
         assert len(tracker.batches) == batches + 1
         clock.advance(1)
-        assert await pipeline.ready()
+        assert await pipeline.lifecycle.ready()
         assert len(tracker.batches) == batches + 2
 
 
@@ -38,7 +38,7 @@ async def test_probes_at_once_share_one_forward_pass(tracker: FakeTracker) -> No
     async with running(tracker, clock=clock) as pipeline:
         clock.advance(5)
         batches = len(tracker.batches)
-        assert await asyncio.gather(*(pipeline.ready() for _ in range(5))) == [True] * 5
+        assert await asyncio.gather(*(pipeline.lifecycle.ready() for _ in range(5))) == [True] * 5
         assert len(tracker.batches) == batches + 1
 
 
@@ -48,10 +48,10 @@ async def test_device_that_fails_the_probe_is_not_ready_but_alive(tracker: FakeT
     async with running(tracker, clock=clock) as pipeline:
         clock.advance(5)
         tracker.raises.append(EngineError("busy", sticky=False))
-        assert not await pipeline.ready()
-        assert pipeline.live()
+        assert not await pipeline.lifecycle.ready()
+        assert pipeline.lifecycle.live()
         clock.advance(1)
-        assert await pipeline.ready()
+        assert await pipeline.lifecycle.ready()
 
 
 async def test_device_that_hangs_is_not_ready(tracker: FakeTracker) -> None:
@@ -60,7 +60,7 @@ async def test_device_that_hangs_is_not_ready(tracker: FakeTracker) -> None:
     async with running(tracker, clock=clock, ready_timeout_s=0.01) as pipeline:
         clock.advance(5)
         tracker.hold()
-        assert not await pipeline.ready()
+        assert not await pipeline.lifecycle.ready()
         tracker.let_go()
 
 
@@ -69,27 +69,27 @@ async def test_lost_device_is_neither_ready_nor_alive(tracker: FakeTracker) -> N
     async with running(tracker) as pipeline:
         tracker.raises.append(EngineError("context lost", sticky=True))
         with pytest.raises(WorkerFailed):
-            await pipeline.estimate(frame(0))
-        assert not pipeline.live()
-        assert not await pipeline.ready()
+            await pipeline.frames.estimate(frame(0))
+        assert not pipeline.lifecycle.live()
+        assert not await pipeline.lifecycle.ready()
         with pytest.raises(WorkerFailed):
-            await pipeline.estimate(frame(0))
+            await pipeline.frames.estimate(frame(0))
 
 
 async def test_drain_refuses_what_is_new_and_finishes_what_was_accepted(tracker: FakeTracker) -> None:
     """Frames and sessions get Draining with a time to try again; readiness is off at once."""
     async with running(tracker) as pipeline:
         tracker.hold()
-        accepted = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        accepted = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await tracker.entered()
         draining = asyncio.ensure_future(pipeline.drain())
         await asyncio.sleep(0)
-        assert not await pipeline.ready()
+        assert not await pipeline.lifecycle.ready()
         with pytest.raises(Draining) as raised:
-            await pipeline.estimate(frame(1))
+            await pipeline.frames.estimate(frame(1))
         assert raised.value.retry_after_ms is not None
         with pytest.raises(Draining):
-            await pipeline.create_session(SessionOptions())
+            await pipeline.sessions.create(SessionOptions())
         assert not draining.done()
         tracker.let_go()
         await draining
@@ -104,7 +104,7 @@ async def test_drain_ends_streams_after_the_frames_they_took_in(tracker: FakeTra
         seqs: list[int] = []
 
         async def consume() -> None:
-            async for result in pipeline.stream("s", aiter(frames), DropPolicy.WAIT):
+            async for result in pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT):
                 seqs.append(result.seq)
 
         consumer = asyncio.ensure_future(consume())
@@ -121,12 +121,12 @@ async def test_drain_ends_streams_after_the_frames_they_took_in(tracker: FakeTra
 async def test_drain_lets_a_clip_come_to_its_end(tracker: FakeTracker) -> None:
     """Frames of a clip that was begun are still taken, until its session is closed."""
     async with running(tracker) as pipeline:
-        await pipeline.estimate_decoded("s", 0, Frame(grey(1)), None)
+        await pipeline.frames.estimate_decoded("s", 0, Frame(grey(1)), None)
         draining = asyncio.ensure_future(pipeline.drain())
         await asyncio.sleep(0)
-        assert (await pipeline.estimate_decoded("s", 1, Frame(grey(2)), None)).outcome is Outcome.OK
+        assert (await pipeline.frames.estimate_decoded("s", 1, Frame(grey(2)), None)).outcome is Outcome.OK
         assert not draining.done()
-        await pipeline.close_session("s")
+        await pipeline.sessions.close("s")
         await draining
 
 
@@ -134,7 +134,7 @@ async def test_drain_is_bounded_by_its_grace_period(tracker: FakeTracker) -> Non
     """A frame that does not end is cancelled, and its caller learns why."""
     async with running(tracker, drain_grace_s=0.01) as pipeline:
         tracker.hold()
-        stuck = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        stuck = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await tracker.entered()
         await pipeline.drain()
         with pytest.raises(Draining):
@@ -146,9 +146,9 @@ async def test_closing_leaves_nobody_waiting(tracker: FakeTracker) -> None:
     """Every frame in flight ends with an error when the pipeline is closed under it."""
     pipeline = make_pipeline(tracker)
     await pipeline.start()
-    await pipeline.create_session(SessionOptions(), "s")
+    await pipeline.sessions.create(SessionOptions(), "s")
     tracker.hold()
-    frames = [asyncio.ensure_future(pipeline.estimate(frame(seq))) for seq in range(3)]
+    frames = [asyncio.ensure_future(pipeline.frames.estimate(frame(seq))) for seq in range(3)]
     await tracker.entered()
     await until(lambda: counted(pipeline, "pending_frames") == 3)
     closing = asyncio.ensure_future(pipeline.aclose())

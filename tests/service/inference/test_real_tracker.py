@@ -1,20 +1,22 @@
 """The whole pipeline with the real tracker, engine and network; only the weights are random."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
-from model.tracker import TrackRequest
+from model.tracker import WINDOWS_A_PASS, FrameWork, TrackRequest
 from model.values import Frame, Region
 from service.config import Settings
 from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
-from service.errors import FrameSizeChanged
+from service.errors import DeadlinePassed, FrameSizeChanged
 from service.inference.loaded_model import LoadedModel, load_model
 from service.pipeline.pipeline import Pipeline
 from service.processes.wiring import embedded
 from tests.support.pictures import encoded, smooth_picture
+from tests.support.pipelines import counted, until
 from tests.support.weights import save_random_lite
 
 REGION = Region(60, 20, 80, 160)
@@ -48,6 +50,70 @@ async def started(loaded: LoadedModel) -> AsyncIterator[Pipeline]:
 
 
 @pytest.mark.slow
+async def test_search_delays_no_other_session_by_more_than_a_batch(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wide picture without a region takes many passes; a frame that comes in the first one is in the next."""
+    entered, let_go, passes = threading.Semaphore(0), threading.Event(), list[list[int]]()
+    advance = loaded.stepper.advance
+
+    def counted_advance(work: list[FrameWork]) -> None:
+        passes.append([len(one.wants) for one in work])
+        entered.release()
+        assert let_go.wait(20)
+        advance(work)
+
+    async with started(loaded) as pipeline:
+        for name in ("search", "other"):
+            await pipeline.sessions.create(SessionOptions(), name)
+        monkeypatch.setattr(loaded.stepper, "advance", counted_advance)
+        search = asyncio.ensure_future(
+            pipeline.frames.estimate(EncodedFrame("search", 0, encoded(smooth_picture(800, 100))))
+        )
+        assert await asyncio.to_thread(entered.acquire, timeout=20)
+        frame = EncodedFrame("other", 0, encoded(smooth_picture(200, 200)), region=REGION)
+        other = asyncio.ensure_future(pipeline.frames.estimate(frame))
+        await until(lambda: counted(pipeline, "compute_duration_seconds_count", stage="decode") == 2)
+        let_go.set()
+        await other
+        assert not search.done()
+        search.cancel()
+        await asyncio.gather(search, return_exceptions=True)
+    assert passes[0] == [WINDOWS_A_PASS]
+    assert [1, WINDOWS_A_PASS] in passes[1:3]  # The third where the thread was faster than the event loop.
+
+
+@pytest.mark.slow
+async def test_deadline_that_passes_in_a_search_ends_its_work(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The passes that were left are not computed, and the session goes on with the same seq."""
+    passes: list[int] = []
+    advance, loop = loaded.stepper.advance, asyncio.get_running_loop()
+
+    async with started(loaded) as pipeline:
+        await pipeline.sessions.create(SessionOptions(), "s")
+        deadline = loop.time() + 3600
+        expired = threading.Event()
+
+        def slow_advance(work: list[FrameWork]) -> None:
+            passes.append(len(work))
+            assert expired.wait(20)
+            advance(work)
+
+        monkeypatch.setattr(loaded.stepper, "advance", slow_advance)
+        picture = encoded(smooth_picture(800, 100))
+        search = asyncio.ensure_future(pipeline.frames.estimate(EncodedFrame("s", 0, picture, deadline=deadline)))
+        await until(lambda: bool(passes))
+        monkeypatch.setattr(loop, "time", lambda: deadline + 1)
+        with pytest.raises(DeadlinePassed):
+            await search
+        expired.set()
+        await pipeline.frames.estimate(EncodedFrame("s", 0, picture, region=Region(10, 10, 80, 80)))
+    assert passes == [1, 1]
+
+
+@pytest.mark.slow
 async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(loaded: LoadedModel) -> None:
     """Bit for bit: the service adds nothing to the numbers, nor do the neighbours in a batch."""
     pictures = [[smooth_picture(200, 200, seed=10 * s + t) for t in range(FRAMES)] for s in range(3)]
@@ -62,17 +128,19 @@ async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(loaded: L
             expected.append(tracked.pose.xy_px.tobytes() + tracked.pose.score.tobytes())
 
     async with started(loaded) as pipeline:
-        assert await pipeline.ready()
+        assert await pipeline.lifecycle.ready()
 
         async def session(number: int) -> list[FrameResult]:
-            name = (await pipeline.create_session(SessionOptions())).session_id
+            name = (await pipeline.sessions.create(SessionOptions())).session_id
             images = [encoded(rgb) for rgb in pictures[number]]
             frames = [
                 EncodedFrame(name, seq, image, region=REGION if seq == 0 else None) for seq, image in enumerate(images)
             ]
-            return await asyncio.gather(*(pipeline.estimate(frame) for frame in frames))
+            return await asyncio.gather(*(pipeline.frames.estimate(frame) for frame in frames))
 
         results = [result for row in await asyncio.gather(*map(session, range(3))) for result in row]
         with pytest.raises(FrameSizeChanged):
-            await pipeline.estimate(EncodedFrame(results[0].session_id, FRAMES, encoded(smooth_picture(100, 100))))
+            await pipeline.frames.estimate(
+                EncodedFrame(results[0].session_id, FRAMES, encoded(smooth_picture(100, 100)))
+            )
     assert joints(results) == expected

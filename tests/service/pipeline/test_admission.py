@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from service.errors import QueueFull
-from service.pipeline.admission import InFlight
+from service.pipeline.sequencer import InFlight
 
 
 async def test_full_server_refuses_those_who_cannot_wait() -> None:

@@ -33,7 +33,7 @@ async def all_at_once(sessions: list[list[int]], max_batch: int) -> list[list[in
 
         async def one(number: int, shades: list[int]) -> list[int | str]:
             name = f"session{number}"
-            await pipeline.create_session(SessionOptions(), name)
+            await pipeline.sessions.create(SessionOptions(), name)
             frames = [frame(seq, shade, name) for seq, shade in enumerate(shades)]
             if number % 3 == 1:
                 return await streamed(name, frames)
@@ -41,9 +41,9 @@ async def all_at_once(sessions: list[list[int]], max_batch: int) -> list[list[in
             for seq, shade in enumerate(shades):
                 try:
                     if number % 3 == 0:
-                        result = await pipeline.estimate(frames[seq])
+                        result = await pipeline.frames.estimate(frames[seq])
                     else:
-                        result = await pipeline.estimate_decoded(name, seq, Frame(grey(shade)), None)
+                        result = await pipeline.frames.estimate_decoded(name, seq, Frame(grey(shade)), None)
                     values.append(value_of(result))
                 except KineposeError as error:
                     values.append(error.code)
@@ -52,7 +52,7 @@ async def all_at_once(sessions: list[list[int]], max_batch: int) -> list[list[in
         async def streamed(name: str, frames: list[EncodedFrame]) -> list[int | str]:
             source = Source(*frames)
             source.end()
-            results = pipeline.stream(name, aiter(source), DropPolicy.WAIT)
+            results = pipeline.frames.stream(name, aiter(source), DropPolicy.WAIT)
             return [result.error_code or value_of(result) async for result in results]
 
         return await asyncio.gather(*(one(number, shades) for number, shades in enumerate(sessions)))

@@ -39,7 +39,7 @@ def tracker() -> FakeTracker:
 async def test_result_describes_itself(tracker: FakeTracker) -> None:
     """Model, skeleton, size, region, seq and pts come with every answer."""
     async with running(tracker) as pipeline:
-        result = await pipeline.estimate(frame(0, pts_us=40_000, region=Region(1, 2, 30, 20)))
+        result = await pipeline.frames.estimate(frame(0, pts_us=40_000, region=Region(1, 2, 30, 20)))
     assert (result.session_id, result.seq, result.pts_us, result.outcome) == ("s", 0, 40_000, Outcome.OK)
     assert result.image_size == (48, 32)
     assert result.region == Region(1, 2, 30, 20)
@@ -51,24 +51,24 @@ async def test_result_describes_itself(tracker: FakeTracker) -> None:
 async def test_each_frame_continues_from_the_one_before(tracker: FakeTracker) -> None:
     """The state of frame t is what frame t + 1 starts from."""
     async with running(tracker) as pipeline:
-        values = [value_of(await pipeline.estimate(frame(seq))) for seq in range(5)]
+        values = [value_of(await pipeline.frames.estimate(frame(seq))) for seq in range(5)]
     assert values == [history(list(range(seq + 1))) for seq in range(5)]
 
 
 async def test_later_frame_waits_for_those_in_flight(tracker: FakeTracker) -> None:
     """Frames sent at once are computed in their order, one after the other."""
     async with running(tracker) as pipeline:
-        results = await asyncio.gather(*(pipeline.estimate(frame(seq)) for seq in range(6)))
+        results = await asyncio.gather(*(pipeline.frames.estimate(frame(seq)) for seq in range(6)))
     assert [value_of(result) for result in results] == [history(list(range(n + 1))) for n in range(6)]
 
 
 async def test_last_frame_sent_again_gets_its_stored_answer(tracker: FakeTracker) -> None:
     """A replay is not computed again, even with another picture."""
     async with running(tracker) as pipeline:
-        await pipeline.estimate(frame(0))
-        first = await pipeline.estimate(frame(1))
+        await pipeline.frames.estimate(frame(0))
+        first = await pipeline.frames.estimate(frame(1))
         batches = len(tracker.batches)
-        again = await pipeline.estimate(frame(1, shade=99))
+        again = await pipeline.frames.estimate(frame(1, shade=99))
         assert again is first
         assert len(tracker.batches) == batches
 
@@ -77,22 +77,22 @@ async def test_replay_while_in_flight_shares_the_one_outcome(tracker: FakeTracke
     """Two callers of one seq get the same answer from one computation."""
     async with running(tracker) as pipeline:
         tracker.hold()
-        first = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        first = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await tracker.entered()
-        again = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        again = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await asyncio.sleep(0)
         tracker.let_go()
         assert await first is await again
-        assert (await pipeline.session("s")).next_seq == 1
+        assert (await pipeline.sessions.info("s")).next_seq == 1
 
 
 async def test_replay_outlives_the_caller_it_joined(tracker: FakeTracker) -> None:
     """A frame goes on while one of its callers still waits."""
     async with running(tracker) as pipeline:
         tracker.hold()
-        first = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        first = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await tracker.entered()
-        again = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        again = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await asyncio.sleep(0)
         first.cancel()
         tracker.let_go()
@@ -105,20 +105,20 @@ async def test_frame_out_of_order_is_refused_and_the_session_lives(tracker: Fake
     """For gaps and old frames the error says what is expected."""
     async with running(tracker) as pipeline:
         for seq in range(3):
-            await pipeline.estimate(frame(seq))
+            await pipeline.frames.estimate(frame(seq))
         with pytest.raises(SeqOutOfOrder) as raised:
-            await pipeline.estimate(frame(sent))
+            await pipeline.frames.estimate(frame(sent))
         assert (raised.value.session_id, raised.value.seq, raised.value.expected_seq) == ("s", sent, 3), why
-        assert value_of(await pipeline.estimate(frame(3))) == history([0, 1, 2, 3])
+        assert value_of(await pipeline.frames.estimate(frame(3))) == history([0, 1, 2, 3])
 
 
 async def test_pts_that_does_not_increase_is_refused_before_admission(tracker: FakeTracker) -> None:
     """The seq is not spent: the frame may be sent again with a later pts."""
     async with running(tracker) as pipeline:
-        await pipeline.estimate(frame(0, pts_us=1000))
+        await pipeline.frames.estimate(frame(0, pts_us=1000))
         with pytest.raises(PtsNotIncreasing):
-            await pipeline.estimate(frame(1, pts_us=1000))
-        assert (await pipeline.estimate(frame(1, pts_us=1001))).seq == 1
+            await pipeline.frames.estimate(frame(1, pts_us=1000))
+        assert (await pipeline.frames.estimate(frame(1, pts_us=1001))).seq == 1
 
 
 @pytest.mark.parametrize(
@@ -136,12 +136,12 @@ async def test_frame_at_fault_spends_its_seq_and_leaves_the_state(
 ) -> None:
     """Its error is what a replay gets; the next frame continues from the last good one."""
     async with running(tracker) as pipeline:
-        await pipeline.estimate(frame(0))
+        await pipeline.frames.estimate(frame(0))
         for _ in range(2):
             with pytest.raises(error) as raised:
-                await pipeline.estimate(frame(1, **fields))
+                await pipeline.frames.estimate(frame(1, **fields))
             assert (raised.value.session_id, raised.value.seq) == ("s", 1)
-        assert value_of(await pipeline.estimate(frame(2))) == history([0, 2])
+        assert value_of(await pipeline.frames.estimate(frame(2))) == history([0, 2])
 
 
 async def test_bug_met_by_a_frame_is_logged_and_told_as_internal(
@@ -149,10 +149,10 @@ async def test_bug_met_by_a_frame_is_logged_and_told_as_internal(
 ) -> None:
     """For that frame only; the log has the traceback, the client does not."""
     async with running(tracker) as pipeline:
-        await pipeline.estimate(frame(0))
+        await pipeline.frames.estimate(frame(0))
         with caplog.at_level(logging.ERROR), pytest.raises(KineposeError) as raised:
-            await pipeline.estimate(frame(1, shade=BROKEN))
-        assert value_of(await pipeline.estimate(frame(2))) == history([0, 2])
+            await pipeline.frames.estimate(frame(1, shade=BROKEN))
+        assert value_of(await pipeline.frames.estimate(frame(2))) == history([0, 2])
     assert raised.value.code == "internal"
     assert "a bug met by one frame" not in raised.value.detail
     assert "a bug met by one frame" in caplog.text
@@ -162,8 +162,8 @@ async def test_image_above_the_size_limit_is_refused_before_it_is_decoded(tracke
     """The seq is not spent."""
     async with running(tracker, max_image_bytes=1000) as pipeline:
         with pytest.raises(TooLarge):
-            await pipeline.estimate(frame(0, image=b"\xff" * 1001))
-        assert (await pipeline.estimate(frame(0))).seq == 0
+            await pipeline.frames.estimate(frame(0, image=b"\xff" * 1001))
+        assert (await pipeline.frames.estimate(frame(0))).seq == 0
 
 
 async def test_device_failure_leaves_the_frame_to_be_sent_again(tracker: FakeTracker) -> None:
@@ -171,28 +171,28 @@ async def test_device_failure_leaves_the_frame_to_be_sent_again(tracker: FakeTra
     async with running(tracker) as pipeline:
         tracker.raises.append(EngineError("out of memory", sticky=False))
         failed, behind = await asyncio.gather(
-            pipeline.estimate(frame(0)), pipeline.estimate(frame(1)), return_exceptions=True
+            pipeline.frames.estimate(frame(0)), pipeline.frames.estimate(frame(1)), return_exceptions=True
         )
         assert isinstance(failed, WorkerFailed)
         assert isinstance(behind, SeqOutOfOrder)
         assert behind.expected_seq == 0
-        assert value_of(await pipeline.estimate(frame(0))) == history([0])
-        assert value_of(await pipeline.estimate(frame(1))) == history([0, 1])
+        assert value_of(await pipeline.frames.estimate(frame(0))) == history([0])
+        assert value_of(await pipeline.frames.estimate(frame(1))) == history([0, 1])
 
 
 async def test_cancelled_caller_takes_the_frame_out_of_the_queue(tracker: FakeTracker) -> None:
     """A frame in line that nobody waits for is not computed, and may be sent again at once."""
     async with running(tracker, max_batch=1) as pipeline:
-        await pipeline.create_session(SessionOptions(), "other")
+        await pipeline.sessions.create(SessionOptions(), "other")
         tracker.hold()
-        ahead = asyncio.ensure_future(pipeline.estimate(frame(0, shade=1, session="other")))
+        ahead = asyncio.ensure_future(pipeline.frames.estimate(frame(0, shade=1, session="other")))
         await tracker.entered()
-        gone = asyncio.ensure_future(pipeline.estimate(frame(0, shade=77)))
+        gone = asyncio.ensure_future(pipeline.frames.estimate(frame(0, shade=77)))
         await in_flight(pipeline, 2)
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         assert counted(pipeline, "pending_frames") == 1
-        again = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        again = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         tracker.let_go()
         assert value_of(await again) == history([0])
         await ahead
@@ -205,13 +205,13 @@ async def test_caller_cancelled_while_its_frame_is_computed_leaves_the_session_a
     """The answer is dropped, not committed."""
     async with running(tracker) as pipeline:
         tracker.hold()
-        gone = asyncio.ensure_future(pipeline.estimate(frame(0, shade=77)))
+        gone = asyncio.ensure_future(pipeline.frames.estimate(frame(0, shade=77)))
         await tracker.entered()
         gone.cancel()
         await asyncio.gather(gone, return_exceptions=True)
         tracker.let_go()
-        assert (await pipeline.session("s")).next_seq == 0
-        assert value_of(await pipeline.estimate(frame(0))) == history([0])
+        assert (await pipeline.sessions.info("s")).next_seq == 0
+        assert value_of(await pipeline.frames.estimate(frame(0))) == history([0])
         assert counted(pipeline, "frames_total", transport="http", outcome="cancelled") == 1
 
 
@@ -221,25 +221,25 @@ async def test_deadline_that_had_passed_is_told_before_any_work(tracker: FakeTra
         batches = len(tracker.batches)
         now = asyncio.get_running_loop().time()
         with pytest.raises(DeadlinePassed):
-            await pipeline.estimate(frame(0, deadline=now))
+            await pipeline.frames.estimate(frame(0, deadline=now))
         assert len(tracker.batches) == batches
-        assert (await pipeline.session("s")).next_seq == 0
+        assert (await pipeline.sessions.info("s")).next_seq == 0
 
 
 async def test_frame_whose_deadline_passes_in_the_queue_is_not_computed(tracker: FakeTracker) -> None:
     """It leaves the line, and its seq is not spent."""
     async with running(tracker, max_batch=1) as pipeline:
-        await pipeline.create_session(SessionOptions(), "other")
+        await pipeline.sessions.create(SessionOptions(), "other")
         tracker.hold()
-        ahead = asyncio.ensure_future(pipeline.estimate(frame(0, shade=1, session="other")))
+        ahead = asyncio.ensure_future(pipeline.frames.estimate(frame(0, shade=1, session="other")))
         await tracker.entered()
         soon = asyncio.get_running_loop().time() + 0.01
         with pytest.raises(DeadlinePassed) as raised:
-            await pipeline.estimate(frame(0, shade=77, deadline=soon))
+            await pipeline.frames.estimate(frame(0, shade=77, deadline=soon))
         assert (raised.value.session_id, raised.value.seq) == ("s", 0)
         tracker.let_go()
         await ahead
-        assert value_of(await pipeline.estimate(frame(0))) == history([0])
+        assert value_of(await pipeline.frames.estimate(frame(0))) == history([0])
     assert not any((77, 0) in batch for batch in tracker.batches)
 
 
@@ -247,27 +247,27 @@ async def test_session_takes_so_many_frames_in_flight(tracker: FakeTracker) -> N
     """One more is refused with a time to try again; the others are answered."""
     async with running(tracker, max_pending_per_session=2) as pipeline:
         tracker.hold()
-        taken = [asyncio.ensure_future(pipeline.estimate(frame(seq))) for seq in range(2)]
+        taken = [asyncio.ensure_future(pipeline.frames.estimate(frame(seq))) for seq in range(2)]
         await in_flight(pipeline, 2)
         with pytest.raises(QueueFull, match="session") as raised:
-            await pipeline.estimate(frame(2))
+            await pipeline.frames.estimate(frame(2))
         assert raised.value.retry_after_ms is not None
         tracker.let_go()
         await asyncio.gather(*taken)
-        assert (await pipeline.estimate(frame(2))).seq == 2
+        assert (await pipeline.frames.estimate(frame(2))).seq == 2
 
 
 async def test_server_takes_so_many_frames_in_flight(tracker: FakeTracker) -> None:
     """Over all sessions; clip frames wait where interactive ones are refused."""
     async with running(tracker, max_pending_per_session=1, max_pending_frames=1) as pipeline:
-        await pipeline.create_session(SessionOptions(), "other")
-        await pipeline.create_session(SessionOptions(), "clip")
+        await pipeline.sessions.create(SessionOptions(), "other")
+        await pipeline.sessions.create(SessionOptions(), "clip")
         tracker.hold()
-        taken = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        taken = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await tracker.entered()
         with pytest.raises(QueueFull, match="server"):
-            await pipeline.estimate(frame(0, session="other"))
-        clip = asyncio.ensure_future(pipeline.estimate_decoded("clip", 0, Frame(grey(3)), None))
+            await pipeline.frames.estimate(frame(0, session="other"))
+        clip = asyncio.ensure_future(pipeline.frames.estimate_decoded("clip", 0, Frame(grey(3)), None))
         await asyncio.sleep(0)
         tracker.let_go()
         await taken
@@ -278,7 +278,7 @@ async def test_server_takes_so_many_frames_in_flight(tracker: FakeTracker) -> No
 async def test_clip_frame_keeps_its_own_pts(tracker: FakeTracker) -> None:
     """pts in, pts out."""
     async with running(tracker) as pipeline:
-        result = await pipeline.estimate_decoded("s", 0, Frame(grey(3), pts_us=123), None)
+        result = await pipeline.frames.estimate_decoded("s", 0, Frame(grey(3), pts_us=123), None)
     assert result.pts_us == 123
 
 
@@ -286,8 +286,8 @@ async def test_closed_expired_and_unknown_sessions_are_told_apart(tracker: FakeT
     """Each frame for a session that is not there says why."""
     clock = ManualClock()
     async with running(tracker, clock=clock, session_ttl_s=10) as pipeline:
-        await pipeline.create_session(SessionOptions(ttl_s=100), "closed")
-        await pipeline.close_session("closed")
+        await pipeline.sessions.create(SessionOptions(ttl_s=100), "closed")
+        await pipeline.sessions.close("closed")
         clock.advance(10)
         for name, error, why in [
             ("s", SessionExpired, "expired"),
@@ -295,7 +295,7 @@ async def test_closed_expired_and_unknown_sessions_are_told_apart(tracker: FakeT
             ("x", SessionUnknown, "no session"),
         ]:
             with pytest.raises(error, match=why):
-                await pipeline.estimate(frame(0, session=name))
+                await pipeline.frames.estimate(frame(0, session=name))
 
 
 async def test_session_with_a_frame_in_the_queue_does_not_expire(tracker: FakeTracker) -> None:
@@ -303,24 +303,24 @@ async def test_session_with_a_frame_in_the_queue_does_not_expire(tracker: FakeTr
     clock = ManualClock()
     async with running(tracker, clock=clock, session_ttl_s=10) as pipeline:
         tracker.hold()
-        slow = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        slow = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await tracker.entered()
         clock.advance(1000)
         tracker.let_go()
         assert (await slow).outcome is Outcome.OK
-        assert (await pipeline.session("s")).expires_in_s == 10
+        assert (await pipeline.sessions.info("s")).expires_in_s == 10
 
 
 async def test_closing_waits_for_frames_in_flight_and_refuses_new_ones(tracker: FakeTracker) -> None:
     """What was accepted is answered before the session ends."""
     async with running(tracker) as pipeline:
         tracker.hold()
-        taken = asyncio.ensure_future(pipeline.estimate(frame(0)))
+        taken = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
         await tracker.entered()
-        closing = asyncio.ensure_future(pipeline.close_session("s"))
+        closing = asyncio.ensure_future(pipeline.sessions.close("s"))
         await asyncio.sleep(0)
         with pytest.raises(SessionExpired):
-            await pipeline.estimate(frame(1))
+            await pipeline.frames.estimate(frame(1))
         tracker.let_go()
         assert (await taken).outcome is Outcome.OK
         assert (await closing).next_seq == 1
@@ -329,10 +329,10 @@ async def test_closing_waits_for_frames_in_flight_and_refuses_new_ones(tracker: 
 async def test_session_created_anew_under_its_old_id_starts_afresh(tracker: FakeTracker) -> None:
     """Nothing of its former life is left."""
     async with running(tracker) as pipeline:
-        await pipeline.estimate(frame(0))
-        await pipeline.close_session("s")
-        assert (await pipeline.create_session(SessionOptions(), "s")).next_seq == 0
-        assert value_of(await pipeline.estimate(frame(0, shade=9))) == history([9])
+        await pipeline.frames.estimate(frame(0))
+        await pipeline.sessions.close("s")
+        assert (await pipeline.sessions.create(SessionOptions(), "s")).next_seq == 0
+        assert value_of(await pipeline.frames.estimate(frame(0, shade=9))) == history([9])
 
 
 @pytest.mark.parametrize(
@@ -355,15 +355,15 @@ async def test_session_that_cannot_be_is_refused(
     """Options and ids are checked, and the cap is kept."""
     async with running(tracker, max_sessions=1) as pipeline:
         with pytest.raises(error):
-            await pipeline.create_session(options, session_id)
+            await pipeline.sessions.create(options, session_id)
 
 
 async def test_frames_are_counted_by_transport_and_outcome(tracker: FakeTracker) -> None:
     """No label names a session."""
     async with running(tracker) as pipeline:
-        await pipeline.estimate(frame(0), transport="grpc")
+        await pipeline.frames.estimate(frame(0), transport="grpc")
         with pytest.raises(BadImage):
-            await pipeline.estimate(frame(1, image=b"x"))
+            await pipeline.frames.estimate(frame(1, image=b"x"))
         assert counted(pipeline, "frames_total", transport="grpc", outcome="ok") == 1
         assert counted(pipeline, "frames_total", transport="http", outcome="error") == 1
         assert counted(pipeline, "frame_latency_seconds_count", transport="grpc") == 1

@@ -50,7 +50,9 @@ def outcomes(results: list[FrameResult]) -> list[str]:
 async def test_slow_enough_stream_is_computed_whole(tracker: FakeTracker, policy: DropPolicy) -> None:
     """Results come in order, and each continues from the one before."""
     async with running(tracker, stream_buffer=20) as pipeline:
-        results = await collect(pipeline.stream("s", aiter(source(*(frame(n, pts_us=n) for n in range(20)))), policy))
+        results = await collect(
+            pipeline.frames.stream("s", aiter(source(*(frame(n, pts_us=n) for n in range(20)))), policy)
+        )
     assert [result.seq for result in results] == list(range(20))
     assert [value_of(result) for result in results] == [history(list(range(n + 1))) for n in range(20)]
     assert [result.pts_us for result in results] == list(range(20))
@@ -61,7 +63,7 @@ async def test_policy_wait_holds_the_client_back(tracker: FakeTracker) -> None:
     async with running(tracker, stream_buffer=2, stream_depth=1) as pipeline:
         tracker.hold()
         frames = source(*(frame(n) for n in range(10)))
-        running_stream = asyncio.ensure_future(collect(pipeline.stream("s", aiter(frames), DropPolicy.WAIT)))
+        running_stream = asyncio.ensure_future(collect(pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT)))
         await tracker.entered()
         for _ in range(50):
             await asyncio.sleep(0)
@@ -79,7 +81,7 @@ async def test_dropped_frames_are_told_in_their_place_and_spend_their_seq(
     async with running(tracker, stream_buffer=2, stream_depth=1) as pipeline:
         tracker.hold()
         frames = Source(*(frame(n) for n in range(7)))
-        results = asyncio.ensure_future(collect(pipeline.stream("s", aiter(frames), policy)))
+        results = asyncio.ensure_future(collect(pipeline.frames.stream("s", aiter(frames), policy)))
         await until(lambda: frames.taken == 7)
         await tracker.entered()
         for _ in range(20):
@@ -90,7 +92,7 @@ async def test_dropped_frames_are_told_in_their_place_and_spend_their_seq(
         assert outcomes(found) == [f"{n} ok" if n in kept else f"{n} frame_dropped" for n in range(7)]
         assert {result.outcome for result in found} == {Outcome.OK, Outcome.DROPPED}
         assert value_of(found[max(kept)]) == history(sorted(kept))
-        assert (await pipeline.session("s")).next_seq == 7
+        assert (await pipeline.sessions.info("s")).next_seq == 7
         assert counted(pipeline, "frames_total", transport="grpc", outcome="dropped") == 4
 
 
@@ -104,7 +106,7 @@ async def test_frame_s_error_is_its_result_and_the_stream_goes_on(tracker: FakeT
             frame(3, pts_us=5),
             frame(4, pts_us=40),
         )
-        results = await collect(pipeline.stream("s", aiter(frames), DropPolicy.WAIT))
+        results = await collect(pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT))
     assert outcomes(results) == ["0 ok", "1 bad_image", "2 internal", "3 pts_not_increasing", "4 ok"]
     assert results[1].outcome is Outcome.ERROR
     assert results[1].pose is None
@@ -116,14 +118,16 @@ async def test_frame_out_of_order_on_a_stream_spends_nothing(tracker: FakeTracke
     """A gap is answered in its place; the frame that was expected may still come."""
     async with running(tracker) as pipeline:
         frames = source(frame(0), frame(5), frame(1))
-        results = await collect(pipeline.stream("s", aiter(frames), DropPolicy.WAIT))
+        results = await collect(pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT))
     assert outcomes(results) == ["0 ok", "5 seq_out_of_order", "1 ok"]
 
 
 async def test_frame_sent_twice_on_a_stream_gets_its_answer_twice(tracker: FakeTracker) -> None:
     """One result for each frame taken in, replays too."""
     async with running(tracker) as pipeline:
-        results = await collect(pipeline.stream("s", aiter(source(frame(0), frame(0), frame(1))), DropPolicy.WAIT))
+        results = await collect(
+            pipeline.frames.stream("s", aiter(source(frame(0), frame(0), frame(1))), DropPolicy.WAIT)
+        )
     assert outcomes(results) == ["0 ok", "0 ok", "1 ok"]
     assert results[0] is results[1]
 
@@ -133,7 +137,7 @@ async def test_frame_whose_deadline_passes_is_told_expired(tracker: FakeTracker)
     async with running(tracker) as pipeline:
         past = asyncio.get_running_loop().time() - 1
         frames = source(frame(0), frame(1, deadline=past), frame(2))
-        results = await collect(pipeline.stream("s", aiter(frames), DropPolicy.WAIT))
+        results = await collect(pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT))
     assert [result.outcome for result in results] == [Outcome.OK, Outcome.EXPIRED, Outcome.OK]
     assert value_of(results[2]) == history([0, 2])
 
@@ -142,7 +146,7 @@ async def test_device_failure_costs_a_stream_one_frame(tracker: FakeTracker) -> 
     """The next frames are under way already, so the failed one uses up its seq."""
     async with running(tracker) as pipeline:
         tracker.raises.append(EngineError("out of memory", sticky=False))
-        results = await collect(pipeline.stream("s", aiter(source(frame(0), frame(1))), DropPolicy.WAIT))
+        results = await collect(pipeline.frames.stream("s", aiter(source(frame(0), frame(1))), DropPolicy.WAIT))
     assert outcomes(results) == ["0 worker_failed", "1 ok"]
 
 
@@ -151,7 +155,7 @@ async def test_next_frame_is_decoded_while_this_one_is_computed(tracker: FakeTra
     async with running(tracker, stream_depth=2) as pipeline:
         tracker.hold()
         results = asyncio.ensure_future(
-            collect(pipeline.stream("s", aiter(source(frame(0), frame(1))), DropPolicy.WAIT))
+            collect(pipeline.frames.stream("s", aiter(source(frame(0), frame(1))), DropPolicy.WAIT))
         )
         await tracker.entered()
         decoded = "compute_duration_seconds_count"
@@ -165,7 +169,7 @@ async def test_stream_of_a_session_that_is_not_there_ends_at_once(tracker: FakeT
     async with running(tracker) as pipeline:
         frames = source(frame(0))
         with pytest.raises(SessionUnknown):
-            await collect(pipeline.stream("nobody", aiter(frames), DropPolicy.WAIT))
+            await collect(pipeline.frames.stream("nobody", aiter(frames), DropPolicy.WAIT))
         assert frames.taken == 0
 
 
@@ -174,7 +178,7 @@ async def test_session_that_expires_between_frames_ends_its_stream(tracker: Fake
     clock = ManualClock()
     async with running(tracker, clock=clock, session_ttl_s=10) as pipeline:
         frames = Source(frame(0))
-        results = pipeline.stream("s", aiter(frames), DropPolicy.WAIT)
+        results = pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT)
         assert (await anext(results)).seq == 0
         await in_flight(pipeline, 0)
         clock.advance(11)
@@ -188,7 +192,7 @@ async def test_client_that_breaks_off_gets_its_frames_answered_first(tracker: Fa
     async with running(tracker) as pipeline:
         frames = Source(frame(0), frame(1))
         frames.end(ConnectionResetError("gone"))
-        results = pipeline.stream("s", aiter(frames), DropPolicy.WAIT)
+        results = pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT)
         assert [(await anext(results)).seq for _ in range(2)] == [0, 1]
         with pytest.raises(ConnectionResetError):
             await anext(results)
@@ -200,20 +204,20 @@ async def test_client_gone_in_the_middle_leaves_nothing_behind(tracker: FakeTrac
         tracker.hold()
         tasks_before = asyncio.all_tasks()
         frames = Source(*(frame(n) for n in range(10)))
-        consumer = asyncio.ensure_future(collect(pipeline.stream("s", aiter(frames), DropPolicy.WAIT)))
+        consumer = asyncio.ensure_future(collect(pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT)))
         await tracker.entered()
         consumer.cancel()
         await asyncio.gather(consumer, return_exceptions=True)
         assert counted(pipeline, "pending_frames") == 0
         tracker.let_go()
         await until(lambda: asyncio.all_tasks() == tasks_before)
-        assert value_of(await pipeline.estimate(frame(0))) == history([0])
+        assert value_of(await pipeline.frames.estimate(frame(0))) == history([0])
 
 
 async def test_consumer_that_closes_the_stream_leaves_nothing_behind(tracker: FakeTracker) -> None:
     """As if it had been cancelled."""
     async with running(tracker) as pipeline:
         frames = Source(*(frame(n) for n in range(10)))
-        async with aclosing(pipeline.stream("s", aiter(frames), DropPolicy.WAIT)) as results:
+        async with aclosing(pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT)) as results:
             assert (await anext(results)).seq == 0
         await in_flight(pipeline, 0)

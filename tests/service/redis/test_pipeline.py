@@ -48,35 +48,35 @@ async def faked(redis: OwnRedis) -> AsyncIterator[Pipeline]:
 async def test_frame_that_fails_for_redis_leaves_the_session_as_it_was(redis: OwnRedis) -> None:
     """Sent again when Redis is back, it goes on from the frame before, as if nothing had been."""
     async with faked(redis) as pipeline:
-        await pipeline.create_session(SessionOptions(), "s")
-        await pipeline.estimate(frame(0))
+        await pipeline.sessions.create(SessionOptions(), "s")
+        await pipeline.frames.estimate(frame(0))
         redis.kill()
         for _ in range(2):
             with pytest.raises(StoreUnavailable) as raised:
-                await pipeline.estimate(frame(1))
+                await pipeline.frames.estimate(frame(1))
             assert raised.value.retry_after_ms is not None
             assert (raised.value.session_id, raised.value.code) == ("s", "store_unavailable")
         redis.start()
-        assert value_of(await pipeline.estimate(frame(1))) == history([0, 1])
+        assert value_of(await pipeline.frames.estimate(frame(1))) == history([0, 1])
 
 
 @pytest.mark.slow
 async def test_stream_ends_when_redis_goes_and_another_goes_on(redis: OwnRedis) -> None:
     """Its answers so far were given; the session tells where to go on."""
     async with faked(redis) as pipeline:
-        await pipeline.create_session(SessionOptions(), "s")
+        await pipeline.sessions.create(SessionOptions(), "s")
         frames = Source(frame(0))
-        results = pipeline.stream("s", aiter(frames), DropPolicy.WAIT)
+        results = pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT)
         assert (await anext(results)).seq == 0
         redis.kill()
         frames.put(frame(1))
         with pytest.raises(StoreUnavailable):
             await anext(results)
         redis.start()
-        next_seq = (await pipeline.session("s")).next_seq
+        next_seq = (await pipeline.sessions.info("s")).next_seq
         frames = Source(*(frame(seq) for seq in range(next_seq, 4)))
         frames.end()
-        values = [value_of(result) async for result in pipeline.stream("s", aiter(frames), DropPolicy.WAIT)]
+        values = [value_of(result) async for result in pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT)]
         assert values[-1] == history([0, 1, 2, 3])
 
 
@@ -84,14 +84,14 @@ async def test_stream_ends_when_redis_goes_and_another_goes_on(redis: OwnRedis) 
 async def test_without_redis_it_is_not_ready_but_alive(redis: OwnRedis) -> None:
     """And ready again when Redis is back; a session that could not be closed is closed then."""
     async with faked(redis) as pipeline:
-        await pipeline.create_session(SessionOptions(), "s")
-        assert await pipeline.ready()
+        await pipeline.sessions.create(SessionOptions(), "s")
+        assert await pipeline.lifecycle.ready()
         redis.kill()
-        assert not await pipeline.ready()
-        assert pipeline.live()
+        assert not await pipeline.lifecycle.ready()
+        assert pipeline.lifecycle.live()
         with pytest.raises(StoreUnavailable):
-            await pipeline.close_session("s")
+            await pipeline.sessions.close("s")
         redis.start()
-        assert await pipeline.ready()
-        await pipeline.estimate(frame(0))
-        await pipeline.close_session("s")
+        assert await pipeline.lifecycle.ready()
+        await pipeline.frames.estimate(frame(0))
+        await pipeline.sessions.close("s")

@@ -48,7 +48,7 @@ class Deployment(RuleBasedStateMachine):
         return deployment
 
     async def _create(self, deployment: Fleet, name: str) -> None:
-        await deployment.frontends[0].create_session(SessionOptions(), name)
+        await deployment.frontends[0].sessions.create(SessionOptions(), name)
         self.seen[name] = Seen()
 
     def teardown(self) -> None:
@@ -61,7 +61,7 @@ class Deployment(RuleBasedStateMachine):
     async def _frontend(self, number: int) -> Pipeline:
         frontend = self.fleet.frontends[number]
         async with asyncio.timeout(20):
-            while not await frontend.ready():
+            while not await frontend.lifecycle.ready():
                 pass
         return frontend
 
@@ -83,7 +83,7 @@ class Deployment(RuleBasedStateMachine):
 
     async def _send(self, name: str, shade: int, frontend: int) -> None:
         sent = frame(self.seen[name].next_seq, shade, name)
-        self._computed(name, shade, await (await self._frontend(frontend)).estimate(sent))
+        self._computed(name, shade, await (await self._frontend(frontend)).frames.estimate(sent))
 
     @rule(name=NAMES, frontend=FRONTENDS)
     def send_broken(self, name: str, frontend: int) -> None:
@@ -93,7 +93,7 @@ class Deployment(RuleBasedStateMachine):
     async def _send_broken(self, name: str, frontend: int) -> None:
         seen = self.seen[name]
         with pytest.raises(BadImage):
-            await (await self._frontend(frontend)).estimate(frame(seen.next_seq, session=name, image=b"x"))
+            await (await self._frontend(frontend)).frames.estimate(frame(seen.next_seq, session=name, image=b"x"))
         seen.next_seq += 1
         seen.last = BadImage
 
@@ -106,10 +106,10 @@ class Deployment(RuleBasedStateMachine):
         seen = self.seen[name]
         again = frame(seen.next_seq - 1, 7, name)
         if isinstance(seen.last, FrameResult):
-            assert value_of(await (await self._frontend(frontend)).estimate(again)) == value_of(seen.last)
+            assert value_of(await (await self._frontend(frontend)).frames.estimate(again)) == value_of(seen.last)
         elif seen.last is not None:
             with pytest.raises(seen.last):
-                await (await self._frontend(frontend)).estimate(again)
+                await (await self._frontend(frontend)).frames.estimate(again)
 
     @rule(name=NAMES, frontend=FRONTENDS, ahead=st.integers(1, 3))
     def send_with_a_gap(self, name: str, frontend: int, ahead: int) -> None:
@@ -117,8 +117,9 @@ class Deployment(RuleBasedStateMachine):
         self.runner.run(self._send_with_a_gap(name, frontend, ahead))
 
     async def _send_with_a_gap(self, name: str, frontend: int, ahead: int) -> None:
+        chosen = await self._frontend(frontend)
         with pytest.raises(SeqOutOfOrder) as raised:
-            await (await self._frontend(frontend)).estimate(frame(self.seen[name].next_seq + ahead, session=name))
+            await chosen.frames.estimate(frame(self.seen[name].next_seq + ahead, session=name))
         assert raised.value.expected_seq == self.seen[name].next_seq
 
     @rule(name=NAMES, shade=SHADES, frontend=FRONTENDS)
@@ -130,7 +131,7 @@ class Deployment(RuleBasedStateMachine):
         chosen = await self._frontend(frontend)
         for worker in self._alive():
             worker.tracker.hold()
-        sent = asyncio.create_task(chosen.estimate(frame(self.seen[name].next_seq, shade, name)))
+        sent = asyncio.create_task(chosen.frames.estimate(frame(self.seen[name].next_seq, shade, name)))
         await until(lambda: any(worker.consumer.at_work() for worker in self._alive()))
         busy = [worker for worker in self._alive() if worker.consumer.at_work()]
         for worker in self._alive():
@@ -162,7 +163,7 @@ class Deployment(RuleBasedStateMachine):
         chosen = await self._frontend(frontend)
         await self.fleet.client.delete(self.fleet.keyspace.session(name).session)
         with pytest.raises(SessionExpired):
-            await chosen.estimate(frame(self.seen[name].next_seq, session=name))
+            await chosen.frames.estimate(frame(self.seen[name].next_seq, session=name))
         await self._create(self.fleet, name)
 
     @rule(name=NAMES, frontend=FRONTENDS)
@@ -171,7 +172,7 @@ class Deployment(RuleBasedStateMachine):
         self.runner.run(self._close(name, frontend))
 
     async def _close(self, name: str, frontend: int) -> None:
-        await (await self._frontend(frontend)).close_session(name)
+        await (await self._frontend(frontend)).sessions.close(name)
         await self._create(self.fleet, name)
 
 

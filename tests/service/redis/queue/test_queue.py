@@ -24,6 +24,7 @@ from service.errors import (
 )
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.request import Priority
 from service.redis.queue.consumer import BLOCK_MS
 from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup
 from service.redis.queue.membership import ShardMismatch, WorkerRegistry
@@ -39,14 +40,14 @@ from tests.support.trackers import grey, history
 async def opened(frontend: Pipeline, *names: str) -> None:
     """Sessions of these ids."""
     for name in names or ("s",):
-        await frontend.create_session(SessionOptions(), name)
+        await frontend.sessions.create(SessionOptions(), name)
 
 
 async def streamed(frontend: Pipeline, *frames: EncodedFrame, session: str = "s") -> list[FrameResult]:
     """All results of a stream of these frames."""
     source = Source(*frames)
     source.end()
-    return [result async for result in frontend.stream(session, aiter(source), DropPolicy.WAIT)]
+    return [result async for result in frontend.frames.stream(session, aiter(source), DropPolicy.WAIT)]
 
 
 async def test_frames_come_back_with_the_joints_of_an_unbroken_run(redis_url: str) -> None:
@@ -54,7 +55,7 @@ async def test_frames_come_back_with_the_joints_of_an_unbroken_run(redis_url: st
     async with fleet(redis_url) as deployment:
         [frontend] = deployment.frontends
         await opened(frontend)
-        assert value_of(await frontend.estimate(frame(0))) == history([0])
+        assert value_of(await frontend.frames.estimate(frame(0))) == history([0])
         results = await streamed(frontend, *(frame(seq) for seq in range(1, 6)))
         assert [value_of(result) for result in results] == [history(list(range(end))) for end in range(2, 7)]
         assert await deployment.left() == (0, 0)
@@ -66,8 +67,8 @@ async def test_frontends_take_turns_in_one_session(redis_url: str) -> None:
         one, other = deployment.frontends[0], await deployment.frontend()
         await opened(one)
         for seq in range(6):
-            answer = await one.estimate(frame(seq))
-            again = await other.estimate(frame(seq))
+            answer = await one.frames.estimate(frame(seq))
+            again = await other.frames.estimate(frame(seq))
             assert value_of(answer) == value_of(again) == history(list(range(seq + 1)))
             one, other = other, one
 
@@ -79,7 +80,7 @@ async def test_a_frame_sent_through_two_frontends_at_once_is_computed_once(redis
         await opened(one)
         [worker] = deployment.workers
         worker.tracker.hold()
-        answers = [asyncio.create_task(frontend.estimate(frame(0))) for frontend in (one, other)]
+        answers = [asyncio.create_task(frontend.frames.estimate(frame(0))) for frontend in (one, other)]
         await worker.tracker.entered()
         worker.tracker.let_go()
         assert [value_of(answer) for answer in await asyncio.gather(*answers)] == [history([0])] * 2
@@ -95,7 +96,9 @@ async def test_sessions_stay_with_their_worker(redis_url: str) -> None:
         await asyncio.sleep(2 * BLOCK_MS / 1000)  # The first one's last read of all shards is over.
         await opened(frontend, *names)
         for seq in range(3):
-            await asyncio.gather(*(frontend.estimate(frame(seq, 12 * seq + at, name)) for at, name in enumerate(names)))
+            await asyncio.gather(
+                *(frontend.frames.estimate(frame(seq, 12 * seq + at, name)) for at, name in enumerate(names))
+            )
         seen = [{shade % 12 for batch in worker.tracker.batches for shade, _ in batch} for worker in deployment.workers]
         assert seen[0] | seen[1] == set(range(12))
         assert not seen[0] & seen[1]
@@ -107,16 +110,16 @@ async def test_what_a_killed_worker_had_is_taken_over(redis_url: str) -> None:
     async with fleet(redis_url) as deployment:
         [frontend] = deployment.frontends
         await opened(frontend)
-        await frontend.estimate(frame(0))
+        await frontend.frames.estimate(frame(0))
         [first] = deployment.workers
         first.tracker.hold()
-        answer = asyncio.create_task(frontend.estimate(frame(1)))
+        answer = asyncio.create_task(frontend.frames.estimate(frame(1)))
         await first.tracker.entered()
         await first.kill()
         second = await deployment.worker()
         assert value_of(await answer) == history([0, 1])
         assert second.metrics.registry.get_sample_value("kinepose_frames_claimed_total") == 1
-        assert value_of(await frontend.estimate(frame(2))) == history([0, 1, 2])
+        assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 1, 2])
         assert await deployment.left() == (0, 0)
 
 
@@ -127,14 +130,14 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has(redis_url: str
         await opened(frontend)
         [first] = deployment.workers
         first.tracker.hold()
-        answer = asyncio.create_task(frontend.estimate(frame(0)))
+        answer = asyncio.create_task(frontend.frames.estimate(frame(0)))
         await first.tracker.entered()
         stopping = asyncio.create_task(first.stop())
         first.tracker.let_go()
         assert await stopping
         assert value_of(await answer) == history([0])
         second = await deployment.worker()
-        assert value_of(await frontend.estimate(frame(1))) == history([0, 1])
+        assert value_of(await frontend.frames.estimate(frame(1))) == history([0, 1])
         assert second.tracker.batches == [[(1, 1)]]
 
 
@@ -155,7 +158,7 @@ async def test_a_lost_device_costs_no_frame(redis_url: str, streams: bool) -> No
 
 
 async def _one(frontend: Pipeline, sent: EncodedFrame) -> list[FrameResult]:
-    return [await frontend.estimate(sent)]
+    return [await frontend.frames.estimate(sent)]
 
 
 async def test_an_answer_that_is_lost_is_asked_for_again(redis_url: str) -> None:
@@ -165,7 +168,7 @@ async def test_an_answer_that_is_lost_is_asked_for_again(redis_url: str) -> None
         await opened(frontend)
         [worker] = deployment.workers
         worker.tracker.hold()
-        answer = asyncio.create_task(frontend.estimate(frame(0)))
+        answer = asyncio.create_task(frontend.frames.estimate(frame(0)))
         await worker.tracker.entered()
         await deployment.client.client_kill_filter(_type="pubsub")
         worker.tracker.let_go()
@@ -180,15 +183,15 @@ async def test_frames_that_nobody_waits_for_are_not_computed(redis_url: str) -> 
         await opened(frontend, "a", "b")
         [worker] = deployment.workers
         worker.tracker.hold()
-        first = asyncio.create_task(frontend.estimate(frame(0, session="a")))
+        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
         await worker.tracker.entered()
-        gone = asyncio.create_task(frontend.estimate(frame(0, 77, session="b")))
+        gone = asyncio.create_task(frontend.frames.estimate(frame(0, 77, session="b")))
         await until(lambda: len(worker.consumer.at_work()) == 2)
         gone.cancel()
         await until(lambda: len(worker.consumer.at_work()) == 1)
         worker.tracker.let_go()
         await first
-        assert value_of(await frontend.estimate(frame(0, 5, session="b"))) == history([5])
+        assert value_of(await frontend.frames.estimate(frame(0, 5, session="b"))) == history([5])
         assert worker.tracker.batches == [[(0, 0)], [(5, 0)]]
         assert await deployment.left() == (0, 0)
 
@@ -200,14 +203,14 @@ async def test_a_deadline_that_passes_in_the_queue_is_told(redis_url: str) -> No
         await opened(frontend, "a", "b")
         [worker] = deployment.workers
         worker.tracker.hold()
-        first = asyncio.create_task(frontend.estimate(frame(0, session="a")))
+        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
         await worker.tracker.entered()
         deadline = asyncio.get_running_loop().time() + 0.05
         with pytest.raises(DeadlinePassed):
-            await frontend.estimate(replace(frame(0, session="b"), deadline=deadline))
+            await frontend.frames.estimate(replace(frame(0, session="b"), deadline=deadline))
         worker.tracker.let_go()
         await first
-        assert value_of(await frontend.estimate(frame(0, session="b"))) == history([0])
+        assert value_of(await frontend.frames.estimate(frame(0, session="b"))) == history([0])
 
 
 async def test_a_deadline_on_a_stream_spends_its_frame_alone(redis_url: str) -> None:
@@ -217,12 +220,12 @@ async def test_a_deadline_on_a_stream_spends_its_frame_alone(redis_url: str) -> 
         await opened(frontend, "a", "b")
         [worker] = deployment.workers
         worker.tracker.hold()
-        first = asyncio.create_task(frontend.estimate(frame(0, session="a")))
+        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
         await worker.tracker.entered()
         late = replace(frame(0, session="b"), deadline=asyncio.get_running_loop().time() + 0.05)
         source = Source(late, frame(1, session="b"))
         source.end()
-        results = frontend.stream("b", aiter(source), DropPolicy.WAIT)
+        results = frontend.frames.stream("b", aiter(source), DropPolicy.WAIT)
         assert (await anext(results)).outcome is Outcome.EXPIRED
         worker.tracker.let_go()
         assert value_of(await anext(results)) == history([1])
@@ -236,8 +239,8 @@ async def test_a_broken_picture_fails_its_frame_and_spends_it(redis_url: str) ->
         await opened(frontend)
         for _ in range(2):
             with pytest.raises(BadImage):
-                await frontend.estimate(frame(0, image=b"no picture"))
-        assert value_of(await frontend.estimate(frame(1))) == history([1])
+                await frontend.frames.estimate(frame(0, image=b"no picture"))
+        assert value_of(await frontend.frames.estimate(frame(1))) == history([1])
 
 
 async def test_errors_of_order_and_of_unknown_sessions_are_told_as_in_one_process(redis_url: str) -> None:
@@ -245,12 +248,12 @@ async def test_errors_of_order_and_of_unknown_sessions_are_told_as_in_one_proces
     async with fleet(redis_url) as deployment:
         [frontend] = deployment.frontends
         await opened(frontend)
-        await frontend.estimate(frame(0))
+        await frontend.frames.estimate(frame(0))
         with pytest.raises(SeqOutOfOrder) as raised:
-            await frontend.estimate(frame(2))
+            await frontend.frames.estimate(frame(2))
         assert raised.value.expected_seq == 1
         with pytest.raises(SessionUnknown):
-            await frontend.estimate(frame(0, session="nobody"))
+            await frontend.frames.estimate(frame(0, session="nobody"))
 
 
 async def test_frames_of_clips_arrive_as_they_were_decoded(redis_url: str) -> None:
@@ -260,7 +263,7 @@ async def test_frames_of_clips_arrive_as_they_were_decoded(redis_url: str) -> No
         await opened(frontend)
         region = Region(1.5, 2.5, 10.25, 20.0)
         sent = Frame(grey(7), pts_us=-5, rotation_applied=90)
-        result = await frontend.estimate_decoded("s", 0, sent, region)
+        result = await frontend.frames.estimate_decoded("s", 0, sent, region)
         assert (result.pts_us, result.rotation_applied, result.region) == (-5, 90, region)
         assert (result.image_size, value_of(result)) == ((48, 32), history([7]))
 
@@ -271,13 +274,13 @@ async def test_without_a_worker_frames_are_refused_at_once(redis_url: str) -> No
         [frontend] = deployment.frontends
         await opened(frontend)
         with pytest.raises(NoWorker) as raised:
-            await frontend.estimate(frame(0))
+            await frontend.frames.estimate(frame(0))
         assert raised.value.retry_after_ms
-        assert frontend.live()
-        assert not await frontend.ready()
+        assert frontend.lifecycle.live()
+        assert not await frontend.lifecycle.ready()
         await deployment.worker()
-        assert await frontend.ready()
-        assert value_of(await frontend.estimate(frame(0))) == history([0])
+        assert await frontend.lifecycle.ready()
+        assert value_of(await frontend.frames.estimate(frame(0))) == history([0])
 
 
 async def test_a_full_stream_refuses(redis_url: str) -> None:
@@ -287,11 +290,11 @@ async def test_a_full_stream_refuses(redis_url: str) -> None:
         await opened(frontend, "a", "b")
         [worker] = deployment.workers
         worker.tracker.hold()
-        first = asyncio.create_task(frontend.estimate(frame(0, session="a")))
+        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
         await worker.tracker.entered()
         await until(lambda: counted(frontend, "stream_frames", line="live") == 1)
         with pytest.raises(QueueFull) as raised:
-            await frontend.estimate(frame(0, session="b"))
+            await frontend.frames.estimate(frame(0, session="b"))
         assert raised.value.retry_after_ms
         waits_for_capacity = asyncio.create_task(streamed(frontend, frame(0, 8, session="b"), session="b"))
         await in_flight(frontend, 2)
@@ -313,12 +316,12 @@ async def test_a_frame_that_ends_every_worker_is_given_up(redis_url: str) -> Non
             await worker.kill()
             await deployment.worker()
         assert isinstance(await answer, WorkerFailed)
-        assert value_of(await frontend.estimate(frame(0, 9))) == history([9])
+        assert value_of(await frontend.frames.estimate(frame(0, 9))) == history([9])
 
 
 async def _failure(frontend: Pipeline, sent: EncodedFrame) -> KineposeError:
     with pytest.raises(KineposeError) as raised:
-        await frontend.estimate(sent)
+        await frontend.frames.estimate(sent)
     return raised.value
 
 
@@ -329,7 +332,7 @@ async def test_outages_do_not_count_against_a_frame(redis_url: str) -> None:
         await opened(frontend)
         [worker] = deployment.workers
         worker.tracker.hold()
-        answer = asyncio.create_task(frontend.estimate(frame(0)))
+        answer = asyncio.create_task(frontend.frames.estimate(frame(0)))
         await worker.tracker.entered()
         group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
         for _ in range(2 * MOST_DELIVERIES):
@@ -345,7 +348,7 @@ async def test_outages_do_not_count_against_a_frame(redis_url: str) -> None:
 async def test_workers_that_are_gone_are_struck_out(redis_url: str) -> None:
     """Of every group, unless they hold a frame."""
     async with fleet(redis_url, workers=0) as deployment:
-        stream = deployment.keyspace.stream(0, "live")
+        stream = deployment.keyspace.stream(0, Priority.LIVE)
         group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, "another", 1e-6)
         await group.open()
         await deployment.client.xgroup_createconsumer(stream, GROUP, "long gone")
@@ -365,13 +368,13 @@ async def test_a_full_redis_goes_on_with_the_sessions_it_has() -> None:
         async with fleet(redis.url) as deployment:
             [frontend] = deployment.frontends
             await opened(frontend)
-            await frontend.estimate(frame(0))
+            await frontend.frames.estimate(frame(0))
             await deployment.client.config_set("maxmemory", "1")
-            assert value_of(await frontend.estimate(frame(1))) == history([0, 1])
+            assert value_of(await frontend.frames.estimate(frame(1))) == history([0, 1])
             with pytest.raises(TooManySessions):
                 await opened(frontend, "another")
             await asyncio.sleep(2 * LEASE_S)
-            assert value_of(await frontend.estimate(frame(2))) == history([0, 1, 2])
+            assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 1, 2])
             assert await deployment.left() == (0, 0)
             await deployment.client.config_set("maxmemory", "0")
 
@@ -381,17 +384,17 @@ async def test_a_session_that_went_on_elsewhere_is_read_again(redis_url: str) ->
     async with fleet(redis_url) as deployment:
         [frontend] = deployment.frontends
         await opened(frontend)
-        await frontend.estimate(frame(0))
+        await frontend.frames.estimate(frame(0))
         key = deployment.keyspace.session("s").session
         before: Any = await deployment.client.hgetall(key)
-        await frontend.estimate(frame(1, 50))
+        await frontend.frames.estimate(frame(1, 50))
         await deployment.client.hset(key, mapping=before)
-        await frontend.estimate(frame(1, 60))
+        await frontend.frames.estimate(frame(1, 60))
         other = RedisSessions(deployment.client, RedisLimits.of(deployment.settings), Metrics())
         lost = await other.checkout("s", 2)
-        assert value_of(await frontend.estimate(frame(2))) == history([0, 60, 2])
+        assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 60, 2])
         with pytest.raises(StaleCommit):
-            await other.commit("s", lost.version, lost.state, await frontend.estimate(frame(2)))
+            await other.commit("s", lost.version, lost.state, await frontend.frames.estimate(frame(2)))
 
 
 async def test_processes_with_other_shards_do_not_fit(redis_url: str) -> None:
@@ -415,7 +418,7 @@ async def test_two_frontends_hear_their_own_answers_only(redis_url: str) -> None
         async def run(at: int) -> None:
             for seq in range(4):
                 sent = frame(seq, int(shades[at, seq]), names[at])
-                answer = await frontends[at % 2].estimate(sent)
+                answer = await frontends[at % 2].frames.estimate(sent)
                 assert answer.session_id == names[at]
                 assert value_of(answer) == history([int(shade) for shade in shades[at, : seq + 1]])
 
