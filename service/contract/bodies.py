@@ -3,6 +3,7 @@
 Sessions, clips and model cards travel as their dataclasses are (`messages`, `model.cards`); here is what differs.
 """
 
+from dataclasses import astuple
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
@@ -44,13 +45,16 @@ class FrameError(BaseModel):
     expected_seq: int | None = Field(default=None, ge=0, exclude_if=lambda seq: seq is None)
 
 
-class PoseReply(BaseModel):
-    """The answer for a frame with joints."""
-
+class _Reply(BaseModel):
     session_id: str
     seq: SeqNumber
     pts_us: int | None = Field(description="Presentation time as it was sent, microseconds.")
     outcome: Outcome
+
+
+class PoseReply(_Reply):
+    """The answer for a frame with joints."""
+
     image_size: tuple[int, int] | None = Field(description="Width and height of the upright picture, pixels.")
     region: tuple[float, float, float, float] | None = Field(description="x, y, w, h: where the person was read.")
     region_source: RegionSource | None
@@ -63,48 +67,25 @@ class PoseReply(BaseModel):
     @classmethod
     def of(cls, result: FrameResult, pose: Pose) -> Self:
         """The reply of a result with this pose."""
-        region = result.region
         rows = zip(result.joint_names, pose.xy_px.tolist(), pose.score.tolist(), strict=True)
-        return cls(
-            session_id=result.session_id,
-            seq=result.seq,
-            pts_us=result.pts_us,
-            outcome=result.outcome,
-            image_size=result.image_size,
-            region=(region.x, region.y, region.w, region.h) if region else None,
-            region_source=result.region_source,
-            rotation_applied=result.rotation_applied,
-            skeleton=result.skeleton,
-            joints=[Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows],
-            model=result.model,
-        )
+        joints = [Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows]
+        region = astuple(result.region) if result.region else None
+        return cls(**_members(result, _OF_POSE), region=region, joints=joints)
 
     def result(self) -> FrameResult:
         """What `of` was made from."""
         table = np.asarray([(joint.x, joint.y, joint.score) for joint in self.joints], np.float32)  # [K, 3]
         return FrameResult(
-            session_id=self.session_id,
-            seq=self.seq,
-            pts_us=self.pts_us,
-            outcome=self.outcome,
-            model=self.model,
-            skeleton=self.skeleton,
+            **_members(self, _OF_POSE),
             joint_names=tuple(joint.name for joint in self.joints),
-            image_size=self.image_size,
             region=Region(*self.region) if self.region else None,
-            region_source=self.region_source,
-            rotation_applied=self.rotation_applied,
             pose=Pose(xy_px=table[:, :2], score=table[:, 2]),
         )
 
 
-class FailedReply(BaseModel):
+class FailedReply(_Reply):
     """The answer for a frame without joints: `error` stands where picture and joints would."""
 
-    session_id: str
-    seq: SeqNumber
-    pts_us: int | None
-    outcome: Outcome
     error: FrameError
     skeleton: str
     model: ModelInfo
@@ -113,30 +94,22 @@ class FailedReply(BaseModel):
     def of(cls, result: FrameResult) -> Self:
         """The reply of a result without a pose."""
         error = FrameError(code=result.error_code, detail=result.error_detail, expected_seq=result.expected_seq)
-        return cls(
-            session_id=result.session_id,
-            seq=result.seq,
-            pts_us=result.pts_us,
-            outcome=result.outcome,
-            error=error,
-            skeleton=result.skeleton,
-            model=result.model,
-        )
+        return cls(**_members(result, _OF_FRAME), error=error)
 
     def result(self) -> FrameResult:
         """What `of` was made from."""
-        return FrameResult(
-            session_id=self.session_id,
-            seq=self.seq,
-            pts_us=self.pts_us,
-            outcome=self.outcome,
-            model=self.model,
-            skeleton=self.skeleton,
-            joint_names=(),
-            error_code=self.error.code,
-            error_detail=self.error.detail,
-            expected_seq=self.error.expected_seq,
-        )
+        code, detail, expected_seq = self.error.code, self.error.detail, self.error.expected_seq
+        fault: dict[str, Any] = {"error_code": code, "error_detail": detail, "expected_seq": expected_seq}
+        return FrameResult(**_members(self, _OF_FRAME), **fault, joint_names=())
+
+
+# Members that replies and results have in common.
+_OF_FRAME = ("session_id", "seq", "pts_us", "outcome", "skeleton", "model")
+_OF_POSE = (*_OF_FRAME, "image_size", "region_source", "rotation_applied")
+
+
+def _members(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
 FrameReply = PoseReply | FailedReply
