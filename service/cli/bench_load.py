@@ -10,7 +10,7 @@ from rich.console import Console
 from service import wire
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.numbers import not_negative, positive, whole_number
-from service.cli.output import text_output
+from service.cli.output import check_outputs, text_output
 from service.demo.__main__ import BUNDLED_CLIP
 from service.errors import KineposeError
 from service.load.footage import Footage, read_footage
@@ -67,6 +67,7 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Load the server and report. CommandFailed where clips or addresses do not do, or frames were lost."""
+    check_outputs(arguments.output)
     plan, target = _plan(arguments), _target(arguments)
     try:
         with Console(stderr=True).status(f"{plan.sessions} sessions, {plan.seconds:g} s"):

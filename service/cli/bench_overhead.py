@@ -10,7 +10,7 @@ from rich.console import Console
 from model import zoo
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.numbers import whole_number
-from service.cli.output import text_output
+from service.cli.output import check_outputs, text_output
 from service.cli.settings import settings_with
 
 
@@ -30,6 +30,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Only here, so that the other commands do not wait for the pipeline's imports.
     from service.load.overhead import measure
 
+    check_outputs(arguments.output)
     settings = settings_with()
     with Console(stderr=True).status("measuring"):
         try:

@@ -14,12 +14,13 @@ from model.engines.base import EngineError
 from model.values import Frame, Region
 from service import wire
 from service.cli.failures import BAD_INPUT, CommandFailed
-from service.cli.output import ResultWriter, text_output, whole_or_nothing
+from service.cli.output import ResultWriter, check_outputs, text_output
 from service.cli.settings import settings_with
 from service.config import Settings
 from service.errors import KineposeError
 from service.estimate import LocalRun
 from service.messages import FrameResult
+from service.output_file import whole_or_nothing
 from service.overlay import open_overlay
 from service.served import Served, load_served
 from service.video import Video, open_video
@@ -50,9 +51,7 @@ def _region(text: str) -> Region:
 def run(arguments: argparse.Namespace) -> None:
     """Estimate, write and draw. CommandFailed where the clip, the model or the device does not do."""
     settings = settings_with(model=arguments.model)
-    for path in (arguments.output, arguments.overlay):
-        if path is not None and not path.parent.is_dir():
-            raise CommandFailed(f"{path.parent}: no such folder", BAD_INPUT)
+    check_outputs(arguments.output, arguments.overlay)
     with ExitStack() as stack:
         video = _open(arguments.clip, settings, stack)
         broken = _estimate(LocalRun(_load(settings), video, arguments.region), video, arguments)

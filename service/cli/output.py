@@ -1,7 +1,7 @@
 """Results of a clip as a file or on stdout, written as they come; a file appears only once it is whole."""
 
+import io
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 from service import problem, wire
+from service.cli.failures import BAD_INPUT, CommandFailed
 from service.errors import KineposeError
 from service.messages import ClipInfo, FrameResult
+from service.output_file import check_output, is_stream, open_stream, whole_or_nothing
 
 Format = Literal["json", "ndjson"]
 
@@ -53,23 +55,24 @@ def _line(data: dict[str, Any]) -> str:
     return json.dumps(data, separators=(",", ":"), allow_nan=False)
 
 
+def check_outputs(*paths: Path | None) -> None:
+    """CommandFailed for the first path that cannot be written, before there is anything to write. None: stdout."""
+    for path in filter(None, paths):
+        try:
+            check_output(path)
+        except OSError as error:
+            raise CommandFailed(f"{error.filename}: {error.strerror}", BAD_INPUT) from error
+
+
 @contextmanager
 def text_output(path: Path | None) -> Iterator[TextIO]:
-    """A file that appears when the block ends without an exception, or stdout."""
+    """A file that appears once the block ends well; a device or pipe, written as results come; or stdout."""
     if path is None:
         yield sys.stdout
         sys.stdout.flush()
-        return
-    with whole_or_nothing(path) as part, part.open("w", encoding="utf-8") as file:
-        yield file
-
-
-@contextmanager
-def whole_or_nothing(path: Path) -> Iterator[Path]:
-    """A path to write to, moved to `path` when the block ends; removed if it raises."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    elif is_stream(path):
+        with io.TextIOWrapper(open_stream(path), encoding="utf-8") as file:
+            yield file
+    else:
+        with whole_or_nothing(path) as part, part.open("w", encoding="utf-8") as file:
+            yield file

@@ -16,13 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from service import wire
-from service.cli.output import whole_or_nothing
 from service.client import Client, Unreachable
 from service.demo.passes import DifferentAnswers, Pass, Report, largest_difference_px, over_grpc, over_http
 from service.demo.server import ServerFailed, running_service
 from service.demo.truth import Accuracy, accuracy, load_truth
 from service.errors import KineposeError
 from service.messages import ClipInfo
+from service.output_file import whole_or_nothing
 from service.overlay import render_overlay
 from service.video import open_video
 
