@@ -14,6 +14,7 @@ from bench.server_side import NotTold, ServerCounts, server_counts, server_repor
 from bench.transports import TRANSPORTS
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.numbers import not_negative, positive, whole_number
+from service.cli.outputs import check_outputs
 from service.clips.output import text_output
 from service.contract import wire
 from service.contract.messages import DropPolicy, SessionOptions
@@ -67,6 +68,7 @@ def _add_addresses(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Load the server and report. CommandFailed where clips or addresses do not do, or frames were lost."""
+    check_outputs(arguments.output)
     plan, target = _plan(arguments), _target(arguments)
     try:
         with Console(stderr=True).status(f"{plan.sessions} sessions, {plan.seconds:g} s"):

@@ -10,6 +10,7 @@ from rich.console import Console
 from model import zoo
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.numbers import whole_number
+from service.cli.outputs import check_outputs
 from service.cli.settings import settings_with
 from service.clips.output import text_output
 
@@ -30,6 +31,7 @@ def run(arguments: argparse.Namespace) -> None:
     # Only here, so that the other commands do not wait for the pipeline's imports.
     from bench.overhead import measure
 
+    check_outputs(arguments.output)
     settings = settings_with()
     with Console(stderr=True).status("measuring"):
         try:

@@ -13,9 +13,11 @@ from model import zoo
 from model.engines.base import EngineError
 from model.values import Frame, Region
 from service.cli.failures import BAD_INPUT, CommandFailed
+from service.cli.outputs import check_outputs
 from service.cli.settings import settings_with
 from service.clips.local import LocalRun
-from service.clips.output import ResultWriter, text_output, whole_or_nothing
+from service.clips.output import ResultWriter, text_output
+from service.clips.output_file import whole_or_nothing
 from service.config import Settings
 from service.contract import wire
 from service.contract.messages import FrameResult
@@ -50,9 +52,7 @@ def _region(text: str) -> Region:
 def run(arguments: argparse.Namespace) -> None:
     """Estimate, write and draw. CommandFailed where the clip, the model or the device does not do."""
     settings = settings_with(model=arguments.model)
-    for path in (arguments.output, arguments.overlay):
-        if path is not None and not path.parent.is_dir():
-            raise CommandFailed(f"{path.parent}: no such folder", BAD_INPUT)
+    check_outputs(arguments.output, arguments.overlay)
     with ExitStack() as stack:
         video = _open(arguments.clip, settings, stack)
         broken = _estimate(LocalRun(_load(settings), video, arguments.region), video, arguments)

@@ -3,7 +3,6 @@
 import argparse
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from service.auth.api_keys import KeyFile, KeyRecord, Limits, hashed, new_key
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.settings import settings_with
+from service.clips.output_file import whole_or_nothing
 
 # The server may run as another user of the same group; nobody else has to know who may call.
 MODE = 0o640
@@ -95,7 +95,7 @@ def _read(path: Path) -> KeyFile:
 @contextmanager
 def _changing(path: Path) -> Iterator[KeyFile]:
     """The file, to be changed, and written when the block ends well; two at once go one after the other."""
-    folder = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(path.resolve().parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         file = _read(path)
@@ -107,15 +107,8 @@ def _changing(path: Path) -> Iterator[KeyFile]:
 
 def _write(path: Path, file: KeyFile) -> None:
     # Moved to its place once it is whole: a server never reads half a file.
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    part = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as text:
-            os.fchmod(text.fileno(), MODE)
-            text.write(file.model_dump_json(indent=2, exclude_none=True) + "\n")
-            text.flush()
-            os.fsync(text.fileno())
-        part.replace(path)
-    except BaseException:
-        part.unlink()
-        raise
+    with whole_or_nothing(path) as part, part.open("w", encoding="utf-8") as text:
+        os.fchmod(text.fileno(), MODE)
+        text.write(file.model_dump_json(indent=2, exclude_none=True) + "\n")
+        text.flush()
+        os.fsync(text.fileno())

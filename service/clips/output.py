@@ -1,13 +1,14 @@
 """Results of a clip as a file or on stdout, written as they come; a file appears only once it is whole."""
 
+import io
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from service.clips.output_file import is_stream, open_stream, whole_or_nothing
 from service.contract import problem, wire
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
@@ -55,21 +56,13 @@ def _line(data: dict[str, Any]) -> str:
 
 @contextmanager
 def text_output(path: Path | None) -> Iterator[TextIO]:
-    """A file that appears when the block ends without an exception, or stdout."""
+    """A file that appears once the block ends well; a device or pipe, written as results come; or stdout."""
     if path is None:
         yield sys.stdout
         sys.stdout.flush()
-        return
-    with whole_or_nothing(path) as part, part.open("w", encoding="utf-8") as file:
-        yield file
-
-
-@contextmanager
-def whole_or_nothing(path: Path) -> Iterator[Path]:
-    """A path to write to, moved to `path` when the block ends; removed if it raises."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    elif is_stream(path):
+        with io.TextIOWrapper(open_stream(path), encoding="utf-8") as file:
+            yield file
+    else:
+        with whole_or_nothing(path) as part, part.open("w", encoding="utf-8") as file:
+            yield file

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from service.client import Client, Unreachable
-from service.clips.output import whole_or_nothing
+from service.clips.output_file import whole_or_nothing
 from service.contract import wire
 from service.contract.messages import ClipInfo
 from service.demo.passes import DifferentAnswers, Pass, Report, largest_difference_px, over_grpc, over_http

@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-import simplejpeg
-
 from service.errors import BadImage
+from service.media import jpeg, png
 from service.media.orientation import UPRIGHT, Orientation, from_exif
 
 Kind = Literal["jpeg", "png", "webp", "bmp"]
 
 ORIENTATION_TAG = 0x0112
 SHORT = 3  # the TIFF field type of the orientation
-PARAMETERLESS_MARKERS = {0x01, *range(0xD0, 0xD9)}
-START_OF_SCAN = 0xDA
 APP1 = 0xE1
+EXIF_MARK = b"Exif\0\0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +47,53 @@ def read_header(image: bytes) -> ImageHeader:
 
 
 def _read(image: bytes) -> ImageHeader | None:
-    if image.startswith(b"\xff\xd8"):
+    if image.startswith(jpeg.SIGNATURE):
         return _jpeg(image)
-    if image.startswith(b"\x89PNG\r\n\x1a\n"):
-        return ImageHeader("png", *struct.unpack_from(">II", image, 16))
+    if image.startswith(png.SIGNATURE):
+        width, height = struct.unpack_from(">II", image, 16)
+        return ImageHeader("png", width, height, _orientation(_exif_of_png(image)))
     if image.startswith(b"RIFF") and image[8:12] == b"WEBP":
-        return ImageHeader("webp", *_webp_size(image))
+        return ImageHeader("webp", *_webp_size(image), _orientation(_exif_of_webp(image)))
     if image.startswith(b"BM"):
         return ImageHeader("bmp", *_bmp_size(image))
     return None
 
 
 def _jpeg(image: bytes) -> ImageHeader:
-    try:
-        height, width, _, _ = simplejpeg.decode_jpeg_header(image, strict=False)
-    except (ValueError, KeyError) as error:  # KeyError: a header so short that even the colour space is unset
-        raise BadImage("a broken or cut off JPEG header") from error
-    return ImageHeader("jpeg", width, height, _jpeg_orientation(image))
+    size = jpeg.size_of(image)
+    if size is None:
+        raise BadImage("a broken or cut off JPEG header")
+    return ImageHeader("jpeg", *size, _orientation(_exif_of_jpeg(image)))
 
 
-def _jpeg_orientation(image: bytes) -> Orientation:
-    """Orientation from the EXIF segment; upright where there is none or a damaged one: the pixels count."""
+def _exif_of_jpeg(image: bytes) -> Iterator[bytes]:
+    for marker, start, end in jpeg.segments(image, header_only=True):
+        if marker == APP1 and image[start + 2 : start + 8] == EXIF_MARK:
+            yield image[start + 8 : end]
+
+
+def _exif_of_png(image: bytes) -> Iterator[bytes]:
+    return (image[start:end] for kind, start, end in png.chunks(image) if kind == b"eXIf")
+
+
+def _exif_of_webp(image: bytes) -> Iterator[bytes]:
+    """Of an extended file: only those hold more than their pixels."""
+    at = 12 if image[12:16] == b"VP8X" else len(image)
+    while at + 8 <= len(image):
+        (length,) = struct.unpack_from("<I", image, at + 4)
+        if image[at : at + 4] == b"EXIF":
+            # Some writers put the mark of a JPEG's segment before it.
+            yield image[at + 8 : at + 8 + length].removeprefix(EXIF_MARK)
+        at += 8 + length + length % 2
+
+
+def _orientation(blocks: Iterator[bytes]) -> Orientation:
+    """From the first EXIF block; upright where there is none or a damaged one: the pixels count."""
     try:
-        for marker, start, end in _jpeg_segments(image):
-            if marker == APP1 and image[start : start + 6] == b"Exif\0\0":
-                return from_exif(_tiff_orientation(image[start + 6 : end]))
+        block = next(blocks, None)
+        return UPRIGHT if block is None else from_exif(_tiff_orientation(block))
     except (struct.error, IndexError):
         return UPRIGHT
-    return UPRIGHT
-
-
-def _jpeg_segments(image: bytes) -> Iterator[tuple[int, int, int]]:
-    """(marker, first byte, end) of each segment before the pixels."""
-    at = 2
-    while image[at] == 0xFF:
-        marker = image[at + 1]
-        if marker == 0xFF:  # a fill byte
-            at += 1
-        elif marker in PARAMETERLESS_MARKERS:
-            at += 2
-        elif marker == START_OF_SCAN:
-            return
-        else:
-            (length,) = struct.unpack_from(">H", image, at + 2)
-            yield marker, at + 4, at + 2 + length
-            at += 2 + length
 
 
 def _tiff_orientation(block: bytes) -> int:

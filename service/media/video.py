@@ -11,13 +11,13 @@ import av
 import av.error
 import av.logging
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from model.values import Frame
 from service.errors import BadClip, ClipTooLong, FrameSizeChanged, ImageTooLarge, UnsupportedMedia
 from service.media.orientation import UPRIGHT, Orientation, from_display_matrix
+from service.media.stream_choice import has_decoder, main_film
 from service.media.timestamps import MICROSECONDS, Timestamps
 
 MAX_SECONDS = 3600.0
@@ -184,15 +184,13 @@ def _open(path: Path) -> InputContainer:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    # The cover of a piece of music is a video stream by name only.
-    films = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-    if not films:
+    film = main_film(container.streams.video)
+    if film is None:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise UnsupportedMedia(f"the file has no video stream (it holds {kinds})")
-    # Typed as always there; PyAV leaves it out where FFmpeg has no decoder.
-    if getattr(films[0], "codec_context", None) is None:
+    if not has_decoder(film):
         raise UnsupportedMedia(f"no decoder for the clip's codec ({_codec_named_by_ffmpeg(path)})")
-    return films[0]
+    return film
 
 
 def _codec_named_by_ffmpeg(path: Path) -> str:

@@ -174,7 +174,7 @@ def test_models_lists_what_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models"]) == 0
 
     table = capsys.readouterr().out
-    for reported in ("kimnet-lite", "kinepose13", "1.21", "3.09 M", "jhmdb_test_person@0.2: 1.0", "Apache-2.0"):
+    for reported in ("kimnet-lite", "kinepose13", "0.65", "2.55 M", "jhmdb_test_person@0.2: 1.0", "Apache-2.0"):
         assert reported in table
 
 
