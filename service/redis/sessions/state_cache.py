@@ -28,7 +28,7 @@ class StateCache:
     """A bounded cache by session; what was used longest ago goes first. What is here may be old: Redis compares its id.
 
     Args:
-        most: states held at once, 213 KB each for 13 joints at 64 x 64; 0 holds none.
+        most: states held at once, 106 KB each for 13 joints at 64 x 64; 0 holds none.
     """
 
     def __init__(self, most: int) -> None:
