@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     remembered_s: float = Field(default=3600.0, gt=0)
     """As `remembered_sessions`: how long."""
     hot_states: int = Field(default=256, ge=0)
-    """States (106 KB each for 13 joints at 64 x 64) that a process keeps, so that it need not read them back from Redis."""
+    """States (106 KB each) that a process keeps, so that it need not read them back from Redis."""
     redis_password_file: Path | None = None
     """Holds the password, where the URL names none."""
 
