@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from service.errors import Draining, StoreUnavailable
 from service.pipeline.processor import FrameExecutor
@@ -9,6 +11,8 @@ from service.pipeline.stream import StreamRun
 from service.sessions.store import SessionStore
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class Lifecycle:
@@ -19,7 +23,7 @@ class Lifecycle:
         store: where sessions are.
 
     Attributes:
-        draining: turns true once, when the process begins to shut down.
+        draining: turns true once, by `begin_drain`, when the process begins to shut down.
     """
 
     def __init__(self, executor: FrameExecutor, store: SessionStore) -> None:
@@ -28,7 +32,16 @@ class Lifecycle:
         self._streams: set[StreamRun] = set()
         self._clips: set[str] = set()
         self._something_ended = asyncio.Event()
-        self.draining = False
+        self._drain = asyncio.Event()
+
+    @property
+    def draining(self) -> bool:
+        """See the class."""
+        return self._drain.is_set()
+
+    def begin_drain(self) -> None:
+        """Nothing new is taken from now on."""
+        self._drain.set()
 
     def live(self) -> bool:
         """False once the device is lost: only a new process helps."""
@@ -47,6 +60,22 @@ class Lifecycle:
         """Raise Draining where nothing new is taken."""
         if self.draining:
             raise Draining("the server is shutting down")
+
+    async def unless_draining(self, work: Awaitable[T]) -> T:
+        """Its result; a drain that has begun, or begins meanwhile, gives it up.
+
+        Raises:
+            Draining: given up. What the work raises.
+        """
+        task, drain = asyncio.ensure_future(work), asyncio.ensure_future(self._drain.wait())
+        try:
+            await asyncio.wait({task, drain}, return_when=asyncio.FIRST_COMPLETED)
+            self.check_serving()
+            return await task
+        finally:
+            task.cancel()
+            drain.cancel()
+            await asyncio.gather(task, drain, return_exceptions=True)
 
     def begin_stream(self, run: StreamRun) -> None:
         """A stream that a drain stops and waits for."""

@@ -66,7 +66,7 @@ class Pipeline:
 
     async def drain(self) -> None:
         """Refuse what is new and finish what was accepted; after `drain_grace_s` the rest is cancelled."""
-        self.lifecycle.draining = True
+        self.lifecycle.begin_drain()
         try:
             async with asyncio.timeout(self.settings.drain_grace_s):
                 await self.lifecycle.streams_and_clips_end()
@@ -76,7 +76,7 @@ class Pipeline:
 
     async def aclose(self) -> None:
         """End all that still waits, and what computes it."""
-        self.lifecycle.draining = True
+        self.lifecycle.begin_drain()
         self._sequencer.cancel_all()
         await self.executor.aclose()
         await self._sequencer.aclose()

@@ -130,7 +130,7 @@ class RunningWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._run is not None
-        self.parts.lifecycle.draining = True
+        self.parts.lifecycle.begin_drain()
         self.parts.consumer.stop()
         await asyncio.gather(self._run, return_exceptions=True)
         if not await self.parts.consumer.finish():

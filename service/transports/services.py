@@ -49,7 +49,7 @@ class Services:
 
     async def drain(self) -> None:
         """Not ready any more; refuse what is new; wait for what was accepted, at most the grace period."""
-        self.lifecycle.draining = True
+        self.lifecycle.begin_drain()
         if self.grpc_health is not None:
             await self.grpc_health.enter_graceful_shutdown()
         await self.pipeline.drain()

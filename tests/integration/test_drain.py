@@ -12,11 +12,13 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+import websockets
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip
 from tests.support.pictures import smooth_picture
-from tests.support.server import SIZE, status_and_code
+from tests.support.server import SIZE, free_ports, status_and_code
 
 SERVE = """
 import asyncio, logging, sys
@@ -82,3 +84,23 @@ async def test_sigterm_finishes_what_was_accepted(tmp_path: Path, weights: Path)
     assert first["seq"] == 0
     assert rest[-1]["clip"]["frames_emitted"] == len(rest) == 40
     assert code == 0
+
+
+async def test_a_handshake_that_waits_is_told_of_the_drain(weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A WebSocket whose session is still being looked up when the server stops: 503 and its code, never 500."""
+    asked = asyncio.Event()
+
+    async def never(session_id: str, caller: object) -> object:
+        asked.set()
+        return await asyncio.Event().wait()
+
+    async with RunningServer(free_ports(weights)) as server:
+        monkeypatch.setattr(server.services.pipeline.sessions, "info", never)
+        url = f"ws://127.0.0.1:{server.http_port}/v1/sessions/{'0' * 32}/stream"
+        handshake = asyncio.create_task(websockets.connect(url).__aenter__())
+        await asked.wait()
+        await server.drain()
+        with pytest.raises(websockets.InvalidStatus) as caught:
+            await handshake
+    assert caught.value.response.status_code == 503
+    assert json.loads(caught.value.response.body or b"")["code"] == "draining"

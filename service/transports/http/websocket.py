@@ -43,7 +43,9 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
     """Frames in, joints out, until either side ends it; work of a client that goes away is dropped."""
     services, caller = services_of(websocket), caller_of(websocket)
     try:
-        session = await services.pipeline.sessions.info(session_id, caller=caller)
+        # A handshake that waits for its store when the server stops would be answered with 500 by uvicorn.
+        info = services.pipeline.sessions.info(session_id, caller=caller)
+        session = await services.lifecycle.unless_draining(info)
     except KineposeError as error:
         await websocket.send_denial_response(problem_response(error))
         return
