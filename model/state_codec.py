@@ -11,7 +11,6 @@ StateError
   CorruptState            changed on its way, or with values that no state has
 """
 
-import math
 import struct
 import zlib
 
@@ -147,7 +146,7 @@ def _state(stored: _Stored) -> TrackState:
         model=stored.model,
         q=_maps(levels[0], scales[0], scales[1]),
         m=_maps(levels[1], scales[2], scales[3]),
-        transform=_transform(stored),
+        transform=FrameTransform(*stored.transform),
         box=Region(*stored.box),
         lost_frames=stored.lost_frames,
         image_size=stored.image_size,
@@ -158,25 +157,13 @@ def _maps(levels: Array, low: Array, step: Array) -> QuantisedMaps:
     return QuantisedMaps(levels.copy(), low.copy(), step.copy())
 
 
-def _transform(stored: _Stored) -> FrameTransform:
-    center_x, center_y, side, input_size, stride, rotation, flip = stored.transform
-    if stride < 1 or input_size < 1:
-        raise ValueError(f"input_size {input_size} or stride {stride} is impossible")
-    return FrameTransform(center_x, center_y, side, input_size, stride, rotation, flip)
-
-
 def _problem(state: TrackState) -> str:
     """What makes this state one that no frame leaves behind; empty where nothing does."""
     if 0 in state.q.levels.shape or 2 * state.q.levels.size > MOST_CELLS:
         return f"maps of {state.q.levels.shape} are impossible"
     scales = np.concatenate([state.q.low, state.q.step, state.m.low, state.m.step])
-    t = state.transform
     if not np.isfinite(scales).all() or min(state.q.step.min(), state.m.step.min()) < 0:
         return "a scale of the maps is not finite, or below 0"
-    if not all(math.isfinite(number) for number in (t.center_x, t.center_y, t.side, t.rotation)):
-        return f"the crop is not finite: {t}"
-    if min(t.input_size, t.stride) < 1:
-        return f"input_size {t.input_size} or stride {t.stride} is impossible"
     if min(state.image_size) < 1 or state.lost_frames < 0:
         return f"image_size {state.image_size} or lost_frames {state.lost_frames} is impossible"
     return ""

@@ -13,6 +13,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+STRIDE = 4
+"""Input pixels a heatmap cell, of every network here."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
@@ -102,13 +105,17 @@ class FrameTransform:
     center_y: float
     side: float
     input_size: int
-    stride: int = 4
+    stride: int = STRIDE
     rotation: float = 0.0
     flip: bool = False
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.side) and self.side > 0):
+        if not np.isfinite((self.center_x, self.center_y, self.side, self.rotation)).all():
+            raise ValueError(f"FrameTransform: expected finite numbers, got {self}")
+        if self.side <= 0:
             raise ValueError(f"FrameTransform.side: expected a number above 0, got {self.side}")
+        if min(self.input_size, self.stride) < 1:
+            raise ValueError(f"FrameTransform: expected sizes of 1 and more, got {self.input_size} and {self.stride}")
         if self.input_size % self.stride:
             raise ValueError(f"FrameTransform: input {self.input_size} is not a multiple of stride {self.stride}")
 

@@ -1,7 +1,7 @@
 """Value types refuse what they cannot hold, and say what they expected."""
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -80,11 +80,26 @@ def test_region_overlap_counts_whole_pixels(region: Region, expected: bool) -> N
     assert region.overlaps(100, 50) is expected
 
 
-@pytest.mark.parametrize("side", [0.0, -1.0, math.nan, math.inf])
+@pytest.mark.parametrize("side", [0.0, -1.0])
 def test_transform_needs_a_side(side: float) -> None:
     """A crop without extent is refused."""
     with pytest.raises(ValueError, match="expected a number above 0"):
         FrameTransform(0, 0, side, 256)
+
+
+@pytest.mark.parametrize("wrong", [math.nan, math.inf])
+@pytest.mark.parametrize("field", ["center_x", "center_y", "side", "rotation"])
+def test_transform_needs_finite_numbers(field: str, wrong: float) -> None:
+    """A crop that lies nowhere is refused."""
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        replace(FrameTransform(0, 0, 10, 256), **{field: wrong})
+
+
+@pytest.mark.parametrize("sizes", [{"input_size": 0}, {"stride": 0}, {"stride": -4}])
+def test_transform_needs_sizes_of_one_and_more(sizes: dict[str, int]) -> None:
+    """An input or a cell without pixels is refused."""
+    with pytest.raises(ValueError, match="expected sizes of 1 and more"):
+        FrameTransform(0, 0, 10, **{"input_size": 256, **sizes})
 
 
 def test_transform_needs_whole_cells() -> None:

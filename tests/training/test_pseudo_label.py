@@ -13,14 +13,15 @@ from tests.training import made_up
 from tests.training import made_up_tfjs as tfjs
 from training.commands import pseudo_label
 from training.datasets import jhmdb
+from training.datasets.coco import JOINTS_17
 from training.datasets.errors import DatasetError
 from training.datasets.lspet import part_names
-from training.teacher.blend import COCO_17, read_pseudo_labels
+from training.teacher.blend import read_pseudo_labels
 from training.teacher.movenet import MoveNet
 from training.teacher.square import Square, crop
 
 NAMES = ["walk/one", "golf/two"]
-LEFT, RIGHT = COCO_17.index("left_wrist"), COCO_17.index("right_wrist")
+LEFT, RIGHT = JOINTS_17.index("left_wrist"), JOINTS_17.index("right_wrist")
 
 
 def noise(height: int, width: int) -> Array:
@@ -109,9 +110,10 @@ def test_a_mirror_swaps_left_and_right() -> None:
 def test_a_mirror_image_of_a_mirror_image_is_the_picture() -> None:
     """Every joint changes sides, and changes back."""
     joints = np.random.default_rng(0).random((17, 3))
-    names = [COCO_17[int(i)] for i in pseudo_label.unmirror(np.column_stack([np.zeros((17, 2)), np.arange(17)]))[:, 2]]
-    assert [name.partition("_")[2] for name in names] == [name.partition("_")[2] for name in COCO_17]
-    assert all(name != other for name, other in zip(names[1:], COCO_17[1:], strict=True))
+    mirrored = pseudo_label.unmirror(np.column_stack([np.zeros((17, 2)), np.arange(17)]))
+    names = [JOINTS_17[int(i)] for i in mirrored[:, 2]]
+    assert [name.partition("_")[2] for name in names] == [name.partition("_")[2] for name in JOINTS_17]
+    assert all(name != other for name, other in zip(names[1:], JOINTS_17[1:], strict=True))
     np.testing.assert_allclose(pseudo_label.unmirror(pseudo_label.unmirror(joints)), joints)
 
 
@@ -162,7 +164,7 @@ def _as_seen(frames: int) -> Array:
     """pos_img [2, 15, T], 1-based: the joints of `made_up_tfjs` in the squares round `made_up`'s masks."""
     shares = (tfjs.cells()[:, ::-1] + 0.5) / tfjs.CELLS  # x, y
     middles = np.stack([np.full(frames, 33.5), 22.0 + np.arange(frames)], axis=-1)  # 8..59 and 5..39, one lower a frame
-    coco = [COCO_17.index(name) if name in COCO_17 else 0 for name in jhmdb.JOINTS_15]
+    coco = [JOINTS_17.index(name) if name in JOINTS_17 else 0 for name in jhmdb.JOINTS_15]
     seen = middles[:, None] + (shares[coco] - 0.5) * 1.25 * 52.0  # [T, 15, 2]
     return np.asarray(seen.transpose(2, 1, 0) + 1.0)
 

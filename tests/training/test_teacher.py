@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 from model.values import Array
 from tests.training import made_up
+from training.datasets.coco import JOINTS_17
 from training.datasets.person import SKELETON, Clip
 from training.teacher import style
-from training.teacher.blend import COCO_17, blend, restyle_clips
+from training.teacher.blend import blend, restyle_clips
 
 PEOPLE = 60
 SIZE = 60.0
 SERVED = [SKELETON.index(name) for name in style.LIMB_JOINTS]
-COCO = [COCO_17.index(name) for name in style.LIMB_JOINTS]
+COCO = [JOINTS_17.index(name) for name in style.LIMB_JOINTS]
 OTHER = [i ^ 1 for i in range(12)]
 """Left and right alternate in LIMB_JOINTS."""
 

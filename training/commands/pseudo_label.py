@@ -17,12 +17,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from model.values import Array
 from training.datasets import jhmdb, lspet
+from training.datasets.coco import JOINTS_17
 from training.datasets.errors import DatasetError
 from training.datasets.files import read_image, read_mat
 from training.datasets.leeds import MIN_LABELLED
 from training.datasets.person import SKELETON, Clip
 from training.teacher import style
-from training.teacher.blend import COCO_17
 from training.teacher.movenet import GraphError, MoveNet
 from training.teacher.square import Square, crop
 
@@ -46,7 +46,7 @@ _FAILED = 2
 
 
 # Of each pair the left comes first, then the right; the nose comes before all pairs.
-_OTHER_SIDE = [0, *(i for left in range(1, len(COCO_17), 2) for i in (left + 1, left))]
+_OTHER_SIDE = [0, *(i for left in range(1, len(JOINTS_17), 2) for i in (left + 1, left))]
 """Which joint of the mirror image each joint is."""
 
 
@@ -110,7 +110,7 @@ def learn_style(teacher: Teacher, root: Path, progress: Progress) -> Array:
             sizes.append(float(clip.boxes[t, 2:].max()))
             people.append(predict_person(teacher, clip.frames[t], _square_of_box(clip, t), sizes[-1]))
             labels.append(clip.joints[t])
-    predicted, coco = _stack(people), [COCO_17.index(name) for name in style.LIMB_JOINTS]
+    predicted, coco = _stack(people), [JOINTS_17.index(name) for name in style.LIMB_JOINTS]
     usable = predicted.scores[:, coco] > _FIT_SCORE
     parts = usable.reshape(len(usable), len(style.PARTS), 2).any(axis=(0, 2))
     if not parts.all():

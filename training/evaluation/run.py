@@ -107,13 +107,18 @@ def evaluate(
     options: MetricOptions | None = None,
     seeds: int = 1,
 ) -> Scores:
-    """PCK over all frames of the clips, the mean of `seeds` runs; a single one is without noise.
+    """PCK over all frames of the clips, the mean over `noise_seeds`."""
+    people = list(clips)
+    runs = [[run_clip(tracker, clip, mode, reader, seed) for clip in people] for seed in noise_seeds(mode, seeds)]
+    return mean_scores([score(results, options) for results in runs])
+
+
+def noise_seeds(mode: BoxMode, runs: int) -> list[int | None]:
+    """The noise of each run of a box mode; None is without.
 
     Runs that are given the true box in every frame do not feed on their own joints: one of them is enough.
     """
-    people = list(clips)
-    noise: list[int | None] = [None] if seeds == 1 or mode == "box" else list(range(seeds))
-    return mean_scores([score([run_clip(tracker, c, mode, reader, n) for c in people], options) for n in noise])
+    return [None, *range(1, 1 if mode == "box" else runs)]
 
 
 def mean_scores(runs: Sequence[Scores]) -> Scores:

@@ -6,13 +6,11 @@ one without; three passes frame by frame; and for the other parts what `Effort` 
 
 import datetime
 import math
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
+import torch
 
 from model.cards import ModelCard
 from model.engines.base import Engine
@@ -27,7 +25,8 @@ from training.evaluation.blur import LENGTHS, blur_curves
 from training.evaluation.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
 from training.evaluation.occlusion import KINDS, WINDOW, Curves, OcclusionOptions, occlusion_curves
 from training.evaluation.presence import THRESHOLDS, presence_rates
-from training.evaluation.run import Reader, evaluate_stills, mean_scores, run_clip, score
+from training.evaluation.run import Reader, evaluate_stills, mean_scores, noise_seeds, run_clip, score
+from training.loop.machine import machine_name
 from training.report.content import Content, Head, Presence, Table, WorstClip
 from training.report.relation import relation_map
 
@@ -121,10 +120,9 @@ def measure(
 
 
 def _run(tracker: Tracker, clips: Sequence[Clip], reader: Reader, seeds: int, progress: Progress) -> Runs:
-    """A tracked box mode is run once for each seed; the true box in every frame leaves nothing to luck."""
     runs: Runs = {}
     for mode in BOX_MODES:
-        noise = [None, *range(1, 1 if mode == "box" else seeds)]
+        noise = noise_seeds(mode, seeds)
         runs[mode] = []
         for seed in noise:
             runs[mode].append([])
@@ -181,20 +179,9 @@ def _head(
         torso_invalid=options.torso_invalid,
         engine=f"{type(subject.engine).__name__} on {subject.engine.device}, {subject.precision}",
         command=conditions.command,
-        machine=_machine(),
+        machine=machine_name(torch.device(subject.engine.device)),
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
     )
-
-
-def _machine() -> str:
-    """Name of the CPU and how many of its cores this process may use."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    counted = "1 core" if cores == 1 else f"{cores} cores"
-    return f"{named[0] if named else platform.processor() or platform.machine()}, {counted}"
 
 
 def _mean_table(runs: Sequence[Sequence[ClipResult]], options: MetricOptions) -> Table:

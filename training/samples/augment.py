@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from model.coords import crop_input, frame_to_heatmap, heatmap_to_input, pixels_within, region_to_transform
-from model.values import Array, FrameTransform
+from model.values import STRIDE, Array, FrameTransform
 from training.config import AugmentConfig
 from training.datasets.person import SKELETON, Clip
 from training.samples.absent import background
@@ -19,9 +19,6 @@ _MIRROR = list(SKELETON.mirrored())
 
 NOWHERE = -1e4
 """Where the joints of nobody lie, heatmap cells: no blob reaches into the map from there."""
-
-STRIDE = 4
-"""Input pixels a heatmap cell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

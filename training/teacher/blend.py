@@ -12,28 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from model.values import Array
+from training.datasets.coco import JOINTS_17
 from training.datasets.person import SKELETON, Clip
 from training.teacher import style
-
-COCO_17 = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
 
 _AGREE = 0.15
 """Distance, as a share of the longer side of the person's box, up to which two labels mean the same point."""
@@ -42,7 +23,7 @@ _SURE, _UNSURE = 0.5, 0.3
 """Scores: from `_SURE` on the teacher overrules a label; below `_UNSURE` it is ignored."""
 
 _SHARED = [SKELETON.index(name) for name in style.LIMB_JOINTS]
-_IN_COCO = [COCO_17.index(name) for name in style.LIMB_JOINTS]
+_IN_COCO = [JOINTS_17.index(name) for name in style.LIMB_JOINTS]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
