@@ -1,7 +1,7 @@
 """Value types refuse what they cannot hold, and say what they expected."""
 
 import math
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -88,18 +88,19 @@ def test_transform_needs_a_side(side: float) -> None:
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
-@pytest.mark.parametrize("field", ["center_x", "center_y", "side", "rotation"])
-def test_transform_needs_finite_numbers(field: str, wrong: float) -> None:
+@pytest.mark.parametrize("place", range(4), ids=["center_x", "center_y", "side", "rotation"])
+def test_transform_needs_finite_numbers(place: int, wrong: float) -> None:
     """A crop that lies nowhere is refused."""
+    x, y, side, rotation = (wrong if i == place else 10.0 for i in range(4))
     with pytest.raises(ValueError, match="expected finite numbers"):
-        replace(FrameTransform(0, 0, 10, 256), **{field: wrong})
+        FrameTransform(x, y, side, 256, rotation=rotation)
 
 
-@pytest.mark.parametrize("sizes", [{"input_size": 0}, {"stride": 0}, {"stride": -4}])
-def test_transform_needs_sizes_of_one_and_more(sizes: dict[str, int]) -> None:
+@pytest.mark.parametrize(("input_size", "stride"), [(0, 4), (256, 0), (256, -4)])
+def test_transform_needs_sizes_of_one_and_more(input_size: int, stride: int) -> None:
     """An input or a cell without pixels is refused."""
     with pytest.raises(ValueError, match="expected sizes of 1 and more"):
-        FrameTransform(0, 0, 10, **{"input_size": 256, **sizes})
+        FrameTransform(0, 0, 10, input_size, stride)
 
 
 def test_transform_needs_whole_cells() -> None:
