@@ -25,7 +25,7 @@ from service.contract.messages import EncodedFrame, SessionOptions
 from service.inference.loaded_model import LoadedModel, load_model
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
-from service.processes.wiring import embedded
+from service.processes.embedded import embedded
 
 PICTURE_SIZE = (640, 360)
 PICTURES = 8

@@ -3,9 +3,6 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from model.fusion import FuseAct
-from model.jre import AttentionScale, Layout, SoftmaxDim
-from model.kmm import Activation, Norm, Scale
 from model.skeletons import KINEPOSE_13, Skeleton
 
 EncoderName = Literal[
@@ -18,6 +15,13 @@ EncoderName = Literal[
     "resnet101",
     "resnet152",
 ]
+FuseAct = Literal["bn_relu", "none"]
+SoftmaxDim = Literal["last", "first"]
+Layout = Literal["fixed", "rpstn"]
+AttentionScale = Literal["none", "hw"]
+Norm = Literal["softmax", "linear"]
+Activation = Literal["relu", "sigmoid", "bn_relu", "none"]
+Scale = Literal["hw", "joints", "dim", "none"]
 InitialiserName = Literal["head", "zeros", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
 
 

@@ -5,14 +5,11 @@ depends on one frame only and is computed with the encoder (`project_features`),
 recurrent part.
 """
 
-from typing import Literal
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.config import FuseAct
 from model.encoders.depthwise import DepthwiseConv
-
-FuseAct = Literal["bn_relu", "none"]
 
 
 class HalfConv(nn.Module):

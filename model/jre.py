@@ -1,13 +1,10 @@
 """Joint relation extractor (RPSTN): every joint's heatmap looks at all others, then is corrected by them."""
 
 import math
-from typing import Literal
 
 from torch import Tensor, nn
 
-SoftmaxDim = Literal["last", "first"]
-Layout = Literal["fixed", "rpstn"]
-AttentionScale = Literal["none", "hw"]
+from model.config import AttentionScale, Layout, SoftmaxDim
 
 _BLOB_STD = 0.06
 """About the standard deviation of a target map: the last norm starts at the scale of its targets."""

@@ -5,15 +5,11 @@ joint channels, it cannot move a blob: motion comes from the fusion with the cur
 """
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Norm = Literal["softmax", "linear"]
-Activation = Literal["relu", "sigmoid", "bn_relu", "none"]
-Scale = Literal["hw", "joints", "dim", "none"]
-
+from model.config import Activation, Norm, Scale
 
 _SMALLEST_SUM = 1e-6
 

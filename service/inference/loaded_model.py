@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from model import zoo
+from model import weights_file
 from model.cards import ModelCard
-from model.engines import open_engine
+from model.engines.choose import open_engine
 from model.skeletons import Skeleton
 from model.tracker import Tracker
 from service.config import Settings
@@ -33,6 +33,6 @@ def load_model(settings: Settings) -> LoadedModel:
         zoo.UnknownModel, zoo.BadWeights: there is no such model, or it is broken.
         ValueError: the settings ask for a device or runtime that is not there.
     """
-    network, card = zoo.load(settings.model, settings.weights_dir)
+    network, card = weights_file.load(settings.model, settings.weights_dir)
     engine = open_engine(network, settings.device, settings.runtime, settings.precision)
     return LoadedModel(card, network.config.skeleton, Tracker(engine, card.sha256[:16]))

@@ -6,7 +6,6 @@ Redis, `worker`      a worker: sessions in Redis, frames out of Redis Streams, t
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,15 +15,11 @@ from model import zoo
 from service.auth.rate_limits import RateLimits
 from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
-from service.inference.executor import LocalExecutor
-from service.inference.loaded_model import LoadedModel, load_model
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.redis.client import connected
 from service.redis.queue.executor import RedisExecutor
 from service.redis.sessions.store import RedisLimits, RedisSessions
-from service.sessions.memory import InMemorySessions
-from service.sessions.store import Clock
 from service.transports.http.relay import ClipRelay, open_http
 from service.transports.tls import redis_password
 
@@ -41,16 +36,6 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
         yield client
 
 
-def embedded(
-    settings: Settings, loaded: LoadedModel, metrics: Metrics | None = None, clock: Clock = time.monotonic
-) -> Pipeline:
-    """A pipeline that has everything in this process; not started."""
-    metrics = metrics or Metrics()
-    store = InMemorySessions(settings.max_sessions, settings.remembered_sessions, metrics, clock)
-    executor = LocalExecutor(settings, loaded, store, metrics, clock)
-    return Pipeline(settings, loaded.card, executor, store, metrics=metrics)
-
-
 @asynccontextmanager
 async def open_pipeline(settings: Settings, metrics: Metrics | None = None) -> AsyncIterator[Pipeline]:
     """A pipeline that takes work, of one process or of a frontend; drained and closed on leaving.
@@ -58,16 +43,14 @@ async def open_pipeline(settings: Settings, metrics: Metrics | None = None) -> A
     Raises:
         zoo.UnknownModel, zoo.BadWeights, WarmUpFailed: the start fails.
     """
-    metrics = metrics or Metrics()
     if settings.redis_url is None:
-        loaded = await asyncio.to_thread(load_model, settings)
-        store = InMemorySessions(settings.max_sessions, settings.remembered_sessions, metrics)
-        pipeline = Pipeline(
-            settings, loaded.card, LocalExecutor(settings, loaded, store, metrics), store, metrics=metrics
-        )
-        async with _running(pipeline):
+        # Not at the top: with it comes the model's runtime, a second and 300 MB that a frontend is spared.
+        from service.processes.embedded import load_embedded
+
+        async with _running(await load_embedded(settings, metrics)) as pipeline:
             yield pipeline
         return
+    metrics = metrics or Metrics()
     card = await asyncio.to_thread(zoo.card, settings.model, settings.weights_dir)
     async with open_redis(settings) as client:
         pipeline = Pipeline(
@@ -94,10 +77,10 @@ async def open_clip_relay(settings: Settings, http_port: int) -> AsyncIterator[C
 
 
 @asynccontextmanager
-async def _running(pipeline: Pipeline) -> AsyncIterator[None]:
+async def _running(pipeline: Pipeline) -> AsyncIterator[Pipeline]:
     try:
         await pipeline.start()
-        yield
+        yield pipeline
         await pipeline.drain()
     finally:
         await pipeline.aclose()

@@ -10,9 +10,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from model import zoo
+from model import weights_file
 from model.coords import crop_input, heatmap_to_frame, region_to_transform, resample_maps
-from model.engines import Engine, ModelInput, open_engine
+from model.engines.base import Engine, ModelInput
+from model.engines.choose import open_engine
 from model.heatmaps import newton_step
 from model.pck import pck, person_size, torso_size
 from model.values import Array, FrameTransform
@@ -28,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds JHMDB/")
     root = parser.parse_args().data / "JHMDB"
-    network, _ = zoo.load("kimnet-lite")
+    network, _ = weights_file.load("kimnet-lite")
     engine = open_engine(network)
     reads: list[Read] = []
     truth: list[Array] = []

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from model import zoo
-from model.engines import open_engine
+from model import weights_file
+from model.engines.choose import open_engine
 from model.tracker import Tracker
 from model.values import Array, Region
 from service.config import Settings
@@ -41,7 +41,7 @@ async def bundled() -> AsyncIterator[httpx.AsyncClient]:
 @pytest.fixture(scope="module")
 def tracker() -> Tracker:
     """As the commands of `kinepose-train` open the served weights."""
-    network, card = zoo.load("kimnet-lite")
+    network, card = weights_file.load("kimnet-lite")
     return Tracker(open_engine(network, device="cpu"), card.sha256[:16])
 
 

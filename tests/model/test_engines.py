@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from model.config import KIMNET_LITE, KIMNET_R50, KIMNetConfig
-from model.engines import Engine, EngineError, ModelInput, ModelOutput, open_engine
+from model.engines.base import Engine, EngineError, ModelInput, ModelOutput
+from model.engines.choose import open_engine
 from model.engines.openvino_engine import OpenVINOEngine
 from model.engines.torch_engine import TorchEngine
 from model.engines.torch_engine import _device_errors as device_errors

@@ -4,7 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.jre import JRE, AttentionScale
+from model.config import AttentionScale
+from model.jre import JRE
 from tests.support.blobs import blobs
 
 SCALES: tuple[AttentionScale, AttentionScale] = ("none", "hw")

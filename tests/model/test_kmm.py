@@ -5,7 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.kmm import Norm, carry, relation
+from model.config import Norm
+from model.kmm import carry, relation
 
 
 def _maps(seed: int, height: float) -> torch.Tensor:

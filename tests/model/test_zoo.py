@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from model import cost, zoo
+from model import cost, weights_file, zoo
 from model.config import KIMNET_LITE
 from model.kimnet import KIMNet
 from tests.support.weights import PROVENANCE, random_network
@@ -50,7 +50,7 @@ def edit_card(folder: Path, **changes: Any) -> None:
 
 def test_what_was_saved_is_loaded(lite_weights: Path, network: KIMNet) -> None:
     """Every tensor comes back to float16 accuracy, as float32, in eval mode."""
-    loaded, _ = zoo.load("kimnet-lite", lite_weights)
+    loaded, _ = weights_file.load("kimnet-lite", lite_weights)
     assert not loaded.training
     expected = network.state_dict()
     for key, value in loaded.state_dict().items():
@@ -60,7 +60,7 @@ def test_what_was_saved_is_loaded(lite_weights: Path, network: KIMNet) -> None:
 
 def test_a_loaded_network_says_what_the_saved_one_says(lite_weights: Path, network: KIMNet) -> None:
     """Half-precision storage moves heatmaps by little."""
-    loaded, _ = zoo.load("kimnet-lite", lite_weights)
+    loaded, _ = weights_file.load("kimnet-lite", lite_weights)
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
     with torch.inference_mode():
         got, expected = (n.start(n.encode(image).p).m for n in (loaded, network))
@@ -84,23 +84,23 @@ def test_numbers_beyond_half_precision_survive(tmp_path: Path) -> None:
     norm.running_var.fill_(1e6)
     with torch.no_grad():
         norm.weight.fill_(1e5)
-    zoo.save(network, tmp_path / FILE, PROVENANCE)
-    loaded = zoo.load("kimnet-lite", tmp_path)[0].state_dict()
+    weights_file.save(network, tmp_path / FILE, PROVENANCE)
+    loaded = weights_file.load("kimnet-lite", tmp_path)[0].state_dict()
     assert set(loaded["jre.norm.running_var"].tolist()) == {1e6}
     assert set(loaded["jre.norm.weight"].tolist()) == {1e5}
 
 
 def test_saving_twice_gives_the_same_file(tmp_path: Path, network: KIMNet) -> None:
     """The digest of a network depends on its weights alone."""
-    first = zoo.save(network, tmp_path / "a" / FILE, PROVENANCE)
-    assert zoo.save(network, tmp_path / "b" / FILE, PROVENANCE) == first
+    first = weights_file.save(network, tmp_path / "a" / FILE, PROVENANCE)
+    assert weights_file.save(network, tmp_path / "b" / FILE, PROVENANCE) == first
 
 
 def test_saving_what_was_loaded_gives_the_same_file(lite_weights: Path, tmp_path: Path) -> None:
     """A card can be written anew, with other measurements, without new weights: the digest stays."""
-    loaded, card = zoo.load("kimnet-lite", lite_weights)
+    loaded, card = weights_file.load("kimnet-lite", lite_weights)
     provenance = replace(PROVENANCE, version=card.version, notes="Measured again.")
-    assert zoo.save(loaded, tmp_path / FILE, provenance).sha256 == card.sha256
+    assert weights_file.save(loaded, tmp_path / FILE, provenance).sha256 == card.sha256
 
 
 def test_a_network_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
@@ -109,14 +109,14 @@ def test_a_network_that_is_not_finite_is_not_saved(tmp_path: Path) -> None:
     with torch.no_grad():
         network.fusion.fine.weight[0, 0] = torch.nan
     with pytest.raises(ValueError, match=r"fusion\.fine\.weight: .* not finite"):
-        zoo.save(network, tmp_path / FILE, PROVENANCE)
+        weights_file.save(network, tmp_path / FILE, PROVENANCE)
     assert not (tmp_path / FILE).exists()
 
 
 def test_a_file_bears_its_models_name(tmp_path: Path, network: KIMNet) -> None:
     """Weights are found by name, so they are saved under it."""
     with pytest.raises(ValueError, match=r"belong in kimnet-lite\.safetensors, got best\.safetensors"):
-        zoo.save(network, tmp_path / "best.safetensors", PROVENANCE)
+        weights_file.save(network, tmp_path / "best.safetensors", PROVENANCE)
 
 
 def test_the_card_is_that_of_the_file(lite_weights: Path) -> None:
@@ -125,7 +125,7 @@ def test_the_card_is_that_of_the_file(lite_weights: Path) -> None:
     assert card.sha256 == hashlib.sha256((lite_weights / FILE).read_bytes()).hexdigest()
     assert (card.name, card.skeleton, card.input_size) == ("kimnet-lite", "kinepose13", 192)
     assert (card.licence, card.pck) == (PROVENANCE.licence, PROVENANCE.pck)
-    assert zoo.load("kimnet-lite", lite_weights)[1] == card
+    assert weights_file.load("kimnet-lite", lite_weights)[1] == card
 
 
 def test_the_served_model_is_light(lite_weights: Path) -> None:
@@ -172,14 +172,14 @@ def test_an_unknown_model_says_what_there_is(
     """A name without weights here, or with a path in it, is UnknownModel."""
     monkeypatch.setattr(zoo, "BUNDLED", tmp_path)
     with pytest.raises(zoo.UnknownModel, match="there are: kimnet-lite"):
-        zoo.load(name, lite_weights)
+        weights_file.load(name, lite_weights)
 
 
 def test_a_given_folder_comes_before_the_bundled_one(
     lite_weights: Path, tmp_path: Path, network: KIMNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One's own weights of a name replace those of the package, which serve otherwise."""
-    bundled = zoo.save(random_network(KIMNET_LITE, seed=9), tmp_path / FILE, PROVENANCE)
+    bundled = weights_file.save(random_network(KIMNET_LITE, seed=9), tmp_path / FILE, PROVENANCE)
     monkeypatch.setattr(zoo, "BUNDLED", tmp_path)
     assert zoo.card("kimnet-lite") == bundled
     assert zoo.card("kimnet-lite", tmp_path / "empty") == bundled
@@ -190,7 +190,7 @@ def test_what_does_not_fit_is_listed(folder: Path) -> None:
     """Missing, unexpected and misshapen tensors are all in the one message."""
     rewrite(folder, jre__g__bias=None, stray=torch.zeros(1), jre__g__weight=torch.zeros(14, 13, 1, 1))
     with pytest.raises(zoo.BadWeights) as caught:
-        zoo.load("kimnet-lite", folder)
+        weights_file.load("kimnet-lite", folder)
     message = str(caught.value)
     assert "missing jre.g.bias" in message
     assert "unexpected stray" in message
@@ -201,7 +201,7 @@ def test_weights_that_are_not_finite_are_refused(folder: Path) -> None:
     """A NaN among the weights would poison every session."""
     rewrite(folder, jre__g__bias=torch.full((13,), torch.nan))
     with pytest.raises(zoo.BadWeights, match=r"jre\.g\.bias: not finite"):
-        zoo.load("kimnet-lite", folder)
+        weights_file.load("kimnet-lite", folder)
 
 
 @pytest.mark.parametrize("keep", [0, 5, 100, 5000, -10])
@@ -210,7 +210,7 @@ def test_a_broken_file_is_bad_weights(folder: Path, keep: int) -> None:
     path = folder / FILE
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(zoo.BadWeights, match="kimnet-lite"):
-        zoo.load("kimnet-lite", folder)
+        weights_file.load("kimnet-lite", folder)
 
 
 @pytest.mark.parametrize("key", ["config", "skeleton", "version"])
@@ -225,7 +225,7 @@ def test_weights_need_their_card(folder: Path) -> None:
     """Without its card no one knows what the weights were made of: they are not served."""
     (folder / "kimnet-lite.json").unlink()
     with pytest.raises(zoo.BadWeights, match="no usable model card"):
-        zoo.load("kimnet-lite", folder)
+        weights_file.load("kimnet-lite", folder)
 
 
 @pytest.mark.parametrize(

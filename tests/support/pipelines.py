@@ -12,7 +12,7 @@ from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
 from service.inference.device_loop import Stepper
 from service.inference.loaded_model import LoadedModel
 from service.pipeline.pipeline import Pipeline
-from service.processes.wiring import embedded
+from service.processes.embedded import embedded
 from service.sessions.store import Clock
 from tests.support.trackers import picture
 

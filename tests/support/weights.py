@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from model import zoo
+from model import weights_file
 from model.cards import Provenance
 from model.config import KIMNET_LITE, KIMNetConfig
 from model.kimnet import KIMNet
@@ -47,5 +47,5 @@ def _randomise(norm: nn.BatchNorm2d) -> None:
 def save_random_lite(folder: Path, seed: int = 0) -> Path:
     """Write a random kimnet-lite and its card into the folder; returns the folder, a `weights_dir`."""
     network = random_network(KIMNET_LITE, seed)
-    zoo.save(network, folder / "kimnet-lite.safetensors", replace(PROVENANCE, version=f"0.0-test{seed}"))
+    weights_file.save(network, folder / "kimnet-lite.safetensors", replace(PROVENANCE, version=f"0.0-test{seed}"))
     return folder

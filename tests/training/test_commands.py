@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from model import zoo
+from model import weights_file, zoo
 from tests.training import made_up, small_run
 from training import __main__ as program
 from training.commands import evaluate, export, folds, report
@@ -73,7 +73,7 @@ def test_every_command_explains_itself(
 
 def test_exported_weights_are_those_of_the_run(weights: Path, tmp_path: Path) -> None:
     """The zoo loads them, and the card says the version."""
-    network, card = zoo.load("kimnet-lite", weights)
+    network, card = weights_file.load("kimnet-lite", weights)
     assert card.version == "9.9.9"
     assert not network.training
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import zoo
+from model import weights_file
 from model.config import KIMNET_LITE
 from model.engines.torch_engine import TorchEngine
 from model.pck import pck, torso_size
@@ -136,10 +136,10 @@ def test_a_clip_is_no_still() -> None:
 def test_figures_reach_the_card_and_the_weights_stay_the_same(tmp_path: Path) -> None:
     """Writing measured PCK into the card does not touch the weights' digest."""
     path = tmp_path / "kimnet-lite.safetensors"
-    card = zoo.save(random_network(KIMNET_LITE, seed=0), path, replace(PROVENANCE, pck={}, pck_per_joint={}))
+    card = weights_file.save(random_network(KIMNET_LITE, seed=0), path, replace(PROVENANCE, pck={}, pck_per_joint={}))
     scores: dict[BoxMode, Scores] = {"box": evaluate(_tracker(), [_walk(3)], "box")}
-    network, _ = zoo.load("kimnet-lite", tmp_path)
-    updated = zoo.save(network, path, provenance.with_figures(card, scores, "JHMDB test"))
+    network, _ = weights_file.load("kimnet-lite", tmp_path)
+    updated = weights_file.save(network, path, provenance.with_figures(card, scores, "JHMDB test"))
     assert updated.sha256 == card.sha256
     assert updated.pck["JHMDB test, box each frame, person@0.2"] == 100.0
     assert json.loads(path.with_suffix(".json").read_text())["pck"] == updated.pck

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from model import zoo
+from model import weights_file, zoo
 from model.cards import ModelCard
 from model.config import KIMNET_LITE
 from model.kimnet import KIMNet
@@ -348,7 +348,7 @@ def test_exported_weights_are_the_average(tmp_path: Path) -> None:
     """To float16."""
     recorded(tmp_path / "run", small_run.config())
     exported(tmp_path / "run", to=tmp_path / "weights")
-    network, _ = zoo.load("kimnet-lite", tmp_path / "weights")
+    network, _ = weights_file.load("kimnet-lite", tmp_path / "weights")
     assert isinstance(network, KIMNet)
     assert network.config == KIMNET_LITE
     wanted = small_run.network().fusion.fine.weight

@@ -4,7 +4,7 @@ import argparse
 import shutil
 from pathlib import Path
 
-from model import zoo
+from model import weights_file, zoo
 from model.cards import card_to_markdown
 from model.config import CONFIGS
 from model.kimnet import KIMNet
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     network.load_state_dict(checkpoint.mean([checkpoint.averaged(path) for path in args.checkpoints]))
     args.to.mkdir(parents=True, exist_ok=True)
     provenance = provenance_of(records, args.version, _command(args), args.notes)
-    card = zoo.save(network, args.to / f"{model}.safetensors", provenance)
+    card = weights_file.save(network, args.to / f"{model}.safetensors", provenance)
     (args.to / f"{model}.md").write_text(card_to_markdown(card))
     if any(map(is_derived_from_movenet, records)) and args.to.resolve() != zoo.BUNDLED.resolve():
         shutil.copyfile(zoo.BUNDLED / NOTICE, args.to / NOTICE)

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from statistics import fmean
 
-from model import zoo
+from model import weights_file
 from model.config import CONFIGS
-from model.engines import open_engine
+from model.engines.choose import open_engine
 from model.pck import PCK
 from model.tracker import Tracker
 from training.datasets import catalog
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> None:
         raise SystemExit(f"kinepose-train folds: expected --weights {len(FOLDS)} times, got {len(args.weights)}")
     scores: dict[Reader, list[Scores]] = {reader: [] for reader in READERS}
     for fold, folder in zip(FOLDS, args.weights, strict=True):
-        network, card = zoo.load(args.model, folder)
+        network, card = weights_file.load(args.model, folder)
         tracker = Tracker(open_engine(network), card.sha256[:16])
         clips = list(catalog.read(args.data, "sub-jhmdb", f"test{fold}"))
         for reader in READERS:

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import get_args
 
-from model import zoo
+from model import weights_file
 from model.config import CONFIGS
-from model.engines import open_engine
+from model.engines.choose import open_engine
 from model.tracker import Tracker
 from training.evaluation.metrics import MetricOptions
 from training.evaluation.metrics.options import Impl, TorsoInvalid, Visibility
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def open_subject(args: argparse.Namespace) -> Subject:
     """The weights under measurement, in the engine that serves them."""
-    network, card = zoo.load(args.model, args.weights)
+    network, card = weights_file.load(args.model, args.weights)
     return Subject(network, card, open_engine(network, precision=args.precision), args.precision)
 
 

@@ -14,7 +14,7 @@ from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
 from service.errors import DeadlinePassed, FrameSizeChanged
 from service.inference.loaded_model import LoadedModel, load_model
 from service.pipeline.pipeline import Pipeline
-from service.processes.wiring import embedded
+from service.processes.embedded import embedded
 from tests.support.pictures import encoded, smooth_picture
 from tests.support.pipelines import counted, until
 from tests.support.weights import save_random_lite
