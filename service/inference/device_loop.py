@@ -239,4 +239,4 @@ def _to_answer(answer: Tracked | Exception, item: WorkItem) -> Tracked | Excepti
 
 def _bug(item: WorkItem, error: BaseException) -> KineposeError:
     log.error("session %s frame %d: a bug", item.session_id, item.request.seq, exc_info=error)
-    return KineposeError("an internal error, logged by the server", item.session_id, item.request.seq)
+    return KineposeError(session_id=item.session_id, seq=item.request.seq)

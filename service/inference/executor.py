@@ -126,7 +126,7 @@ class LocalExecutor:
         return replace(frame, pts_us=request.pts_us)
 
     async def _checkout(self, request: FrameRequest) -> Checkout:
-        with self._metrics.state_io("checkout"):
+        with self._metrics.state_io.labels("checkout").time():
             return await self._store.checkout(request.session_id, request.seq)
 
     async def _infer(self, request: FrameRequest, frame: Frame, start: Checkout) -> Tracked:
@@ -136,7 +136,7 @@ class LocalExecutor:
 
     async def _commit(self, request: FrameRequest, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
         result = computed(request, frame, tracked, start.meta.model, self._skeleton)
-        with tracing.span("commit"), self._metrics.state_io("commit"):
+        with tracing.span("commit"), self._metrics.state_io.labels("commit").time():
             await self._store.commit(request.session_id, start.version, tracked.state, result, request.delivery)
         return result
 

@@ -38,7 +38,7 @@ PROBE: Final = bytes.fromhex("b6d5ad6bdab5") * 16
 """Data that is none: a decoder that wants more than there is takes it, and shows something else than with zeros."""
 
 
-def decode_jpeg(image: bytes) -> Array:
+def decode(image: bytes) -> Array:
     """The stored pixels, uint8 [H, W, 3]. CMYK becomes RGB, grey gets three channels.
 
     Raises:

@@ -1,9 +1,5 @@
 """What an operator watches, in a registry that is passed around. Nothing is labelled by session."""
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -50,7 +46,7 @@ class Metrics:
         self.batch_size = Histogram(
             "kinepose_batch_size", "Frames in a micro-batch.", buckets=BATCH_BUCKETS, registry=self.registry
         )
-        self.state_io_duration = Histogram(
+        self.state_io = Histogram(
             "kinepose_state_io_duration_seconds",
             "Session store, by operation (hold, checkout, commit, spend).",
             ["op"],
@@ -99,12 +95,3 @@ class Metrics:
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(f"kinepose_{name}_seconds", text, buckets=MILLISECOND_BUCKETS, registry=self.registry)
-
-    @contextmanager
-    def state_io(self, op: str) -> Iterator[None]:
-        """Time one operation of the session store, failed ones included."""
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.state_io_duration.labels(op).observe(time.perf_counter() - begin)

@@ -88,12 +88,12 @@ class FrameProcessor:
             return await self._kept(request, error)
 
     async def _kept(self, request: FrameRequest, error: KineposeError) -> FrameResult:
-        with self._metrics.state_io("checkout"):
+        with self._metrics.state_io.labels("checkout").time():
             start = await self._store.checkout(request.session_id, request.seq)
         if start.replay is not None:
             return start.replay
         result = failed(request, error, start.meta.model, self._skeleton)
-        with self._metrics.state_io("spend"):
+        with self._metrics.state_io.labels("spend").time():
             await self._store.spend(request.session_id, start.version, result, request.delivery)
         log.info("session %s frame %d: %s", request.session_id, request.seq, error.code)
         return result
@@ -163,4 +163,4 @@ def to_client_error(raised: Exception, request: FrameRequest) -> KineposeError:
             return DeadlinePassed("the deadline passed before the frame was computed")
         case _:
             log.error("session %s frame %d: a bug", request.session_id, request.seq, exc_info=raised)
-            return KineposeError("an internal error, logged by the server")
+            return KineposeError()

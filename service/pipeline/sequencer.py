@@ -316,7 +316,7 @@ class Sequencer:
         sequence.check_pts(request.seq, request.pts_us)
 
     async def _replay(self, sequence: SessionSequence, request: FrameRequest) -> FrameResult:
-        with self._metrics.state_io("checkout"):
+        with self._metrics.state_io.labels("checkout").time():
             found = await self._store.checkout(request.session_id, request.seq)
         if found.replay is None:
             raise sequence.out_of_order(request.seq)
@@ -348,7 +348,7 @@ class Sequencer:
         try:
             async with sequence.opened:
                 if sequence.head is None:
-                    with self._metrics.state_io("hold"):
+                    with self._metrics.state_io.labels("hold").time():
                         sequence.begin(await self._store.hold(session_id))
             yield sequence
         finally:

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from model.values import Array, Frame
 from service.errors import BadImage, ImageTooLarge, KineposeError, TooLarge
-from service.media.image import decode
-from service.media.image_header import read_header
+from service.media.image import decode, read_header
 from tests.support.pictures import encoded, png_bomb, smooth_picture, with_exif_orientation
 
 MAX_BYTES = 1 << 20
