@@ -95,6 +95,8 @@ class Settings(BaseSettings):
     # Pictures and clips.
     max_image_bytes: int = Field(default=16 * MIB, ge=1)
     max_image_pixels: int = Field(default=40_000_000, ge=1)
+    max_decoded_pixels: int = Field(default=160_000_000, ge=1)
+    """Of pictures in memory that wait for the device, 3 bytes each; further ones wait to be decoded."""
     max_body_bytes: int = Field(default=2048 * MIB, ge=1)
     max_clip_s: float = Field(default=3600.0, gt=0)
     max_clip_jobs: int = Field(default=16, ge=1)
@@ -141,6 +143,11 @@ class Settings(BaseSettings):
             raise ValueError("device 'cuda' runs with runtime 'torch'; 'openvino' is for the CPU")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file go together")
+        if self.max_decoded_pixels < 2 * self.max_image_pixels:
+            raise ValueError(
+                f"max_decoded_pixels ({self.max_decoded_pixels}) is below twice "
+                f"max_image_pixels ({self.max_image_pixels})"
+            )
         if self.session_ttl_s > self.max_session_ttl_s:
             raise ValueError(
                 f"session_ttl_s ({self.session_ttl_s}) is above max_session_ttl_s ({self.max_session_ttl_s})"

@@ -4,10 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import copy_context
-from dataclasses import replace
 
 from model.skeletons import Skeleton
 from model.tracker import Tracked, TrackRequest
@@ -16,10 +13,10 @@ from service.config import Settings
 from service.contract.messages import FrameResult
 from service.errors import StaleCommit
 from service.inference.batcher import Batcher, FrameQueue
+from service.inference.decoder import Decoder, Decoding
 from service.inference.device_loop import DeviceLoop
 from service.inference.loaded_model import LoadedModel
 from service.inference.probe import HealthProbe
-from service.media.image import decode
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import Turn, computed
@@ -38,7 +35,7 @@ class LocalExecutor:
         clock: seconds, never going back.
 
     Attributes:
-        decoders: the threads that decode pictures.
+        decoder: what decodes pictures.
     """
 
     def __init__(
@@ -64,7 +61,7 @@ class LocalExecutor:
         )
         self._device_loop = DeviceLoop(loaded.stepper, self._queue, batcher, metrics, clock)
         self._health = HealthProbe(self._device_loop, self._queue, settings.ready_timeout_s, clock)
-        self.decoders = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="kinepose-decode")
+        self.decoder = Decoder(settings, metrics)
         self._loop_task: asyncio.Task[None] | None = None
 
     async def result(self, request: FrameRequest, turn: Turn) -> FrameResult:
@@ -75,14 +72,14 @@ class LocalExecutor:
             TimeoutError: its deadline passed before it was computed.
             KineposeError: as the store and the worker say.
         """
-        with self._decoding(request) as decoded:
+        with self.decoder.decoding(request) as decoded:
             try:
                 return await self._tried(request, turn, decoded)
             except StaleCommit:
                 # The hot state was old, or another worker was faster; if with this very frame, that is its answer.
                 return await self._tried(request, turn, decoded)
 
-    async def _tried(self, request: FrameRequest, turn: Turn, decoded: "asyncio.Future[Frame]") -> FrameResult:
+    async def _tried(self, request: FrameRequest, turn: Turn, decoded: Decoding) -> FrameResult:
         async with asyncio.timeout_at(request.deadline):
             # Not for the commit: a batch is kept waiting for those who may still come to it.
             with self._working_on(request.session_id):
@@ -90,21 +87,9 @@ class LocalExecutor:
                 start = await self._checkout(request)
                 if start.replay is not None:
                     return start.replay
-                frame = await decoded
+                frame = await decoded.frame()
                 tracked = await self._infer(request, frame, start)
         return await self._commit(request, frame, start, tracked)
-
-    @contextmanager
-    def _decoding(self, request: FrameRequest) -> "Iterator[asyncio.Future[Frame]]":
-        """The picture is decoded while the frame waits for its turn and its state."""
-        loop = asyncio.get_running_loop()
-        # No task: its first step would come after what the caller does next.
-        decoded = loop.run_in_executor(self.decoders, copy_context().run, self._decode, request)
-        try:
-            yield decoded
-        finally:
-            if not decoded.cancel() and not decoded.cancelled():
-                decoded.exception()  # Told to whoever waited for it; if nobody did, that is no news.
 
     @contextmanager
     def _working_on(self, session_id: str) -> Iterator[None]:
@@ -115,15 +100,6 @@ class LocalExecutor:
             self._sessions[session_id] -= 1
             if not self._sessions[session_id]:
                 del self._sessions[session_id]
-
-    def _decode(self, request: FrameRequest) -> Frame:
-        if isinstance(request.picture, Frame):
-            return request.picture
-        begin = time.perf_counter()
-        with tracing.span("decode"):
-            frame = decode(request.picture, self._settings.max_image_bytes, self._settings.max_image_pixels)
-        self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
-        return replace(frame, pts_us=request.pts_us)
 
     async def _checkout(self, request: FrameRequest) -> Checkout:
         with self._metrics.state_io.labels("checkout").time():
@@ -147,8 +123,8 @@ class LocalExecutor:
         return self._health.live()
 
     async def ready(self) -> bool:
-        """True where a real forward pass came through within the last second."""
-        return await self._health.ready()
+        """True where a real forward pass came through within the last second, and pictures are decoded."""
+        return await self._health.ready() and await self.decoder.works(self._settings.ready_timeout_s)
 
     async def start(self) -> None:
         """Warm the model up, then take work. Raises WarmUpFailed."""
@@ -166,4 +142,4 @@ class LocalExecutor:
             self._loop_task.cancel()
             await asyncio.gather(self._loop_task, return_exceptions=True)
         await self._device_loop.close()
-        await asyncio.to_thread(self.decoders.shutdown)
+        await self.decoder.aclose()

@@ -1,6 +1,6 @@
 """Image files: what their first bytes say (kind, size, orientation), and their pixels as a Frame.
 
-Blocking: the pipeline calls `decode` in an executor.
+Blocking: the service calls it in threads.
 """
 
 import struct
@@ -38,17 +38,13 @@ class ImageHeader:
     orientation: Orientation = UPRIGHT
 
 
-def decode(image: bytes, max_bytes: int, max_pixels: int) -> Frame:
-    """The upright picture in a JPEG, PNG, WebP or BMP file.
-
-    Grey pictures get three equal channels, CMYK JPEGs become RGB, transparency is left out, 16 bits become 8.
-    The EXIF orientation of a JPEG, PNG or WebP is applied and stated in `rotation_applied` (a mirrored one is also
-    flipped). Of an animation, the first picture.
+def checked_header(image: bytes, max_bytes: int, max_pixels: int) -> ImageHeader:
+    """What the file says of itself, within limits: nothing is decoded.
 
     Raises:
         TooLarge: more than max_bytes bytes.
-        ImageTooLarge: more than max_pixels pixels, by its header: nothing was decoded.
-        BadImage: not one of the four formats, or broken or cut off; or made of more parts than pictures have.
+        ImageTooLarge: more than max_pixels pixels.
+        BadImage: not a JPEG, PNG, WebP or BMP file, or broken or cut off in its header.
     """
     if len(image) > max_bytes:
         raise TooLarge(f"the image has {len(image)} bytes, more than the {max_bytes} allowed")
@@ -57,6 +53,19 @@ def decode(image: bytes, max_bytes: int, max_pixels: int) -> Frame:
         raise ImageTooLarge(
             f"the image is {header.width} x {header.height} pixels, more than the {max_pixels} allowed in all"
         )
+    return header
+
+
+def decode(image: bytes, header: ImageHeader) -> Frame:
+    """The upright picture in a file whose header has been read.
+
+    Grey pictures get three equal channels, CMYK JPEGs become RGB, transparency is left out, 16 bits become 8.
+    The EXIF orientation of a JPEG, PNG or WebP is applied and stated in `rotation_applied` (a mirrored one is also
+    flipped). Of an animation, the first picture.
+
+    Raises:
+        BadImage: broken or cut off; or made of more parts than pictures have.
+    """
     rgb = jpeg.decode(image) if header.kind == "jpeg" else _decode_other(image, header)
     if rgb.shape[:2] != (header.height, header.width):
         raise BadImage(f"the {header.kind.upper()} header and its pixels differ in size")

@@ -18,7 +18,7 @@ import pytest
 
 from model.values import Array, Frame
 from service.errors import BadImage
-from service.media.image import decode
+from service.media.image import decode, read_header
 from tests.support.jpegs import (
     jpeg_of,
     with_adobe_transform,
@@ -31,8 +31,8 @@ from tests.support.pictures import encoded, smooth_picture
 
 
 def read(image: bytes) -> Frame:
-    """Decode with limits that no picture here meets."""
-    return decode(image, 1 << 20, 1 << 20)
+    """Decode."""
+    return decode(image, read_header(image))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from model.tracker import Tracked, TrackRequest
 from service.config import Settings
 from service.inference.device_loop import Stepper
 from service.inference.loaded_model import load_model
-from service.media.image import decode
+from service.media.image import decode, read_header
 from tests.chaos.checks import Expected
 from tests.chaos.films import Film
 
@@ -17,15 +17,15 @@ def unbroken_runs(films: Sequence[Film], frames: Sequence[int], weights_dir: Pat
     """What each film's first frames are answered with, by the film's number. Blocks for as long as they take."""
     settings = Settings(weights_dir=weights_dir, device="cpu")
     stepper = load_model(settings).stepper
-    return {film.number: _run(stepper, settings, film, count) for film, count in zip(films, frames, strict=True)}
+    return {film.number: _run(stepper, film, count) for film, count in zip(films, frames, strict=True)}
 
 
-def _run(stepper: Stepper, settings: Settings, film: Film, frames: int) -> list[Expected]:
+def _run(stepper: Stepper, film: Film, frames: int) -> list[Expected]:
     state: TrackState | None = None
     expected = []
     for seq in range(frames):
         picture = film.picture(seq)
-        frame = decode(picture.image, settings.max_image_bytes, settings.max_image_pixels)
+        frame = decode(picture.image, read_header(picture.image))
         [tracked] = stepper.step([TrackRequest(frame, seq, state, picture.region)])
         assert isinstance(tracked, Tracked), tracked
         state = tracked.state

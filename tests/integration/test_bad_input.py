@@ -284,7 +284,7 @@ def decoding_waits(server: RunningServer) -> Iterator[None]:
     for _ in range(server.settings.decode_threads):
         executor = server.services.pipeline.executor
         assert isinstance(executor, LocalExecutor)
-        executor.decoders.submit(go_on.wait)
+        executor.decoder.threads.submit(go_on.wait)
     yield
     go_on.set()
 

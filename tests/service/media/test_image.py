@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from model.values import Array, Frame
 from service.errors import BadImage, ImageTooLarge, KineposeError, TooLarge
-from service.media.image import decode, read_header
+from service.media.image import checked_header, decode, read_header
 from tests.support.pictures import encoded, png_bomb, smooth_picture, with_exif_orientation
 
 MAX_BYTES = 1 << 20
@@ -20,7 +20,7 @@ MAX_PIXELS = 1 << 20
 
 def read(image: bytes) -> Frame:
     """Decode with limits that no test picture meets."""
-    return decode(image, MAX_BYTES, MAX_PIXELS)
+    return decode(image, checked_header(image, MAX_BYTES, MAX_PIXELS))
 
 
 @pytest.fixture
@@ -156,9 +156,9 @@ def test_a_decompression_bomb_is_refused_from_its_header() -> None:
     bomb = png_bomb()
 
     with pytest.raises(ImageTooLarge, match="20000 x 20000"):
-        decode(bomb, MAX_BYTES, 40_000_000)
+        checked_header(bomb, MAX_BYTES, 40_000_000)
     with pytest.raises(ImageTooLarge):
-        decode(bomb[:33], MAX_BYTES, 40_000_000)
+        checked_header(bomb[:33], MAX_BYTES, 40_000_000)
 
 
 @pytest.mark.parametrize("extension", [".jpg", ".png", ".webp", ".bmp"])
@@ -166,9 +166,9 @@ def test_every_format_tells_its_size_before_it_is_decoded(extension: str) -> Non
     """The pixel limit holds for each of them, at the exact number."""
     image = encoded(smooth_picture(50, 31), extension)
 
-    assert decode(image, MAX_BYTES, 50 * 31).size == (50, 31)
+    assert decode(image, checked_header(image, MAX_BYTES, 50 * 31)).size == (50, 31)
     with pytest.raises(ImageTooLarge, match="50 x 31"):
-        decode(image, MAX_BYTES, 50 * 31 - 1)
+        checked_header(image, MAX_BYTES, 50 * 31 - 1)
 
 
 def test_a_lossless_webp_tells_its_size_too() -> None:
@@ -183,7 +183,7 @@ def test_too_many_bytes_are_refused_first(picture: Array) -> None:
     image = encoded(picture)
 
     with pytest.raises(TooLarge):
-        decode(image, len(image) - 1, MAX_PIXELS)
+        checked_header(image, len(image) - 1, MAX_PIXELS)
 
 
 HEADS = [

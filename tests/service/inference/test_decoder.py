@@ -1,0 +1,97 @@
+"""Decoded pictures are held in memory within a budget, whatever waits behind them."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from service.config import Settings
+from service.inference.decoder import PixelBudget
+from service.inference.executor import LocalExecutor
+from service.pipeline.pipeline import Pipeline
+from tests.support.pictures import encoded, smooth_picture
+from tests.support.pipelines import frame, in_flight, running, value_of
+from tests.support.trackers import FakeTracker
+
+SIDE = 64
+PIXELS = SIDE * SIDE
+LIMITS: dict[str, Any] = {"max_image_pixels": PIXELS, "max_decoded_pixels": 2 * PIXELS}
+
+
+def budget_of(pipeline: Pipeline) -> PixelBudget:
+    """What the pipeline's decoder holds pictures in."""
+    assert isinstance(pipeline.executor, LocalExecutor)
+    return pipeline.executor.decoder.budget
+
+
+async def test_frames_ahead_of_their_turn_hold_half_of_the_budget() -> None:
+    """Twelve large pictures of one session come at once: all are answered, in order, and never more are held."""
+    tracker = FakeTracker()
+    large = encoded(smooth_picture(SIDE, SIDE), ".png")
+    async with running(tracker, **LIMITS) as pipeline:
+        tracker.hold()
+        answers = [asyncio.create_task(pipeline.frames.estimate(frame(0, image=large)))]
+        await tracker.entered()
+        answers += [asyncio.create_task(pipeline.frames.estimate(frame(seq, image=large))) for seq in range(1, 12)]
+        await in_flight(pipeline, 12)
+        assert budget_of(pipeline).held <= 2 * PIXELS
+        tracker.let_go()
+        results = await asyncio.gather(*answers)
+        assert [result.seq for result in results] == list(range(12))
+        assert budget_of(pipeline).held == 0
+
+
+async def test_a_frame_given_up_gives_its_pixels_back() -> None:
+    """A client that goes while its frame is computed leaves nothing behind."""
+    tracker = FakeTracker()
+    async with running(tracker, **LIMITS) as pipeline:
+        tracker.hold()
+        answer = asyncio.create_task(pipeline.frames.estimate(frame(0)))
+        await tracker.entered()
+        assert budget_of(pipeline).held > 0
+        answer.cancel()
+        tracker.let_go()
+        await asyncio.gather(answer, return_exceptions=True)
+        await in_flight(pipeline, 0)
+        assert value_of(await pipeline.frames.estimate(frame(0))) >= 0
+        assert budget_of(pipeline).held == 0
+
+
+async def test_who_waits_for_room_gets_it_in_the_order_of_asking() -> None:
+    """A small picture does not pass a large one that waits."""
+    budget = PixelBudget(100)
+    await budget.take(60)
+    order: list[int] = []
+
+    async def take(pixels: int) -> None:
+        await budget.take(pixels)
+        order.append(pixels)
+
+    waiting = [asyncio.create_task(take(pixels)) for pixels in (90, 10)]
+    await asyncio.sleep(0)
+    assert not budget.take_ahead(10)
+    budget.release(60)
+    await asyncio.gather(*waiting)
+    assert order == [90, 10]
+
+
+async def test_pictures_that_are_not_decoded_make_it_not_ready() -> None:
+    """Readiness asks the decoders, too: a server whose threads are all taken answers nobody."""
+    tracker = FakeTracker()
+    async with running(tracker, ready_timeout_s=0.05) as pipeline:
+        assert await pipeline.lifecycle.ready()
+        assert isinstance(pipeline.executor, LocalExecutor)
+        threads = pipeline.executor.decoder.threads
+        free = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for _ in range(pipeline.settings.decode_threads):
+            threads.submit(lambda: asyncio.run_coroutine_threadsafe(free.wait(), loop).result())
+        assert not await pipeline.lifecycle.ready()
+        free.set()
+        assert await pipeline.executor.decoder.works(20)
+
+
+def test_a_budget_holds_two_of_the_largest_pictures() -> None:
+    """With less, a picture ahead of its turn could keep out the one before it for ever."""
+    with pytest.raises(ValueError, match="twice max_image_pixels"):
+        Settings(max_image_pixels=100, max_decoded_pixels=199)
