@@ -53,8 +53,12 @@ async def healthz(probed: ProbedOf) -> StatusReply:
 
 @router.get("/readyz")
 async def readyz(probed: ProbedOf) -> StatusReply:
-    """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken."""
+    """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken.
+
+    507 without disk space for clips.
+    """
     probed.lifecycle.check_serving()
+    probed.lifecycle.check_resources()
     if not await probed.lifecycle.ready():
         raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
     return StatusReply(status="ready")
