@@ -223,7 +223,7 @@ async def serving(services: Services) -> AsyncIterator[tuple[int, HealthService]
         ("grpc.so_reuseport", 0),
         *KEEPALIVE,
     ]
-    server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys)])
+    server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys, services.calls)])
     pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
     health_service = HealthService(services)
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
