@@ -68,6 +68,11 @@ class ClipJob:
         return self.folder / "overlay.mp4"
 
     @property
+    def drawing_path(self) -> Path:
+        """Where the overlay is drawn."""
+        return self.folder / "part.mp4"
+
+    @property
     def finished(self) -> bool:
         """True once nothing more comes."""
         return self.status in (Status.DONE, Status.FAILED)

@@ -321,7 +321,7 @@ def _whole_lines(file: BinaryIO, start: int, end: int) -> list[bytes]:
 def _draw(job: ClipJob, settings: Settings) -> int:
     """Draw the overlay; how many bytes it has."""
     # Drawn beside its place and then moved there: a broken attempt never looks like a result.
-    part = job.folder / "part.mp4"
+    part = job.drawing_path
     try:
         with full_disk_told(), job.results_path.open("rb") as lines:
             results = (wire.result_from_json(json.loads(text)) for text in lines)
