@@ -93,8 +93,8 @@ async def test_clips_that_nobody_reads_keep_no_turn(
     shared: RunningServer, tenants: Keys, clients: list[httpx.AsyncClient], tmp_path: Path, clip: bytes
 ) -> None:
     """All turns went to calls whose results are not taken; another key's clip is answered."""
-    long = make_clip(tmp_path / "long.mp4", count=150).read_bytes()
-    options = [("grpc.http2.bdp_probe", 0)]
+    long = make_clip(tmp_path / "long.mp4", count=60).read_bytes()
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 1)]
     async with grpc.aio.insecure_channel(shared.grpc_target, options) as channel:
         stub: AsyncStub = PoseServiceStub(channel)
         calls = [stub.EstimateClip(each(chunks(long)), metadata=tenants.metadata("robot")) for _ in range(2)]

@@ -8,7 +8,7 @@ import json
 from typing import Any, ClassVar, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import CloseCode, Frame, Opcode
+from websockets.frames import CloseCode, Opcode
 
 from service.auth.api_keys import ANYONE, Caller
 from service.auth.quotas import Quota
@@ -25,14 +25,20 @@ CLOSE_LINGER_S: Final = 2.0
 
 
 class FrameHeaders:
-    """Reads the headers of frames out of what a peer sends (RFC 6455, 5.2), before their payloads have come."""
+    """Reads the headers of frames out of what a peer sends (RFC 6455, 5.2), before their payloads have come.
+
+    Attributes:
+        text_bytes: of the longest text so far, as announced, over all its frames.
+    """
 
     def __init__(self) -> None:
+        self.text_bytes = 0
         self._header = bytearray()
         self._payload = 0
+        self._is_text, self._message_bytes = False, 0
 
-    def feed(self, data: bytes) -> list[tuple[int, int]]:
-        """Opcode and length of each frame whose header ends in these bytes."""
+    def feed(self, data: bytes) -> list[int]:
+        """Opcode of each frame whose header ends in these bytes; `text_bytes` is what they make of a text."""
         found, at = [], 0
         while at < len(data):
             if self._payload:
@@ -43,10 +49,19 @@ class FrameHeaders:
             self._header.append(data[at])
             at += 1
             if len(self._header) == self._header_length():
-                found.append((self._header[0] & 0x0F, self._length()))
-                self._payload = found[-1][1]
+                found.append(self._header[0] & 0x0F)
+                self._payload = self._length()
+                self._count(found[-1])
                 self._header.clear()
         return found
+
+    def _count(self, opcode: int) -> None:
+        if opcode in (Opcode.TEXT, Opcode.BINARY):
+            self._is_text, self._message_bytes = opcode == Opcode.TEXT, 0
+        if opcode in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            self._message_bytes += self._payload
+        if self._is_text:
+            self.text_bytes = max(self.text_bytes, self._message_bytes)
 
     def _header_length(self) -> int:
         if len(self._header) < 2:
@@ -70,7 +85,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._headers = FrameHeaders()
-        self._text_bytes = 0
         self._came, self._came_by_then = 0, 0
         self._caller: Caller = ANYONE
         self._held = 0
@@ -90,25 +104,22 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     def data_received(self, data: bytes) -> None:
         """Parse, and end the connection over a message that may not become whole."""
         if self._ended:  # Nothing more is kept; whoever has read why closes, too.
-            if any(opcode == Opcode.CLOSE for opcode, _ in self._headers.feed(data)):
+            if Opcode.CLOSE in self._headers.feed(data):
                 self.transport.close()
             return
         if not self.handshake_initiated:
             super().data_received(data)
             return
         try:
-            self._check_headers(data)
+            self._headers.feed(data)
+            if self._headers.text_bytes > MAX_TEXT_BYTES:
+                raise TooLarge(f"a text message is above {MAX_TEXT_BYTES} bytes; pictures go into binary messages")
             self._came += len(data)
             super().data_received(data)
             if not self.close_sent:
                 self._check_unfinished()
         except KineposeError as error:
             self._end(error)
-
-    def handle_text(self, event: Frame) -> None:
-        """A text, or its beginning."""
-        self._text_bytes = 0 if event.fin else len(event.data)
-        super().handle_text(event)
 
     def handle_ping(self) -> None:
         """Answered, unless the answers before it are not taken."""
@@ -126,19 +137,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         """It does again."""
         super().resume_writing()
         self._unread.stop()
-
-    def _check_headers(self, data: bytes) -> None:
-        for opcode, length in self._headers.feed(data):
-            text = opcode == Opcode.TEXT or (opcode == Opcode.CONT and self.curr_msg_data_type == "text")
-            so_far = self._text_bytes if opcode == Opcode.CONT else 0
-            if text and so_far + length > MAX_TEXT_BYTES:
-                raise TooLarge(f"a text message is above {MAX_TEXT_BYTES} bytes; pictures go into binary messages")
-
-    def handle_cont(self, event: Frame) -> None:
-        """The next piece of a message."""
-        if self.curr_msg_data_type == "text":
-            self._text_bytes = 0 if event.fin else self._text_bytes + len(event.data)
-        super().handle_cont(event)
 
     def _check_unfinished(self) -> None:
         if len(self.frames) > MAX_FRAGMENTS:
