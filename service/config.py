@@ -29,13 +29,13 @@ class Settings(BaseSettings):
     http_keepalive_s: int = Field(default=5, ge=3)
     """A connection without a request is closed after this; longer than clients and proxies let theirs rest."""
     http_head_timeout_s: float = Field(default=10.0, gt=0)
-    """How long a client may take to send a request's line and headers."""
+    """How long a client may take to send a request's line and headers, or to begin with gRPC."""
     max_connections: int = Field(default=4096, ge=1)
     """HTTP and WebSocket connections at once; one more is answered 503 and closed."""
     limit_concurrency: int = Field(default=2048, ge=1)
     """Calls under way at once, over all transports, probes aside; more are answered 503."""
-    max_calls_per_key: int = Field(default=512, ge=1)
-    """Of these, of one API key."""
+    max_calls_per_key: int = Field(default=128, ge=1)
+    """Of these, of one API key. A gRPC call may hold a message that is not whole yet, of up to `max_image_bytes`."""
     body_timeout_s: float = Field(default=20.0, gt=0)
     """A body or message that, while the server waits for it, brings less than `min_body_bytes_per_s` over this time
     ends its call."""

@@ -34,9 +34,18 @@ DRAIN_REQUESTS_S = 10.0
 # Clients may ping every 10 s, also while a stream is quiet or none is open; grpc's own minimum of 5 minutes would end
 # their connection (too_many_pings).
 KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 60_000),  # a peer that does not answer a ping is gone
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.max_connection_idle_ms", 600_000),  # without a call; clients connect anew by themselves
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+# What a stream may send before anybody reads it; grpc's own measure of the line gives megabytes to each.
+WINDOWS = (
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 512 * 1024),
+    ("grpc.max_concurrent_streams", 1024),
 )
 SESSION_HEADER = "kinepose-session-id"
 
@@ -221,7 +230,9 @@ async def serving(services: Services) -> AsyncIterator[tuple[int, HealthService]
     options = [
         ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
         ("grpc.so_reuseport", 0),
+        ("grpc.server_handshake_timeout_ms", round(1000 * settings.http_head_timeout_s)),
         *KEEPALIVE,
+        *WINDOWS,
     ]
     server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys, services.calls)])
     pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
