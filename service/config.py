@@ -93,6 +93,7 @@ class Settings(BaseSettings):
 
     # Frames in flight and micro-batches.
     max_pending_frames: int = Field(default=256, ge=1)
+    max_pending_frames_per_key: int = Field(default=192, ge=1)
     max_pending_per_session: int = Field(default=32, ge=1)
     max_batch: int = Field(default=8, ge=1, le=256)
     batch_wait_ms: float = Field(default=2.0, ge=0, le=1000)
