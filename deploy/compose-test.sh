@@ -95,7 +95,7 @@ hardened() { # every running container: no root, nothing to write to, no capabil
 }
 
 make_key() {
-    docker compose run --rm --no-TTY keys new compose-test >"$work/key" 2>"$work/run.log" || { cat "$work/run.log"; return 1; }
+    docker compose run --rm --no-TTY keys new compose-test --operator >"$work/key" 2>"$work/run.log" || { cat "$work/run.log"; return 1; }
     grep -qE '^kp_compose-test_[A-Za-z0-9_-]{43}$' "$work/key" && [ "$(wc -l <"$work/key")" -eq 1 ]
     chmod 600 "$work/key"
 }

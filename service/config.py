@@ -29,9 +29,19 @@ class Settings(BaseSettings):
     http_keepalive_s: int = Field(default=5, ge=3)
     """A connection without a request is closed after this; longer than clients and proxies let theirs rest."""
     http_head_timeout_s: float = Field(default=10.0, gt=0)
-    """How long a client may take to send a request's line and headers."""
+    """How long a client may take to send a request's line and headers, or to begin with gRPC."""
+    max_connections: int = Field(default=4096, ge=1)
+    """HTTP and WebSocket connections at once; one more is answered 503 and closed."""
     limit_concurrency: int = Field(default=2048, ge=1)
-    """HTTP connections, or calls under way, at once; more calls are answered 503."""
+    """Calls under way at once, over all transports, probes aside; more are answered 503."""
+    max_calls_per_key: int = Field(default=128, ge=1)
+    """Of these, of one API key. A gRPC call may hold a message that is not whole yet, of up to `max_image_bytes`."""
+    body_timeout_s: float = Field(default=20.0, gt=0)
+    """A body or message that, while the server waits for it, brings less than `min_body_bytes_per_s` over this time
+    ends its call."""
+    min_body_bytes_per_s: int = Field(default=1024, ge=1)
+    send_timeout_s: float = Field(default=60.0, gt=0)
+    """A client that takes nothing of its answer for so long is cut off."""
     advertised_url: str | None = None
     """Where other frontends reach this one, for its clip jobs: http://HOST:PORT, or https:// and a host that its
     certificate names. Unset: `host`, or what this machine's name stands for, and the port that it listens on."""
@@ -47,6 +57,8 @@ class Settings(BaseSettings):
     session_ttl_s: float = Field(default=300.0, gt=0)
     max_session_ttl_s: float = Field(default=3600.0, gt=0)
     max_sessions: int = Field(default=1024, ge=1)
+    max_sessions_per_key: int = Field(default=512, ge=1)
+    """Of an API key that has no `max_sessions` of its own."""
     remembered_sessions: int = Field(default=10_000, ge=0)
     """Ids of ended sessions kept, so that a late frame gets `session_expired`, not `session_unknown`."""
 
@@ -81,6 +93,7 @@ class Settings(BaseSettings):
 
     # Frames in flight and micro-batches.
     max_pending_frames: int = Field(default=256, ge=1)
+    max_pending_frames_per_key: int = Field(default=192, ge=1)
     max_pending_per_session: int = Field(default=32, ge=1)
     max_batch: int = Field(default=8, ge=1, le=256)
     batch_wait_ms: float = Field(default=2.0, ge=0, le=1000)
@@ -92,14 +105,33 @@ class Settings(BaseSettings):
     """Frames of one stream in work at once: the next ones are decoded while this one is computed."""
     decode_threads: int = Field(default=2, ge=1)
 
-    # Pictures and clips.
+    # Pictures and clips. What ends in `_per_key` is the share of one API key, where there are keys.
     max_image_bytes: int = Field(default=16 * MIB, ge=1)
     max_image_pixels: int = Field(default=40_000_000, ge=1)
     max_decoded_pixels: int = Field(default=160_000_000, ge=1)
     """Of pictures in memory that wait for the device, 3 bytes each; further ones wait to be decoded."""
+    max_incoming_bytes: int = Field(default=256 * MIB, ge=1)
+    """Of pictures in memory, from their first byte to their answer: single ones are refused, streams wait."""
+    max_incoming_bytes_per_key: int = Field(default=128 * MIB, ge=1)
     max_body_bytes: int = Field(default=2048 * MIB, ge=1)
     max_clip_s: float = Field(default=3600.0, gt=0)
+    max_uploads: int = Field(default=64, ge=1)
+    """Clips that are being received; they take no place among `max_clip_jobs` before they are whole."""
+    max_uploads_per_key: int = Field(default=8, ge=1)
     max_clip_jobs: int = Field(default=16, ge=1)
+    """Clips that wait or are computed."""
+    max_clip_jobs_per_key: int = Field(default=8, ge=1)
+    max_running_clips: int = Field(default=4, ge=1)
+    """Clips that are computed at once; the key with the fewest of them comes next."""
+    max_running_clips_per_key: int = Field(default=3, ge=1)
+    max_clip_results: int = Field(default=64, ge=1)
+    """Results that are kept; above it, the oldest one of the key that has the most goes."""
+    max_clip_results_per_key: int = Field(default=16, ge=1)
+    max_clip_bytes: int = Field(default=32 * 1024 * MIB, ge=1)
+    """On disk: clips, their results and overlays."""
+    max_clip_bytes_per_key: int = Field(default=16 * 1024 * MIB, ge=1)
+    min_free_disk_bytes: int = Field(default=MIB, ge=0)
+    """Less than this where clips are kept, and the server takes none and is not ready."""
     clip_result_ttl_s: float = Field(default=3600.0, gt=0)
 
     # Operation.
@@ -151,6 +183,10 @@ class Settings(BaseSettings):
         if self.session_ttl_s > self.max_session_ttl_s:
             raise ValueError(
                 f"session_ttl_s ({self.session_ttl_s}) is above max_session_ttl_s ({self.max_session_ttl_s})"
+            )
+        if self.max_image_bytes > min(self.max_incoming_bytes, self.max_incoming_bytes_per_key):
+            raise ValueError(
+                f"max_image_bytes ({self.max_image_bytes}) is above max_incoming_bytes or max_incoming_bytes_per_key"
             )
         if self.max_pending_per_session > self.max_pending_frames:
             raise ValueError(

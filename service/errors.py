@@ -7,8 +7,8 @@
       │             │                  └ BadImage, ImageTooLarge, FrameSizeChanged, BadRegion
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, PtsNotIncreasing, QueueFull, FrameDropped,
       │               TooManySessions, ModelUnknown, Draining, StoreUnavailable
-      └ Unauthenticated, Forbidden, RateLimited, BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong,
-        ClipUnknown
+      └ ServerBusy, Unauthenticated, Forbidden, RateLimited, BadRequest, TooLarge, TooSlow, StorageFull,
+        UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown
 
 One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
 gRPC's ErrorInfo.
@@ -57,7 +57,7 @@ class Unauthenticated(KineposeError):
 
 
 class Forbidden(KineposeError):
-    """A session or clip of another API key."""
+    """A session or clip of another API key, or a call for operators only."""
 
     code, http_status, grpc_code = "forbidden", 403, grpc.StatusCode.PERMISSION_DENIED
 
@@ -83,6 +83,19 @@ class TooLarge(KineposeError):
     def body(cls, limit: int) -> Self:
         """For a body of more than `limit` bytes."""
         return cls(f"the body is above the limit of {limit} bytes")
+
+
+class TooSlow(KineposeError):
+    """The client sends a body, or takes its answer, slower than allowed, or not at all."""
+
+    code, http_status, grpc_code = "too_slow", 408, grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+class StorageFull(KineposeError):
+    """The server has no disk space left for this clip or its results."""
+
+    code, http_status, grpc_code = "storage_full", 507, grpc.StatusCode.RESOURCE_EXHAUSTED
+    retry_hint_ms = 5000
 
 
 class UnsupportedMedia(KineposeError):
@@ -146,7 +159,7 @@ class StaleCommit(KineposeError):
 
 
 class QueueFull(KineposeError):
-    """More frames in flight than allowed, of this session or of the server."""
+    """More at once (frames, bytes, clips, uploads, calls) than the session, the API key or the server may have."""
 
     code, http_status, grpc_code = "queue_full", 429, grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -213,6 +226,13 @@ class StoreUnavailable(KineposeError):
     """The sessions' store does not answer. The frame may be sent again; if it came through, its answer is stored."""
 
     code, http_status, grpc_code = "store_unavailable", 503, grpc.StatusCode.UNAVAILABLE
+
+
+class ServerBusy(KineposeError):
+    """The server has as many connections or calls as it takes."""
+
+    code, http_status, grpc_code = "server_busy", 503, grpc.StatusCode.UNAVAILABLE
+    retry_hint_ms = 1000
 
 
 class Draining(KineposeError):

@@ -1,6 +1,7 @@
 """Who makes a call: API keys, kept as SHA-256 hashes in a file that is read again when it changes.
 
-    {"keys": [{"id": "robotics", "sha256": "<hex>", "limits": {"frames_per_s": 300, "max_sessions": 8}}]}
+    {"keys": [{"id": "robotics", "sha256": "<hex>", "limits": {"frames_per_s": 300, "max_sessions": 8}},
+              {"id": "prometheus", "sha256": "<hex>", "role": "operator"}]}
 
 A key reads `kp_<id>_<43 url-safe characters>`: 256 random bits, so that one plain hash of it is as hard to turn
 round as a slow one. Transports ask `KeyRing.caller` for each call; a stream that has begun is not ended by the
@@ -13,9 +14,9 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -52,13 +53,20 @@ NO_LIMITS: Final = KeyLimits()
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who makes a call. `key_id` names the key and is no secret; it is None where no keys are configured."""
+    """Who makes a call.
+
+    Attributes:
+        key_id: names the key and is no secret; None where no keys are configured.
+        limits: what it may ask for.
+        operator: may see how the server does, all keys' work together.
+    """
 
     key_id: str | None = None
     limits: KeyLimits = NO_LIMITS
+    operator: bool = False
 
 
-ANYONE: Final = Caller()
+ANYONE: Final = Caller(operator=True)
 
 
 def check_owner(caller: Caller, owner: str | None, what: str, metrics: Metrics) -> None:
@@ -66,6 +74,13 @@ def check_owner(caller: Caller, owner: str | None, what: str, metrics: Metrics) 
     if caller.key_id != owner:
         metrics.auth_failures.labels(Forbidden.code).inc()
         raise Forbidden(f"{what} belongs to another API key")
+
+
+def check_operator(caller: Caller, metrics: Metrics) -> None:
+    """Raises Forbidden, and counts it, where the caller is no operator."""
+    if not caller.operator:
+        metrics.auth_failures.labels(Forbidden.code).inc()
+        raise Forbidden("this is for operators' API keys (kinepose keys new --operator)")
 
 
 # -- keys file --------------------------------------------------------------------------------------------
@@ -83,17 +98,21 @@ class Limits(BaseModel):
 
 
 class KeyRecord(BaseModel):
-    """One key of the file: its name, the hash of the whole key (hex), what it may ask for."""
+    """One key of the file: its name, the hash of the whole key (hex), what it may ask for and see."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     id: str = Field(pattern=ID_PATTERN)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     limits: Limits = Limits()
+    role: Literal["client", "operator"] = "client"
 
-    def caller(self) -> Caller:
-        """Whoever holds this key."""
-        return Caller(self.id, KeyLimits(**self.limits.model_dump()))
+    def caller(self, max_sessions: int | None) -> Caller:
+        """Whoever holds this key; `max_sessions` holds where the key has none of its own."""
+        limits = KeyLimits(**self.limits.model_dump())
+        if limits.max_sessions is None:
+            limits = replace(limits, max_sessions=max_sessions)
+        return Caller(self.id, limits, operator=self.role == "operator")
 
 
 class KeyFile(BaseModel):
@@ -138,10 +157,12 @@ class KeyRing:
     Args:
         path: the keys file; None takes every caller for ANYONE.
         metrics: counts refusals.
+        max_sessions: of a key that has no such limit of its own.
     """
 
-    def __init__(self, path: Path | None, metrics: Metrics) -> None:
+    def __init__(self, path: Path | None, metrics: Metrics, max_sessions: int | None = None) -> None:
         self._path = path
+        self._max_sessions = max_sessions
         self._metrics = metrics
         self._records: dict[str, tuple[str, Caller]] = {}
         self._seen: tuple[int, ...] | None = None
@@ -182,7 +203,7 @@ class KeyRing:
             log.error("%s cannot be read, %d API keys stay in force: %s", path, len(self._records), error)
 
     def _take(self, records: Iterable[KeyRecord]) -> None:
-        self._records = {record.id: (record.sha256, record.caller()) for record in records}
+        self._records = {record.id: (record.sha256, record.caller(self._max_sessions)) for record in records}
         log.info("%d API keys in force", len(self._records))
 
 

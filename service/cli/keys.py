@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 from service.auth.api_keys import KeyFile, KeyRecord, Limits, hashed, new_key
 from service.cli.failures import BAD_INPUT, CommandFailed
@@ -31,6 +32,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     new.add_argument("id", metavar="ID", help="a name for it: letters, digits and inner hyphens, at most 64")
     for name, text in LIMITS.items():
         new.add_argument(f"--{name.replace('_', '-')}", type=int, metavar="N", help=f"{text}, at most")
+    new.add_argument("--operator", action="store_true", help="it may read /metrics, which other keys may not")
     new.set_defaults(run=_new)
     listed = actions.add_parser("list", help="names and limits of the keys")
     listed.set_defaults(run=_list)
@@ -54,7 +56,8 @@ def _new(arguments: argparse.Namespace) -> None:
 def _record(arguments: argparse.Namespace, key: str) -> KeyRecord:
     try:
         limits = Limits(**{name: getattr(arguments, name) for name in LIMITS})
-        return KeyRecord(id=arguments.id, sha256=hashed(key), limits=limits)
+        role: Literal["client", "operator"] = "operator" if arguments.operator else "client"
+        return KeyRecord(id=arguments.id, sha256=hashed(key), limits=limits, role=role)
     except ValueError:
         raise CommandFailed(
             "an id holds at most 64 letters, digits and inner hyphens; limits are 1 or more", BAD_INPUT
@@ -64,7 +67,7 @@ def _record(arguments: argparse.Namespace, key: str) -> KeyRecord:
 def _list(arguments: argparse.Namespace) -> None:
     for record in _read(_path(arguments)).keys:
         limits = (f"{name}={value}" for name, value in record.limits if value is not None)
-        print(record.id, *limits)
+        print(record.id, *(["operator"] if record.role == "operator" else []), *limits)
 
 
 def _remove(arguments: argparse.Namespace) -> None:

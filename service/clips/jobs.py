@@ -1,106 +1,45 @@
 """Clips at work: a bounded set, each with a folder of its own for the file, its results, its overlay.
 
-Results go to disk as NDJSON, so that memory does not grow with a clip's length.
+    received ──► queued ──► running ──► done or failed ──► gone
+    upload       a place     a turn      kept for its time, or until its one call ends
+
+Results go to disk as NDJSON, so that memory does not grow with a clip's length and nobody who reads slowly keeps a
+turn. Places, turns, results and bytes on disk are shared among API keys: see `service.config`.
 """
 
 import asyncio
 import json
 import logging
-import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+import os
+from collections.abc import AsyncGenerator, AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Final, Self
 from uuid import uuid4
 
 from service.auth.api_keys import Caller, check_owner
+from service.auth.quotas import Quota
+from service.clips.job import ClipJob, Status
 from service.clips.places import ClipPlaces
-from service.clips.run import ClipOptions, ClipRun
+from service.clips.results import ndjson_line
+from service.clips.run import ClipRun
 from service.clips.scratch import scratch_folder
+from service.clips.storage import ClipStorage, DiskShare, full_disk_told
+from service.clips.turns import Turns
 from service.config import Settings
-from service.contract import problem, wire
-from service.contract.messages import ClipInfo, FrameResult
-from service.errors import ClipUnknown, KineposeError, QueueFull
+from service.contract import wire
+from service.errors import ClipUnknown, KineposeError, QueueFull, StorageFull
 from service.media.overlay import render_overlay
 from service.pipeline.pipeline import Pipeline
 
-# Clips that are computed at once; more wait their turn. Frames of clips give way to live ones in any case.
-RUNNING = 4
-RETRY_AFTER_MS = 1000
+OVERLAYS: Final = 2
+"""Overlays that are drawn at once, each in a thread that does nothing else; one of a key."""
+READ_BYTES: Final = 64 * 1024
 
 log = logging.getLogger(__name__)
-
-
-class Status(StrEnum):
-    """Where a job is."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-
-
-@dataclass(eq=False)
-class ClipJob:
-    """One clip of one caller. `error` is set when it failed; `run` once its turn has come."""
-
-    id: str
-    folder: Path
-    caller: Caller
-    status: Status = Status.QUEUED
-    options: ClipOptions = field(default_factory=ClipOptions)
-    run: ClipRun | None = None
-    error: KineposeError | None = None
-    task: asyncio.Task[None] | None = None
-    overlay_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    @property
-    def clip_path(self) -> Path:
-        """The file as it was sent."""
-        return self.folder / "clip"
-
-    @property
-    def results_path(self) -> Path:
-        """One JSON object a frame and line."""
-        return self.folder / "results.ndjson"
-
-    @property
-    def overlay_path(self) -> Path:
-        """The clip with its skeleton drawn."""
-        return self.folder / "overlay.mp4"
-
-    @property
-    def finished(self) -> bool:
-        """True once nothing more comes."""
-        return self.status in (Status.DONE, Status.FAILED)
-
-    @property
-    def info(self) -> ClipInfo | None:
-        """What is known of the clip by now."""
-        return self.run.info if self.run else None
-
-    def progress(self) -> float | None:
-        """Share of the frames that are done, in [0, 1]; None where the container does not say."""
-        if self.status is Status.DONE:
-            return 1.0
-        info = self.info
-        if info is None:
-            return 0.0
-        return min(info.frames_emitted / info.frames_declared, 1.0) if info.frames_declared else None
-
-    def to_json(self) -> dict[str, Any]:
-        """What `GET /v1/clips/{id}` tells."""
-        info = self.info
-        return {
-            "id": self.id,
-            "status": self.status.value,
-            "progress": self.progress(),
-            "clip": wire.clip_to_json(info) if info else None,
-            "error": problem.to_problem(self.error) if self.error else None,
-        }
 
 
 class ClipJobs:
@@ -116,48 +55,86 @@ class ClipJobs:
         self._pipeline = pipeline
         self._places = places
         self._settings = settings
-        self._most = settings.max_clip_jobs
         self._ttl_s = settings.clip_result_ttl_s
         self._jobs: dict[str, ClipJob] = {}
-        self._turns = asyncio.Semaphore(RUNNING)
+        self._uploads = Quota("uploads", settings.max_uploads, settings.max_uploads_per_key)
+        self._at_work = Quota("clips at work", settings.max_clip_jobs, settings.max_clip_jobs_per_key)
+        self._turns = Turns(settings.max_running_clips, settings.max_running_clips_per_key)
+        self._overlay_turns = Turns(OVERLAYS, 1)
+        self._artists = ThreadPoolExecutor(OVERLAYS, thread_name_prefix="overlay")
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._clearing: set[asyncio.Task[None]] = set()
         self._own = ExitStack()
 
     async def __aenter__(self) -> Self:
-        self._root = await asyncio.to_thread(self._own.enter_context, scratch_folder("kinepose-clips-"))
+        root = await asyncio.to_thread(self._own.enter_context, scratch_folder("kinepose-clips-"))
+        self.storage = ClipStorage(root, self._settings)
+        self._pipeline.lifecycle.ready_checks.append(self.storage.check_free)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await asyncio.gather(*(self.discard(job) for job in list(self._jobs.values())), *self._clearing)
+        self._artists.shutdown(wait=False)
+        self._pipeline.lifecycle.ready_checks.remove(self.storage.check_free)
+        self.storage.close()
         await asyncio.to_thread(self._own.close)
 
     # -- one job's life -----------------------------------------------------------------------------------
 
-    async def open(self, caller: Caller) -> ClipJob:
-        """A new job with an empty folder. The oldest finished job makes room where there is none.
+    async def open(self, caller: Caller, declared_bytes: int = 0) -> ClipJob:
+        """A new job with an empty folder, for a clip of so many bytes, as far as they are known.
 
         Raises:
-            QueueFull: all places are taken by jobs that are not finished.
+            QueueFull: all places are taken, of all or of the caller's key.
+            StorageFull: the disk has no room for it.
             RateLimited: the caller's key begins no more clips now.
             Draining: the server is shutting down.
         """
         await self._pipeline.rate_limits.clip(caller)
         self._pipeline.lifecycle.check_serving()
-        if len(self._jobs) >= self._most:
-            self._make_room()
-        job = ClipJob(id=uuid4().hex, folder=self._root / uuid4().hex, caller=caller)
-        job.folder.mkdir()
+        self._at_work.check(caller)  # It takes its place after the upload; without one it need not begin.
+        self.storage.check_free(declared_bytes)
+        folder = self.storage.root / uuid4().hex
+        job = ClipJob(id=uuid4().hex, folder=folder, caller=caller, disk=DiskShare(self.storage, caller))
+        await self.storage.run(lambda: _make_empty(job))
         self._jobs[job.id] = job
         return job
 
-    def _make_room(self) -> None:
-        oldest = next((job for job in self._jobs.values() if job.finished), None)
-        if oldest is None:
-            raise QueueFull(f"{self._most} clips are at work, the limit", retry_after_ms=RETRY_AFTER_MS)
-        self._discard_soon(oldest.id)
+    @asynccontextmanager
+    async def upload(self, job: ClipJob) -> AsyncIterator[BinaryIO]:
+        """The job's clip, to be written in the block; after it, the job has a place.
+
+        Raises:
+            QueueFull: too many uploads, or all places were taken meanwhile.
+            StorageFull: the disk is full.
+        """
+        with self._uploads.holding(job.caller) as held:
+            held.add()
+            file = await self.storage.run(lambda: job.clip_path.open("wb"))
+            try:
+                yield file
+            finally:
+                await self.storage.run(file.close)
+        self._at_work.take(job.caller)
+        job.has_place = True
+
+    def grow(self, job: ClipJob, amount: int) -> None:
+        """So many bytes more are about to be written for it; older results of the same key give way to them.
+
+        Raises:
+            QueueFull, StorageFull: and there is none that could.
+        """
+        while True:
+            try:
+                job.disk.grow(amount)
+                return
+            except (QueueFull, StorageFull) as error:
+                victim = self._oldest_result(job.caller.key_id) or self._result_of_a_larger(job.caller.key_id, error)
+                if victim is None:
+                    raise
+                self._discard_soon(victim.id)
 
     def get(self, job_id: str, caller: Caller) -> ClipJob:
         """The job of that id; ClipUnknown where there is none (any more), Forbidden where another key made it."""
@@ -185,41 +162,54 @@ class ClipJobs:
         if job.task:
             job.task.cancel()
             await asyncio.gather(job.task, return_exceptions=True)
-        await asyncio.to_thread(shutil.rmtree, job.folder, ignore_errors=True)
-        if job.task and self._places:
+        self._leave_place(job)
+        await self.storage.remove(job.folder)
+        job.disk.clear()
+        if job.kept and self._places:
             await self._places.gone(job.id)
 
     def _discard_soon(self, job_id: str) -> None:
         job = self._jobs.pop(job_id, None)
         if job is None:
             return
+        job.disk.clear()
         clearing = asyncio.create_task(self.discard(job))
         self._clearing.add(clearing)
         clearing.add_done_callback(self._clearing.discard)
 
+    def _leave_place(self, job: ClipJob) -> None:
+        if job.has_place:
+            job.has_place = False
+            self._at_work.release(job.caller)
+
+    # -- results that are kept ----------------------------------------------------------------------------
+
+    def _results(self, key_id: str | None) -> list[ClipJob]:
+        """Of a key, the oldest first."""
+        return [job for job in self._jobs.values() if job.kept and job.finished and job.caller.key_id == key_id]
+
+    def _oldest_result(self, key_id: str | None) -> ClipJob | None:
+        return next(iter(self._results(key_id)), None)
+
+    def _result_of_a_larger(self, key_id: str | None, error: KineposeError) -> ClipJob | None:
+        """Where all bytes are taken, the oldest result of the key that has the most, if that is another one."""
+        if not isinstance(error, StorageFull):
+            return None
+        keys = {job.caller.key_id for job in self._jobs.values() if job.kept and job.finished}
+        largest = max(keys, key=self.storage.quota.held_by, default=key_id)
+        more = self.storage.quota.held_by(largest) > self.storage.quota.held_by(key_id)
+        return self._oldest_result(largest) if more else None
+
+    def _limit_results(self, key_id: str | None) -> None:
+        own = self._results(key_id)
+        if key_id is not None and len(own) > self._settings.max_clip_results_per_key:
+            self._discard_soon(own[0].id)
+        keys = {job.caller.key_id for job in self._jobs.values()}
+        kept = [self._results(key) for key in keys]
+        if sum(map(len, kept)) > self._settings.max_clip_results:
+            self._discard_soon(max(kept, key=len)[0].id)
+
     # -- work ---------------------------------------------------------------------------------------------
-
-    async def results(self, job: ClipJob) -> AsyncGenerator[FrameResult, None]:
-        """Compute the clip: results as they come. Close the generator to stop the work."""
-        try:
-            async with self._turns:
-                job.status = Status.RUNNING
-                job.run = ClipRun(self._pipeline, job.clip_path, job.options, job.caller)
-                async with aclosing(job.run):
-                    async for result in job.run:
-                        yield result
-        except KineposeError as error:
-            job.status, job.error = Status.FAILED, error
-            raise
-        job.status = Status.DONE
-
-    async def spool(self, job: ClipJob) -> None:
-        """Compute the clip into `job.results_path`."""
-        file = await asyncio.to_thread(job.results_path.open, "wb")
-        with file:
-            async with aclosing(self.results(job)) as results:
-                async for result in results:
-                    file.write(ndjson_line(wire.result_to_json(result)))
 
     async def start(self, job: ClipJob) -> None:
         """Compute the clip in the background; its result stays until its time to live is over.
@@ -229,54 +219,114 @@ class ClipJobs:
         """
         if self._places:
             await self._places.started(job.id)
+        job.kept = True
+        self._begin(job)
+
+    async def complete(self, job: ClipJob) -> None:
+        """Compute the clip into `job.results_path`. Raises what it fails with."""
+        task = self._begin(job)
+        await asyncio.wait({task})
+        if job.error:
+            raise job.error
+
+    async def lines(self, job: ClipJob) -> AsyncGenerator[bytes, None]:
+        """Compute the clip: its results as lines of NDJSON, as they come; at the end what it fails with is raised.
+
+        It is computed without waiting for whoever takes the lines.
+        """
+        self._begin(job)
+        file = await self.storage.run(lambda: job.results_path.open("rb"))
+        with file:
+            read = 0
+            while True:
+                job.changed.clear()
+                if read < job.written:
+                    pieces = await self.storage.run(partial(_whole_lines, file, read, job.written))
+                    for line in pieces:
+                        yield line
+                    read += sum(map(len, pieces))
+                elif job.finished:
+                    break
+                else:
+                    await job.changed.wait()
+        if job.error:
+            raise job.error
+
+    def _begin(self, job: ClipJob) -> asyncio.Task[None]:
         job.task = asyncio.create_task(self._work(job), name=f"clip-{job.id}")
+        return job.task
 
     async def _work(self, job: ClipJob) -> None:
         try:
-            await self.spool(job)
+            async with self._turns.turn(job.caller):
+                await self._compute(job)
+            job.status = Status.DONE
         except KineposeError as error:
             log.info("clip %s failed: %s", job.id, error)
+            job.status, job.error = Status.FAILED, error
         except Exception:
             log.exception("clip %s failed", job.id)
             job.status, job.error = Status.FAILED, KineposeError("an error inside the server")
+        self._leave_place(job)
+        job.changed.set()
+        if job.kept:
+            await self._keep(job)
+
+    async def _compute(self, job: ClipJob) -> None:
+        job.status = Status.RUNNING
+        job.run = ClipRun(self._pipeline, job.clip_path, job.options, job.caller)
+        with full_disk_told(), job.results_path.open("ab") as file:
+            async with aclosing(job.run):
+                async for result in job.run:
+                    line = ndjson_line(wire.result_to_json(result))
+                    self.grow(job, len(line))
+                    file.write(line)
+                    file.flush()
+                    job.written += len(line)
+                    job.changed.set()
+
+    async def _keep(self, job: ClipJob) -> None:
+        if job.error:  # Of a clip that failed only the error is told.
+            await self.storage.remove(job.folder)
+            job.disk.clear()
         loop = asyncio.get_running_loop()
         self._expiries[job.id] = loop.call_later(self._ttl_s, self._discard_soon, job.id)
+        self._limit_results(job.caller.key_id)
         if self._places:
             await self._places.finished(job.id)
 
     async def overlay(self, job: ClipJob) -> Path:
-        """The clip with its skeleton drawn; made when first asked for."""
+        """The clip with its skeleton drawn; made when first asked for. Raises StorageFull, QueueFull."""
         async with job.overlay_lock:
             if not job.overlay_path.exists():
-                await asyncio.to_thread(_draw, job, self._settings)
+                async with self._overlay_turns.turn(job.caller):
+                    drawing = asyncio.get_running_loop().run_in_executor(self._artists, _draw, job, self._settings)
+                    self.grow(job, await drawing)
         return job.overlay_path
 
 
-def _draw(job: ClipJob, settings: Settings) -> None:
+def _make_empty(job: ClipJob) -> None:
+    job.folder.mkdir()
+    job.results_path.touch()
+
+
+def _whole_lines(file: BinaryIO, start: int, end: int) -> list[bytes]:
+    """The next lines from a place on: as many as are read at a time, one at least."""
+    data = os.pread(file.fileno(), min(end - start, READ_BYTES), start)
+    while not (cut := data.rfind(b"\n") + 1):
+        data += os.pread(file.fileno(), READ_BYTES, start + len(data))
+    return data[:cut].splitlines(keepends=True)
+
+
+def _draw(job: ClipJob, settings: Settings) -> int:
+    """Draw the overlay; how many bytes it has."""
     # Drawn beside its place and then moved there: a broken attempt never looks like a result.
-    part = job.folder / "part.mp4"
-    with job.results_path.open("rb") as lines:
-        results = (wire.result_from_json(json.loads(text)) for text in lines)
-        render_overlay(job.clip_path, results, part, settings.max_clip_s, settings.max_image_pixels)
-    part.rename(job.overlay_path)
-
-
-def ndjson_line(data: dict[str, Any]) -> bytes:
-    """One line of NDJSON."""
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode() + b"\n"
-
-
-def spooled_lines(info: ClipInfo, lines: BinaryIO) -> Iterator[bytes]:
-    """The results of a clip as NDJSON, the last line with `clip`; closes `lines` at the end."""
-    with lines:
-        yield from lines
-        yield ndjson_line({"clip": wire.clip_to_json(info)})
-
-
-def clip_document(info: ClipInfo, lines: BinaryIO) -> Iterator[bytes]:
-    """The native reply of a clip, `{"clip", "frames": [...]}`, piece by piece; closes `lines` at the end."""
-    with lines:
-        yield b'{"clip":' + ndjson_line(wire.clip_to_json(info)).strip() + b',"frames":['
-        for number, text in enumerate(lines):
-            yield (b"," if number else b"") + text.strip()
-        yield b"]}"
+    part = job.drawing_path
+    try:
+        with full_disk_told(), job.results_path.open("rb") as lines:
+            results = (wire.result_from_json(json.loads(text)) for text in lines)
+            render_overlay(job.clip_path, results, part, settings.max_clip_s, settings.max_image_pixels)
+        part.rename(job.overlay_path)
+    finally:
+        part.unlink(missing_ok=True)
+    return job.overlay_path.stat().st_size

@@ -16,6 +16,7 @@ from av.video.stream import VideoStream
 
 from model.values import Frame
 from service.errors import BadClip, ClipTooLong, FrameSizeChanged, ImageTooLarge, UnsupportedMedia
+from service.media.container_names import container_of
 from service.media.orientation import UPRIGHT, Orientation, from_display_matrix
 from service.media.stream_choice import has_decoder, main_film
 from service.media.timestamps import MICROSECONDS, Timestamps
@@ -177,10 +178,11 @@ def _open(path: Path) -> InputContainer:
         return av.open(f"file:{path}", "r", options=options)
     except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError):
         raise
-    except av.error.ArgumentError as error:
-        raise UnsupportedMedia("not a clip in a container that is read here") from error
     except av.FFmpegError as error:
-        raise _bad_clip(error) from error
+        kind = container_of(path)
+        if kind is None and not isinstance(error, av.error.ArgumentError):
+            raise _bad_clip(error) from error
+        raise UnsupportedMedia(f"not a clip in a container that is read here ({kind or 'unknown'})") from error
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from model.skeletons import Skeleton
 from model.values import Frame, Region
 from service.auth.api_keys import ANYONE, Caller, check_owner
+from service.auth.quotas import Quota
 from service.auth.rate_limits import RateLimits
 from service.config import Settings
 from service.contract.messages import DropPolicy, EncodedFrame, FrameResult, ModelInfo
@@ -49,6 +50,7 @@ class Frames:
         lifecycle: whether new ones are taken.
         rate_limits: what an API key may ask for.
         metrics: counts them.
+        incoming: bytes of pictures in memory; a stream waits where there are too many.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Frames:
         lifecycle: Lifecycle,
         rate_limits: RateLimits,
         metrics: Metrics,
+        incoming: Quota,
     ) -> None:
         self._settings = settings
         self._model = model
@@ -70,6 +73,7 @@ class Frames:
         self._lifecycle = lifecycle
         self._rate_limits = rate_limits
         self._metrics = metrics
+        self._incoming = incoming
 
     async def estimate(
         self, frame: EncodedFrame, *, transport: Transport = "http", caller: Caller = ANYONE
@@ -139,9 +143,10 @@ class Frames:
         )
         self._lifecycle.begin_stream(run)
         try:
-            async with aclosing(run.results(frames)) as results:
-                async for result in results:
-                    yield result
+            with self._incoming.holding(caller) as held:
+                async with aclosing(run.results(frames, held)) as results:
+                    async for result in results:
+                        yield result
         finally:
             self._lifecycle.end_stream(run)
 

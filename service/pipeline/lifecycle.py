@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from service.errors import Draining, StoreUnavailable
+from service.errors import Draining, StorageFull, StoreUnavailable
 from service.pipeline.processor import FrameExecutor
 from service.pipeline.stream import StreamRun
 from service.sessions.store import SessionStore
@@ -24,6 +24,7 @@ class Lifecycle:
 
     Attributes:
         draining: turns true once, by `begin_drain`, when the process begins to shut down.
+        ready_checks: what else has to be well; each raises where it is not.
     """
 
     def __init__(self, executor: FrameExecutor, store: SessionStore) -> None:
@@ -33,6 +34,7 @@ class Lifecycle:
         self._clips: set[str] = set()
         self._something_ended = asyncio.Event()
         self._drain = asyncio.Event()
+        self.ready_checks: list[Callable[[], None]] = []
 
     @property
     def draining(self) -> bool:
@@ -50,11 +52,17 @@ class Lifecycle:
     async def ready(self) -> bool:
         """True where frames are computed (`FrameExecutor.ready`), the store answers, and no drain began."""
         try:
+            self.check_resources()
             await self._store.sweep()
-        except StoreUnavailable as error:
+        except (StoreUnavailable, StorageFull) as error:
             log.warning("not ready: %s", error)
             return False
         return not self.draining and await self._executor.ready()
+
+    def check_resources(self) -> None:
+        """Raise what the first of `ready_checks` raises."""
+        for check in self.ready_checks:
+            check()
 
     def check_serving(self) -> None:
         """Raise Draining where nothing new is taken."""

@@ -5,6 +5,7 @@ import logging
 
 from model.cards import ModelCard
 from model.skeletons import SKELETONS
+from service.auth.quotas import Quota
 from service.auth.rate_limits import RateLimits
 from service.config import Settings
 from service.contract.messages import ModelInfo
@@ -36,6 +37,7 @@ class Pipeline:
         settings, card, executor: as given.
         metrics: as given; `metrics.registry` is what /metrics shows.
         rate_limits: as given.
+        incoming: bytes of pictures in memory, of all callers.
     """
 
     def __init__(
@@ -51,13 +53,14 @@ class Pipeline:
     ) -> None:
         self.settings, self.card, self.executor = settings, card, executor
         self.metrics = metrics = metrics or Metrics()
+        self.incoming = Quota("bytes of pictures", settings.max_incoming_bytes, settings.max_incoming_bytes_per_key)
         self.rate_limits = rates = rate_limits or RateLimits.of(settings, metrics)
         model, skeleton = ModelInfo(card.name, card.version, card.sha256), SKELETONS[card.skeleton]
         processor = FrameProcessor(executor, store, skeleton, metrics)
         self._sequencer = sequencer = Sequencer(store, processor, settings, metrics, hold_keepalive_s)
         self.lifecycle = life = Lifecycle(executor, store)
         self.sessions = Sessions(settings, model, store, sequencer, life, rates, metrics)
-        self.frames = Frames(settings, model, skeleton, self.sessions, sequencer, life, rates, metrics)
+        self.frames = Frames(settings, model, skeleton, self.sessions, sequencer, life, rates, metrics, self.incoming)
         metrics.sessions_limit.set(settings.max_sessions)
 
     async def start(self) -> None:

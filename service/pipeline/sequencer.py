@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import anyio
-
 from service.config import Settings
 from service.contract.messages import FrameResult
 from service.errors import (
@@ -26,49 +24,10 @@ from service.errors import (
     TooLarge,
 )
 from service.observability.metrics import Metrics
+from service.pipeline.admission import InFlight
 from service.pipeline.processor import FrameProcessor
 from service.pipeline.request import FrameRequest
 from service.sessions.store import SessionHead, SessionStore
-
-SHORTEST_RETRY_MS = 20
-LONGEST_RETRY_MS = 5000
-SMOOTHING = 0.1
-
-
-class InFlight:
-    """Counts the server's frames in flight: when it is full, `take` refuses and `wait` waits in line."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._places = anyio.Semaphore(most, fast_acquire=True)
-        self._mean_s = SHORTEST_RETRY_MS / 1000
-
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return self._most - self._places.value
-
-    def take(self) -> None:
-        """Take a place, or raise QueueFull."""
-        try:
-            self._places.acquire_nowait()
-        except anyio.WouldBlock:
-            detail = f"the server has {self.count} frames in flight, its limit"
-            raise QueueFull(detail, retry_after_ms=self.retry_after_ms()) from None
-
-    async def wait(self) -> None:
-        """Take a place, waiting for one, first come first served."""
-        await self._places.acquire()
-
-    def release(self, seconds: float | None = None) -> None:
-        """Give a place back; `seconds` is how long a frame held it, None where it was not used."""
-        if seconds is not None:
-            self._mean_s += SMOOTHING * (seconds - self._mean_s)
-        self._places.release()
-
-    def retry_after_ms(self) -> int:
-        """When trying again makes sense: after about as long as a frame lately took."""
-        return int(min(max(1000 * self._mean_s, SHORTEST_RETRY_MS), LONGEST_RETRY_MS))
 
 
 class PendingFrame:
@@ -252,7 +211,7 @@ class Sequencer:
         self._hold_keepalive_s = hold_keepalive_s
         self._sequences: dict[str, SessionSequence] = {}
         self._releases: set[asyncio.Task[None]] = set()
-        self._room = InFlight(settings.max_pending_frames)
+        self._room = InFlight(settings.max_pending_frames, settings.max_pending_frames_per_key)
         self._in_flight: set[PendingFrame] = set()
 
     # -- frames ---------------------------------------------------------------------------------------------
@@ -282,7 +241,8 @@ class Sequencer:
             SeqOutOfOrder, SessionExpired: it is not the next, or the session is being closed.
             TooLarge, DeadlinePassed, PtsNotIncreasing: unless it came on a stream, where it ends so.
         """
-        await self._room.wait() if request.waits_for_capacity else self._room.take()
+        caller = request.caller
+        await self._room.wait(caller) if request.waits_for_capacity else self._room.take(caller)
         try:
             sequence.check_order(request.seq)
             sequence.check_room(request.seq, self._room.retry_after_ms())
@@ -291,7 +251,7 @@ class Sequencer:
             except KineposeError as error:
                 request = request.refused(error)
         except KineposeError:
-            self._room.release()
+            self._room.release(caller)
             raise
         pending = sequence.append(request.seq, request.pts_us)
         self._in_flight.add(pending)
@@ -300,7 +260,7 @@ class Sequencer:
         def on_end(pending: PendingFrame, expected_seq: int) -> None:
             sequence.leave(pending, expected_seq)
             self._in_flight.discard(pending)
-            self._room.release(time.perf_counter() - pending.admitted_at)
+            self._room.release(caller, time.perf_counter() - pending.admitted_at)
             self._metrics.pending_frames.set(self._room.count)
 
         pending.start(self._processor.process(request, pending.turn), on_end)

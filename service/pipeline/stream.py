@@ -6,7 +6,9 @@ Frames wait in a small buffer; a few are in work at once: the next is decoded wh
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
+from service.auth.quotas import Holding
 from service.contract.messages import DropPolicy, EncodedFrame, FrameResult
 from service.errors import Draining
 from service.pipeline.request import FrameRequest
@@ -20,8 +22,10 @@ Answer = Callable[[FrameRequest], Awaitable[FrameResult]]
 class _Entry:
     """A frame that was taken in. `answer` is None while it waits in the buffer."""
 
-    def __init__(self, request: FrameRequest) -> None:
+    def __init__(self, request: FrameRequest, held: Holding, amount: int) -> None:
         self.request = request
+        self._held = held
+        self._bytes = amount
         self.answer: asyncio.Task[FrameResult] | None = None
 
     @property
@@ -31,6 +35,17 @@ class _Entry:
     @property
     def in_work(self) -> bool:
         return self.answer is not None and not self.answer.done()
+
+    def drop(self) -> None:
+        """Leave the frame out."""
+        self.request = self.request.dropped()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """The picture is needed no more: results that wait for their reader do not keep it."""
+        self.request = replace(self.request, picture=b"")
+        self._held.remove(self._bytes)
+        self._bytes = 0
 
 
 class StreamRun:
@@ -63,13 +78,17 @@ class StreamRun:
         self._reader: asyncio.Task[None] | None = None
         self._stopped = False
 
-    async def results(self, frames: AsyncIterator[EncodedFrame]) -> AsyncGenerator[FrameResult, None]:
+    async def results(self, frames: AsyncIterator[EncodedFrame], held: Holding) -> AsyncGenerator[FrameResult, None]:
         """One result a frame, in order. Closing it, or cancelling its consumer, ends all that is in work.
+
+        Args:
+            frames: as they come; none is read while there is no room for it.
+            held: grows by each picture until it is answered.
 
         Raises:
             Draining: `stop` was called; every frame taken in has been answered.
         """
-        self._reader = asyncio.create_task(self._read(frames))
+        self._reader = asyncio.create_task(self._read(frames, held))
         self._reader.add_done_callback(lambda _: self._changed.set())
         try:
             while (answer := await self._next_answer(self._reader)) is not None:
@@ -89,10 +108,11 @@ class StreamRun:
         if self._reader is not None:
             self._reader.cancel()
 
-    async def _read(self, frames: AsyncIterator[EncodedFrame]) -> None:
+    async def _read(self, frames: AsyncIterator[EncodedFrame], held: Holding) -> None:
         async for frame in frames:
             await self._room()
-            self._take_in(self._receive(frame))
+            await held.wait(len(frame.image))
+            self._take_in(_Entry(self._receive(frame), held, len(frame.image)))
             self._start_work()
 
     async def _room(self) -> None:
@@ -103,29 +123,29 @@ class StreamRun:
     def _is_full(self) -> bool:
         return sum(entry.waits for entry in self._entries) >= self._buffer
 
-    def _take_in(self, request: FrameRequest) -> None:
+    def _take_in(self, entry: _Entry) -> None:
         # With the policy `wait`, there is room by now.
         if self._is_full():
             if self._policy is DropPolicy.DROP_LATEST:
-                request = request.dropped()
+                entry.drop()
             else:
-                oldest = next(entry for entry in self._entries if entry.waits)
-                oldest.request = oldest.request.dropped()
-        self._entries.append(_Entry(request))
+                next(waiting for waiting in self._entries if waiting.waits).drop()
+        self._entries.append(entry)
         self._changed.set()
 
     def _start_work(self) -> None:
         free = self._depth - sum(entry.in_work for entry in self._entries)
         for entry in self._entries:
             if free > 0 and entry.answer is None:
-                entry.answer = asyncio.ensure_future(self._work(entry.request))
+                entry.answer = asyncio.ensure_future(self._work(entry))
                 free -= 1
         self._changed.set()
 
-    async def _work(self, request: FrameRequest) -> FrameResult:
+    async def _work(self, entry: _Entry) -> FrameResult:
         try:
-            return await self._answer(request)
+            return await self._answer(entry.request)
         finally:
+            entry.let_go()
             # Once this task is done, not while it still counts as being in work.
             asyncio.get_running_loop().call_soon(self._start_work)
 

@@ -12,11 +12,12 @@ from types import TracebackType
 from typing import Self
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
 
 from model.skeletons import SKELETONS
 from service.auth.api_keys import KeyRing
+from service.auth.quotas import Quota
 from service.config import Settings
+from service.errors import ServerBusy
 from service.inference.executor import LocalExecutor
 from service.inference.loaded_model import load_model
 from service.observability.metrics import Metrics
@@ -45,12 +46,8 @@ class WorkerParts:
     consumer: StreamConsumer
     metrics: Metrics
     keys: KeyRing
+    calls: Quota
     lifecycle: Lifecycle
-
-    @property
-    def registry(self) -> CollectorRegistry:
-        """What /metrics shows."""
-        return self.metrics.registry
 
 
 @asynccontextmanager
@@ -66,7 +63,8 @@ async def _parts(settings: Settings) -> AsyncIterator[WorkerParts]:
         try:
             await executor.start()
             keys = KeyRing(settings.api_keys_file, metrics)
-            yield WorkerParts(executor, consumer, metrics, keys, Lifecycle(executor, store))
+            calls = Quota("calls", settings.limit_concurrency, settings.max_calls_per_key, full=ServerBusy)
+            yield WorkerParts(executor, consumer, metrics, keys, calls, Lifecycle(executor, store))
         finally:
             await executor.aclose()
 

@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry
-
 from service.auth.api_keys import KeyRing
+from service.auth.quotas import Quota
 from service.clips.jobs import ClipJobs
 from service.config import Settings
+from service.errors import ServerBusy
+from service.observability.metrics import Metrics
 from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.pipeline import Pipeline
 
@@ -26,6 +27,7 @@ class Services:
 
     Attributes:
         keys: who may call.
+        calls: under way, of all transports.
     """
 
     settings: Settings
@@ -33,14 +35,17 @@ class Services:
     jobs: ClipJobs
     grpc_health: GrpcHealth | None = None
     keys: KeyRing = field(init=False)
+    calls: Quota = field(init=False)
 
     def __post_init__(self) -> None:
-        self.keys = KeyRing(self.settings.api_keys_file, self.pipeline.metrics)
+        settings = self.settings
+        self.keys = KeyRing(settings.api_keys_file, self.pipeline.metrics, settings.max_sessions_per_key)
+        self.calls = Quota("calls", settings.limit_concurrency, settings.max_calls_per_key, full=ServerBusy)
 
     @property
-    def registry(self) -> CollectorRegistry:
+    def metrics(self) -> Metrics:
         """What /metrics shows."""
-        return self.pipeline.metrics.registry
+        return self.pipeline.metrics
 
     @property
     def lifecycle(self) -> Lifecycle:

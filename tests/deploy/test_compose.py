@@ -210,6 +210,20 @@ def test_the_proxy_names_methods_that_exist() -> None:
     assert set(re.findall(r"location = (\S+)", text)) == streams
 
 
+def test_the_proxy_waits_long_for_streams_alone() -> None:
+    """Other bodies get a little longer than the frontends give them, which say why they end a call."""
+    main, http, grpc = (
+        (ROOT / f"deploy/proxy/{name}.conf").read_text(encoding="utf-8") for name in ("nginx", "http", "grpc")
+    )
+    [seconds] = re.findall(r"client_body_timeout (\d+)s;", main)
+    assert Settings().body_timeout_s < int(seconds) <= 60
+    assert "client_body_timeout" not in http
+    [(where, _)] = re.findall(r"location = (\S+) \{\s+client_body_timeout (1h);", grpc)
+    assert where.endswith("/StreamPose")
+    assert grpc.count("client_body_timeout") == 1
+    assert "proxy_request_buffering off;" in http  # the key is asked for before a body is received
+
+
 # -- the health check -------------------------------------------------------------------------------------
 
 

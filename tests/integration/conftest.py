@@ -61,11 +61,12 @@ async def stub(server: RunningServer) -> AsyncIterator[AsyncStub]:
 
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
-    """Two keys without limits, and three that may do little."""
+    """Two keys without limits, one of an operator, and three that may do little."""
     return make_keys(
         tmp_path_factory.mktemp("keys") / "keys.json",
         robot={},
         drone={},
+        operator={},
         slow={"frames_per_s": 1, "clips_per_minute": 1},
         rare={"sessions_per_minute": 1},
         small={"max_sessions": 1},

@@ -179,11 +179,13 @@ async def test_an_upload_without_a_key_is_answered(
 # -- with a key -------------------------------------------------------------------------------------------
 
 
-async def test_a_key_opens_every_route(guarded: RunningServer, robot: httpx.AsyncClient) -> None:
-    """Whatever a route answers then, it is not 401."""
+async def test_a_key_opens_every_route(guarded: RunningServer, robot: httpx.AsyncClient, keys: Keys) -> None:
+    """Whatever a route answers then, it is not 401; metrics tell of all keys, and are for operators."""
     answers = {route: (await answer(robot, *route)).status_code for route in all_routes(guarded)}
     assert 401 not in answers.values()
-    assert answers["GET", "/docs"] == answers["GET", "/metrics"] == answers["GET", "/openapi.json"] == 200
+    assert answers["GET", "/docs"] == answers["GET", "/openapi.json"] == 200
+    assert status_and_code(await robot.get("/metrics")) == (403, "forbidden")
+    assert (await robot.get("/metrics", headers=keys.header("operator"))).status_code == 200
 
 
 async def test_the_document_names_the_scheme(robot: httpx.AsyncClient) -> None:
@@ -295,11 +297,11 @@ async def test_another_keys_session_is_forbidden_to_every_method(channel: grpc.a
     assert seen.next_seq == 0
 
 
-async def test_refusals_show_in_the_metrics(robot: httpx.AsyncClient, nobody: httpx.AsyncClient) -> None:
+async def test_refusals_show_in_the_metrics(robot: httpx.AsyncClient, nobody: httpx.AsyncClient, keys: Keys) -> None:
     """By reason."""
 
     async def unauthenticated() -> float:
-        lines = (await robot.get("/metrics")).text.splitlines()
+        lines = (await robot.get("/metrics", headers=keys.header("operator"))).text.splitlines()
         name = 'kinepose_auth_failures_total{reason="unauthenticated"} '
         return next((float(line.removeprefix(name)) for line in lines if line.startswith(name)), 0.0)
 

@@ -175,6 +175,8 @@ async def test_finished_jobs_make_room_for_new_ones(tight_server: RunningServer)
         first = (await http.post("/v1/clips", content=b"no clip", headers=LATER)).headers["location"]
         await job_done(http, first)
         at_work = await tight_server.services.jobs.open(ANYONE)
+        async with tight_server.services.jobs.upload(at_work):
+            pass
         refused = await http.post("/v1/clips", content=b"no clip", headers=LATER)
         await tight_server.services.jobs.discard(at_work)
 

@@ -10,6 +10,8 @@ import pytest
 
 from service.auth.api_keys import hashed, new_key
 
+ROLES = {"operator": "operator"}
+
 
 @dataclass(frozen=True)
 class Keys:
@@ -28,9 +30,12 @@ class Keys:
 
 
 def make_keys(path: Path, **limits: dict[str, int]) -> Keys:
-    """A keys file with a key of each name and its limits."""
+    """A keys file with a key of each name and its limits; the one named `operator` is an operator's."""
     keys = {name: new_key(name) for name in limits}
-    records = [{"id": name, "sha256": hashed(key), "limits": limits[name]} for name, key in keys.items()]
+    records = [
+        {"id": name, "sha256": hashed(key), "limits": limits[name], "role": ROLES.get(name, "client")}
+        for name, key in keys.items()
+    ]
     path.write_text(json.dumps({"keys": records}))
     return Keys(path, keys)
 

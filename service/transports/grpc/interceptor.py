@@ -8,9 +8,10 @@ INVALID_ARGUMENT.
 import asyncio
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import grpc
@@ -18,8 +19,9 @@ from grpc_health.v1 import health  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
 from service.auth.api_keys import Caller, KeyRing
+from service.auth.quotas import Quota
 from service.contract import problem, wire
-from service.errors import KineposeError, Unauthenticated
+from service.errors import KineposeError
 from service.transports import request_ids
 
 OPEN_SERVICE: Final = f"/{health.SERVICE_NAME}/"
@@ -44,25 +46,39 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     Args:
         keys: who may call.
+        calls: under way, of all transports.
     """
 
-    def __init__(self, keys: KeyRing) -> None:
+    def __init__(self, keys: KeyRing, calls: Quota) -> None:
         self._keys = keys
+        self._calls = calls
         self._strangers = asyncio.Semaphore(MAX_STRANGERS)
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
     ) -> MaybeHandler:
-        """Let in, or answer UNAUTHENTICATED."""
-        if not handler_call_details.method.startswith(OPEN_SERVICE):
-            try:
-                _caller.set(self._keys.caller(_authorization(handler_call_details.invocation_metadata)))
-            except Unauthenticated as error:
-                return self._refusal(error)
+        """Let in, or answer UNAUTHENTICATED; a caller with too many calls, RESOURCE_EXHAUSTED or UNAVAILABLE."""
+        if handler_call_details.method.startswith(OPEN_SERVICE):
+            handler = await continuation(handler_call_details)
+            return handler and _guarded(handler, nullcontext)
+        try:
+            caller = self._keys.caller(_authorization(handler_call_details.invocation_metadata))
+            self._calls.check(caller)
+        except KineposeError as error:
+            return self._refusal(error)
+        _caller.set(caller)
         handler = await continuation(handler_call_details)
-        return handler and _guarded(handler)
+        return handler and _guarded(handler, partial(self._counted, caller))
 
-    def _refusal(self, error: Unauthenticated) -> Handler:
+    @contextmanager
+    def _counted(self, caller: Caller) -> Iterator[None]:
+        self._calls.take(caller)
+        try:
+            yield
+        finally:
+            self._calls.release(caller)
+
+    def _refusal(self, error: KineposeError) -> Handler:
         async def refuse(messages: AsyncIterator[bytes], context: Context) -> None:
             async with _answer_errors(context):
                 if self._strangers.locked():
@@ -124,8 +140,8 @@ async def _abort(context: Context, error: KineposeError) -> None:
 # -- messages ---------------------------------------------------------------------------------------------
 
 
-def _guarded(handler: Handler) -> Handler:
-    """The same method, with its messages parsed and its errors answered here."""
+def _guarded(handler: Handler, counted: Callable[[], AbstractContextManager[None]]) -> Handler:
+    """The same method, with its calls counted, its messages parsed and its errors answered here."""
     parse = handler.request_deserializer or bytes
     read: Any = wire.Messages if handler.request_streaming else wire.parsed
     make, method = _KINDS[handler.request_streaming, handler.response_streaming]
@@ -133,12 +149,15 @@ def _guarded(handler: Handler) -> Handler:
 
     async def called(request: Any, context: Context) -> Any:
         async with _answer_errors(context):
-            return await behaviour(read(request, parse), context)
+            with counted():
+                return await behaviour(read(request, parse), context)
 
     async def generated(request: Any, context: Context) -> AsyncGenerator[Any, None]:
-        async with _answer_errors(context), aclosing(behaviour(read(request, parse), context)) as answers:
-            async for answer in answers:
-                yield answer
+        async with _answer_errors(context):
+            with counted():
+                async with aclosing(behaviour(read(request, parse), context)) as answers:
+                    async for answer in answers:
+                        yield answer
 
     # grpcio tells the two by their kind of function.
     guarded = generated if inspect.isasyncgenfunction(behaviour) else called

@@ -1,6 +1,7 @@
 """kinepose.v1.PoseService over gRPC, with health v1 and reflection. Runs in HTTP's event loop."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import cast
@@ -10,16 +11,17 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[i
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from service.auth.api_keys import Caller
-from service.clips.jobs import ClipJob
+from service.clips.job import ClipJob
 from service.clips.run import ClipOptions
 from service.config import Settings
 from service.contract import wire
 from service.contract.messages import EncodedFrame, SessionInfo
-from service.errors import BadRequest, KineposeError, TooLarge
+from service.errors import BadRequest, KineposeError, TooLarge, TooSlow
 from service.pb import pose_pb2 as pb
 from service.pb import pose_pb2_grpc
 from service.transports import tls
 from service.transports.grpc.interceptor import CallInterceptor, Context, current_caller, drain_requests
+from service.transports.pace import Pace
 from service.transports.services import Services
 
 NAME = pb.DESCRIPTOR.services_by_name["PoseService"].full_name
@@ -32,9 +34,18 @@ DRAIN_REQUESTS_S = 10.0
 # Clients may ping every 10 s, also while a stream is quiet or none is open; grpc's own minimum of 5 minutes would end
 # their connection (too_many_pings).
 KEEPALIVE = (
+    ("grpc.keepalive_time_ms", 60_000),  # a peer that does not answer a ping is gone
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.max_connection_idle_ms", 600_000),  # without a call; clients connect anew by themselves
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+# What a stream may send before anybody reads it; grpc's own measure of the line gives megabytes to each.
+WINDOWS = (
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 512 * 1024),
+    ("grpc.max_concurrent_streams", 1024),
 )
 SESSION_HEADER = "kinepose-session-id"
 
@@ -84,7 +95,9 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         if not request.HasField("seq"):
             seq = (await self._pipeline.sessions.info(session_id, caller=caller)).next_seq
         frame = wire.frame_from_pb(request, session_id, seq, _now(), _deadline(context))
-        return wire.result_to_pb(await self._pipeline.frames.estimate(frame, transport="grpc", caller=caller))
+        with self._pipeline.incoming.holding(caller) as held:
+            held.add(len(frame.image))
+            return wire.result_to_pb(await self._pipeline.frames.estimate(frame, transport="grpc", caller=caller))
 
     # -- streams ------------------------------------------------------------------------------------------
 
@@ -105,7 +118,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
         stream = self._pipeline.frames.stream(session.session_id, incoming, policy, caller=caller)
         async with aclosing(stream) as results:
             async for result in results:
-                await context.write(wire.result_to_pb(result))
+                await self._write(context, wire.result_to_pb(result))
         if not first.session_id:
             await self._pipeline.sessions.close(session.session_id, caller=caller)
 
@@ -135,23 +148,24 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
     async def EstimateClip(  # type: ignore[override]
         self, request_iterator: AsyncIterator[pb.Chunk], context: Context
     ) -> None:
-        async with (
-            drain_requests(request_iterator, DRAIN_REQUESTS_S),
-            self._services.jobs.scratch(current_caller()) as job,
-        ):
+        jobs = self._services.jobs
+        async with drain_requests(request_iterator, DRAIN_REQUESTS_S), jobs.scratch(current_caller()) as job:
             await self._receive(request_iterator, job)
-            async with aclosing(self._services.jobs.results(job)) as results:
-                async for result in results:
-                    await context.write(wire.result_to_pb(result))
+            async with aclosing(jobs.lines(job)) as lines:
+                async for line in lines:
+                    await self._write(context, wire.result_to_pb(wire.result_from_json(json.loads(line))))
             assert job.info is not None
-            await context.write(pb.PoseResult(clip=wire.clip_to_pb(job.info)))
+            await self._write(context, pb.PoseResult(clip=wire.clip_to_pb(job.info)))
 
     async def _receive(self, chunks: AsyncIterator[pb.Chunk], job: ClipJob) -> None:
-        limit = self._services.settings.max_body_bytes
+        jobs, limit, pace = (
+            self._services.jobs,
+            self._services.settings.max_body_bytes,
+            Pace.of(self._services.settings),
+        )
         received = 0
-        file = await asyncio.to_thread(job.clip_path.open, "wb")
-        with file:
-            async for chunk in chunks:
+        async with jobs.upload(job) as file:
+            while (chunk := await pace.wait(anext(chunks, None))) is not None:
                 if chunk.HasField("options"):
                     if received:
                         raise BadRequest("options: only the first chunk carries them")
@@ -159,7 +173,18 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
                 received += len(chunk.data)
                 if received > limit:
                     raise TooLarge.body(limit)
-                await asyncio.to_thread(file.write, chunk.data)
+                pace.came(len(chunk.data))
+                jobs.grow(job, len(chunk.data))
+                await jobs.storage.write(file, chunk.data)
+
+    async def _write(self, context: Context, message: pb.PoseResult) -> None:
+        """Send an answer to a client who reads. Raises TooSlow."""
+        seconds = self._services.settings.send_timeout_s
+        try:
+            async with asyncio.timeout(seconds):
+                await context.write(message)
+        except TimeoutError as error:
+            raise TooSlow(f"the client read nothing for {seconds:g} s") from error
 
 
 def _clip_options(message: pb.ClipOptions) -> ClipOptions:
@@ -205,9 +230,11 @@ async def serving(services: Services) -> AsyncIterator[tuple[int, HealthService]
     options = [
         ("grpc.max_receive_message_length", settings.max_image_bytes + OVERHEAD_BYTES),
         ("grpc.so_reuseport", 0),
+        ("grpc.server_handshake_timeout_ms", round(1000 * settings.http_head_timeout_s)),
         *KEEPALIVE,
+        *WINDOWS,
     ]
-    server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys)])
+    server = grpc.aio.server(options=options, interceptors=[CallInterceptor(services.keys, services.calls)])
     pose_pb2_grpc.add_PoseServiceServicer_to_server(PoseService(services), server)
     health_service = HealthService(services)
     health_pb2_grpc.add_HealthServicer_to_server(health_service, server)

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from service.auth.api_keys import Caller, KeyRing
-from service.errors import Unauthenticated
+from service.auth.quotas import Quota
+from service.errors import KineposeError
 from service.transports.http.errors import problem_response
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -23,7 +24,7 @@ KEY_SUBPROTOCOL: Final = "kinepose.bearer."
 
 
 class ApiKeyMiddleware:
-    """ASGI middleware: finds the caller with `app.state.probed.keys`, or answers 401.
+    """ASGI middleware: finds the caller with `app.state.probed.keys`, or answers 401; to too many calls, 429 or 503.
 
     The handshake of a WebSocket is refused in the same way.
     """
@@ -37,12 +38,18 @@ class ApiKeyMiddleware:
             await self._app(scope, receive, send)
             return
         keys: KeyRing = scope["app"].state.probed.keys
+        calls: Quota = scope["app"].state.probed.calls
         try:
-            scope.setdefault("state", {})["caller"] = keys.caller(_authorization(scope))
-        except Unauthenticated as error:
+            caller = keys.caller(_authorization(scope))
+            calls.take(caller)
+        except KineposeError as error:
             await _refuse(error, scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        try:
+            scope.setdefault("state", {})["caller"] = caller
+            await self._app(scope, receive, send)
+        finally:
+            calls.release(caller)
 
 
 def caller_of(connection: HTTPConnection) -> Caller:
@@ -67,7 +74,7 @@ def _authorization(scope: Scope) -> str | None:
     )
 
 
-async def _refuse(error: Unauthenticated, scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse(error: KineposeError, scope: Scope, receive: Receive, send: Send) -> None:
     response = problem_response(error)
     if scope["type"] == "websocket":
         await WebSocket(scope, receive, send).send_denial_response(response)

@@ -3,23 +3,26 @@
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from service.auth.api_keys import Caller
-from service.clips.jobs import ClipJob, ClipJobs, Status, clip_document, ndjson_line, spooled_lines
+from service.clips.job import ClipJob, Status
+from service.clips.jobs import ClipJobs
+from service.clips.results import clip_document, ndjson_line, spooled_lines
 from service.clips.run import ClipOptions
 from service.contract import problem, wire
 from service.contract.bodies import ClipReply, JobReply
-from service.contract.messages import FrameResult
-from service.errors import KineposeError
+from service.errors import KineposeError, TooLarge
 from service.transports.http import openapi
 from service.transports.http.connection import ClosingStream, while_connected
 from service.transports.http.dependencies import CallerOf, ServicesOf, clip_relay_of
 from service.transports.http.errors import problem_response
-from service.transports.http.uploads import receive_file
+from service.transports.http.uploads import FORM_OVERHEAD_BYTES, Sink, declared_bytes, receive_file
+from service.transports.pace import Pace
 from service.transports.services import Services
 
 NDJSON = "application/x-ndjson"
@@ -63,45 +66,46 @@ async def post_clip(
             return _accepted(request, job)
         if NDJSON in accept:
             return await _line_by_line(request, services.jobs, job, stack)
-        return await _at_once(request, services.jobs, job)
+        return await _at_once(request, services.jobs, job, stack)
 
 
 async def _receive(
     request: Request, services: Services, caller: Caller, stack: AsyncExitStack, region: str | None, model: str | None
 ) -> ClipJob:
     wire.region_from_text(region)  # A wrong parameter is refused before the upload.
-    job = await services.jobs.open(caller)
-    stack.push_async_callback(services.jobs.discard, job)
-    with job.clip_path.open("wb") as file:
-        form = await receive_file(request, file, services.settings.max_body_bytes)
-    job.options = ClipOptions(
-        model=model or form.get("model") or None, region=wire.region_from_text(region or form.get("region"))
-    )
+    jobs, limit = services.jobs, services.settings.max_body_bytes
+    if declared_bytes(request) > limit + FORM_OVERHEAD_BYTES:
+        raise TooLarge.body(limit)
+    job = await jobs.open(caller, declared_bytes(request))
+    stack.push_async_callback(jobs.discard, job)
+    async with jobs.upload(job) as file:
+        sink = Sink(file, limit, Pace.of(services.settings), partial(jobs.grow, job), jobs.storage.run)
+        form = await receive_file(request, sink)
+        job.options = ClipOptions(
+            model=model or form.get("model") or None, region=wire.region_from_text(region or form.get("region"))
+        )
     return job
 
 
-async def _at_once(request: Request, jobs: ClipJobs, job: ClipJob) -> Response:
-    await while_connected(request, jobs.spool(job))
+async def _at_once(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:
+    await while_connected(request, jobs.complete(job))
     assert job.info is not None
-    # The folder goes as soon as this call returns; the open file stays readable.
-    return StreamingResponse(clip_document(job.info, job.results_path.open("rb")), media_type="application/json")
+    return ClosingStream(clip_document(job.info, job.results_path.open("rb")), stack.pop_all(), "application/json")
 
 
 async def _line_by_line(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:
-    results = await stack.enter_async_context(aclosing(jobs.results(job)))
+    lines = await stack.enter_async_context(aclosing(jobs.lines(job)))
     # A clip that cannot be opened is answered with its own status: the first frame comes before the headers.
-    first = await while_connected(request, anext(results, None))
-    return ClosingStream(_lines(job, first, results), stack.pop_all(), NDJSON)
+    first = await while_connected(request, anext(lines, None))
+    return ClosingStream(_lines(job, first, lines), stack.pop_all(), NDJSON)
 
 
-async def _lines(
-    job: ClipJob, first: FrameResult | None, results: AsyncGenerator[FrameResult, None]
-) -> AsyncGenerator[bytes, None]:
+async def _lines(job: ClipJob, first: bytes | None, others: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
     try:
         if first is not None:
-            yield ndjson_line(wire.result_to_json(first))
-            async for result in results:
-                yield ndjson_line(wire.result_to_json(result))
+            yield first
+            async for line in others:
+                yield line
         assert job.info is not None
         yield ndjson_line({"clip": wire.clip_to_json(job.info)})
     except KineposeError as error:

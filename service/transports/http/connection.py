@@ -1,7 +1,7 @@
 """Work and answers that end with the connection of the client who asked for them."""
 
 import asyncio
-from collections.abc import AsyncIterable, Coroutine
+from collections.abc import AsyncIterable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
@@ -39,7 +39,7 @@ async def _gone(request: Request) -> None:
 class ClosingStream(StreamingResponse):
     """A streamed answer that closes what it stands on, however the stream ends."""
 
-    def __init__(self, content: AsyncIterable[bytes], stack: AsyncExitStack, media_type: str) -> None:
+    def __init__(self, content: AsyncIterable[bytes] | Iterable[bytes], stack: AsyncExitStack, media_type: str) -> None:
         super().__init__(content, media_type=media_type)
         self._stack = stack
 

@@ -4,14 +4,17 @@ from typing import Annotated, Protocol
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import PlainTextResponse, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import HTTPConnection
 
-from service.auth.api_keys import KeyRing
+from service.auth.api_keys import KeyRing, check_operator
+from service.auth.quotas import Quota
 from service.contract.bodies import StatusReply
 from service.errors import WorkerFailed
+from service.observability.metrics import Metrics
 from service.pipeline.lifecycle import Lifecycle
 from service.transports.http import openapi
+from service.transports.http.auth import caller_of
 
 RETRY_AFTER_MS = 1000
 
@@ -23,8 +26,9 @@ class Probed(Protocol):
 
     Attributes:
         lifecycle: whether it serves.
-        keys: who may see the metrics.
-        registry: the metrics.
+        keys: who may call.
+        calls: under way.
+        metrics: of the process; operators see them.
     """
 
     @property
@@ -32,7 +36,9 @@ class Probed(Protocol):
     @property
     def keys(self) -> KeyRing: ...
     @property
-    def registry(self) -> CollectorRegistry: ...
+    def calls(self) -> Quota: ...
+    @property
+    def metrics(self) -> Metrics: ...
 
 
 def _probed_of(connection: HTTPConnection) -> Probed:
@@ -53,14 +59,19 @@ async def healthz(probed: ProbedOf) -> StatusReply:
 
 @router.get("/readyz")
 async def readyz(probed: ProbedOf) -> StatusReply:
-    """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken."""
+    """200 when frames are computed: a forward pass has just succeeded; 503 while starting, draining or broken.
+
+    507 without disk space for clips.
+    """
     probed.lifecycle.check_serving()
+    probed.lifecycle.check_resources()
     if not await probed.lifecycle.ready():
         raise WorkerFailed("no forward pass succeeds", retry_after_ms=RETRY_AFTER_MS)
     return StatusReply(status="ready")
 
 
 @router.get("/metrics", response_class=PlainTextResponse, dependencies=[Depends(openapi.BEARER)])
-async def metrics(probed: ProbedOf) -> Response:
-    """Prometheus metrics."""
-    return Response(generate_latest(probed.registry), media_type=CONTENT_TYPE_LATEST)
+async def metrics(connection: HTTPConnection, probed: ProbedOf) -> Response:
+    """Prometheus metrics, for operators' keys."""
+    check_operator(caller_of(connection), probed.metrics)
+    return Response(generate_latest(probed.metrics.registry), media_type=CONTENT_TYPE_LATEST)

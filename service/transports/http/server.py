@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.config import Settings
 from service.transports import tls
-from service.transports.http.protocol import bounded
+from service.transports.http import protocol, websocket_protocol
 from service.transports.request_ids import RequestIds
 
 # How long answers that are complete may take to reach their clients once the server has drained.
@@ -99,8 +99,8 @@ class HttpServer:
     def _config(self) -> uvicorn.Config:
         config = uvicorn.Config(
             RequestIds(Paths(self._app, self._settings.http_path_prefix)),
-            http=bounded(self._settings.http_head_timeout_s),
-            ws="websockets-sansio",
+            http=protocol.bounded(self._settings),
+            ws=websocket_protocol.bounded(self._settings),
             ws_max_size=self._settings.max_image_bytes + OVERHEAD_BYTES,
             ws_per_message_deflate=False,  # pictures are compressed already
             # A pong waits behind the frames of a stream that is held back; TCP finds dead peers instead.
@@ -110,7 +110,6 @@ class HttpServer:
             log_config=None,
             access_log=False,
             timeout_keep_alive=self._settings.http_keepalive_s,
-            limit_concurrency=self._settings.limit_concurrency,
             timeout_graceful_shutdown=LAST_WORDS_S,
             **tls.for_uvicorn(self._settings),
         )

@@ -1,7 +1,6 @@
 """HTTP routes of sessions, frames and models. Clips are in `clips`."""
 
 import asyncio
-from io import BytesIO
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
@@ -13,7 +12,7 @@ from service.contract.messages import SessionInfo
 from service.transports.http import openapi
 from service.transports.http.connection import while_connected
 from service.transports.http.dependencies import CallerOf, ServicesOf
-from service.transports.http.uploads import copy_body, receive_file
+from service.transports.http.uploads import copy_body, in_memory, receive_file
 
 MAX_OPTIONS_BYTES = 64 * 1024
 
@@ -36,9 +35,9 @@ router = APIRouter(
 )
 async def create_session(request: Request, response: Response, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """Open a session."""
-    body = BytesIO()
-    await copy_body(request, body, MAX_OPTIONS_BYTES)
-    session = await services.pipeline.sessions.create(wire.options_from_json(body.getvalue()), caller=caller)
+    with in_memory(services, caller, MAX_OPTIONS_BYTES) as (body, sink):
+        await copy_body(request, sink)
+        session = await services.pipeline.sessions.create(wire.options_from_json(body.getvalue()), caller=caller)
     response.headers["Location"] = f"{request.scope['root_path']}/v1/sessions/{session.session_id}"
     return session
 
@@ -90,20 +89,20 @@ async def estimate_frame(
     What is said of it comes in the query, as fields of the form or in headers; the first of them holds.
     """
     arrived = asyncio.get_running_loop().time()
-    picture = BytesIO()
-    form = await receive_file(request, picture, services.settings.max_image_bytes)
-    params = wire.FrameParams(
-        seq=_first(seq, form.get("seq"), kinepose_seq),
-        pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
-        region=_first(region, form.get("region"), kinepose_region),
-        deadline_ms=_first(deadline_ms, form.get("deadline_ms"), kinepose_deadline_ms),
-    )
-    number = wire.integer("seq", params.seq, low=0)
-    if number is None:
-        number = (await services.pipeline.sessions.info(session_id, caller=caller)).next_seq
-    frame = wire.frame_from_params(session_id, number, picture.getvalue(), params, arrived)
-    result = await while_connected(request, services.pipeline.frames.estimate(frame, transport="http", caller=caller))
-    return frame_reply(result)
+    with in_memory(services, caller, services.settings.max_image_bytes) as (picture, sink):
+        form = await receive_file(request, sink)
+        params = wire.FrameParams(
+            seq=_first(seq, form.get("seq"), kinepose_seq),
+            pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
+            region=_first(region, form.get("region"), kinepose_region),
+            deadline_ms=_first(deadline_ms, form.get("deadline_ms"), kinepose_deadline_ms),
+        )
+        number = wire.integer("seq", params.seq, low=0)
+        if number is None:
+            number = (await services.pipeline.sessions.info(session_id, caller=caller)).next_seq
+        frame = wire.frame_from_params(session_id, number, picture.getvalue(), params, arrived)
+        work = services.pipeline.frames.estimate(frame, transport="http", caller=caller)
+        return frame_reply(await while_connected(request, work))
 
 
 def _first(*values: str | None) -> str | None:

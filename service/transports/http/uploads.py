@@ -1,7 +1,9 @@
 """Request bodies, read as they come and never beyond their limit: raw, or the part `file` of a form."""
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from typing import BinaryIO
 
@@ -9,7 +11,10 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from service.auth.api_keys import Caller
 from service.errors import BadRequest, TooLarge, UnsupportedMedia
+from service.transports.pace import Pace
+from service.transports.services import Services
 
 MAX_FIELD_BYTES = 4096
 MAX_PARTS = 16
@@ -19,50 +24,91 @@ FORM_OVERHEAD_BYTES = 64 * 1024
 Fields = dict[str, str]
 
 
-async def receive_file(request: Request, sink: BinaryIO, limit: int) -> Fields:
+@dataclass(frozen=True)
+class Sink:
+    """Where a body goes.
+
+    Attributes:
+        file: what it is written to.
+        limit: the most bytes it may have.
+        pace: how slowly it may come.
+        grow: called with each piece's length before it is kept; what it raises ends the body.
+        run: runs what writes a piece; off the event loop where that is a disk, so that a fast sender is held back.
+    """
+
+    file: BinaryIO
+    limit: int
+    pace: Pace
+    grow: Callable[[int], None]
+    run: Callable[[Callable[[], None]], Awaitable[None]]
+
+
+async def _at_once(write: Callable[[], None]) -> None:
+    write()
+
+
+@contextmanager
+def in_memory(services: Services, caller: Caller, limit: int) -> Iterator[tuple[BytesIO, Sink]]:
+    """A buffer for a body of at most `limit` bytes, and its sink; it counts as incoming as long as the block lasts."""
+    buffer = BytesIO()
+    with services.pipeline.incoming.holding(caller) as held:
+        yield buffer, Sink(buffer, limit, Pace.of(services.settings), held.add, _at_once)
+
+
+async def receive_file(request: Request, sink: Sink) -> Fields:
     """Copy the picture or clip of a request into `sink`; answers with the other fields, if it is a form.
 
-    A file is written off the event loop, one piece at a time, so that a fast sender is held back.
-
     Raises:
-        TooLarge: more than `limit` bytes, by Content-Length where there is one, and by counting.
+        TooLarge: more than the limit, by Content-Length where there is one, and by counting.
+        TooSlow: it stops coming.
+        QueueFull, StorageFull: no room for more of it.
         UnsupportedMedia: a body that is compressed as a whole.
         BadRequest: a form that does not parse or has no part `file`.
         ClientDisconnect: the sender went away.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
     if kind != b"multipart/form-data":
-        await copy_body(request, sink, limit)
+        await copy_body(request, sink)
         return {}
-    form = _Form(options.get(b"boundary", b""), sink, limit)
-    async for piece in _limited(request, limit + FORM_OVERHEAD_BYTES):
-        await asyncio.to_thread(form.feed, piece)
+    form = _Form(options.get(b"boundary", b""), sink.file, sink.limit)
+    async for piece in _limited(request, sink, sink.limit + FORM_OVERHEAD_BYTES):
+        await sink.run(partial(form.feed, piece))
     return form.finish()
 
 
-async def _limited(request: Request, limit: int) -> AsyncIterator[bytes]:
+async def copy_body(request: Request, sink: Sink) -> None:
+    """Copy a whole body into `sink`. Raises as `receive_file`."""
+    async for piece in _limited(request, sink, sink.limit):
+        await sink.run(partial(_append, sink.file, piece))
+
+
+def declared_bytes(request: Request) -> int:
+    """How long a body says it is; 0 where it does not say."""
+    declared = request.headers.get("content-length", "")
+    return int(declared) if declared.isdecimal() else 0
+
+
+def _append(file: BinaryIO, piece: bytes) -> None:
+    file.write(piece)
+    file.flush()  # A full disk is met here, and not by a later close.
+
+
+async def _limited(request: Request, sink: Sink, limit: int) -> AsyncIterator[bytes]:
     encoding = request.headers.get("content-encoding", "identity")
     if encoding != "identity":
         raise UnsupportedMedia(f"Content-Encoding {encoding[:40]}: bodies are not decompressed, send the file as it is")
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
+    if declared_bytes(request) > limit:
         raise TooLarge.body(limit)
     received = 0
-    async for piece in request.stream():
+    pieces = request.stream()
+    while (piece := await sink.pace.wait(anext(pieces, None))) is not None:
         received += len(piece)
         if received > limit:
             raise TooLarge.body(limit)
         if piece:
+            sink.pace.came(len(piece))
+            sink.grow(len(piece))
             yield piece
-
-
-async def copy_body(request: Request, sink: BinaryIO, limit: int) -> None:
-    """Copy a whole body into `sink`. Raises as `receive_file`."""
-    async for piece in _limited(request, limit):
-        if isinstance(sink, BytesIO):
-            sink.write(piece)
-        else:
-            await asyncio.to_thread(sink.write, piece)
 
 
 class _Form:

@@ -33,6 +33,8 @@ from service.transports.services import Services
 # RFC 6455 and the registry of close codes.
 POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012
 MAX_TEXT_CHARS = 4096
+MAX_TEXTS = 64
+"""Text messages without a picture between them."""
 PARAM_FIELDS = frozenset({"seq", "pts_us", "region", "deadline_ms"})
 
 router = APIRouter()
@@ -92,6 +94,7 @@ async def _frames(
 ) -> AsyncIterator[EncodedFrame]:
     seq = session.next_seq
     said: wire.FrameParams | KineposeError = wire.FrameParams()
+    texts = 0
     while True:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
@@ -99,6 +102,9 @@ async def _frames(
             return
         image = message.get("bytes")
         if image is None:
+            texts += 1
+            if texts > MAX_TEXTS:
+                raise BadRequest(f"more than {MAX_TEXTS} text messages without a picture")
             said = _parsed(message.get("text") or "")
             if said is END:
                 return
@@ -107,7 +113,7 @@ async def _frames(
             continue
         frame = _frame(session.session_id, seq, said, image)
         yield frame
-        seq, said = frame.seq + 1, wire.FrameParams()
+        seq, said, texts = frame.seq + 1, wire.FrameParams(), 0
 
 
 # Stands for {"end": true}: the client sends no more, and waits for what is open.
