@@ -20,7 +20,7 @@ from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.errors import Forbidden, Unauthenticated
+from service.errors import Unauthenticated
 from service.observability.metrics import Metrics
 
 ID_PATTERN: Final = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?$"
@@ -67,20 +67,6 @@ class Caller:
 
 
 ANYONE: Final = Caller(operator=True)
-
-
-def check_owner(caller: Caller, owner: str | None, what: str, metrics: Metrics) -> None:
-    """Raises Forbidden, and counts it, where `what` (such as "session x") was made by another key."""
-    if caller.key_id != owner:
-        metrics.auth_failures.labels(Forbidden.code).inc()
-        raise Forbidden(f"{what} belongs to another API key")
-
-
-def check_operator(caller: Caller, metrics: Metrics) -> None:
-    """Raises Forbidden, and counts it, where the caller is no operator."""
-    if not caller.operator:
-        metrics.auth_failures.labels(Forbidden.code).inc()
-        raise Forbidden("this is for operators' API keys (kinepose keys new --operator)")
 
 
 # -- keys file --------------------------------------------------------------------------------------------

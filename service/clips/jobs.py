@@ -20,8 +20,8 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 from uuid import uuid4
 
-from service.auth.api_keys import Caller, check_owner
-from service.auth.quotas import Quota
+from service.auth.access import Quota, check_owner
+from service.auth.api_keys import Caller
 from service.clips.job import ClipJob, Status
 from service.clips.places import ClipPlaces
 from service.clips.results import ndjson_line

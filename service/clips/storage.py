@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
+from service.auth.access import Quota
 from service.auth.api_keys import Caller
-from service.auth.quotas import Quota
 from service.config import Settings
 from service.errors import StorageFull
 

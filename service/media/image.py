@@ -69,6 +69,8 @@ def decode(image: bytes, header: ImageHeader) -> Frame:
     rgb = jpeg.decode(image) if header.kind == "jpeg" else _decode_other(image, header)
     if rgb.shape[:2] != (header.height, header.width):
         raise BadImage(f"the {header.kind.upper()} header and its pixels differ in size")
+    if header.orientation == UPRIGHT:
+        return Frame(rgb)
     return Frame(header.orientation.apply(rgb), rotation_applied=header.orientation.turn)
 
 

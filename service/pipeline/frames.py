@@ -12,9 +12,8 @@ from dataclasses import replace
 
 from model.skeletons import Skeleton
 from model.values import Frame, Region
-from service.auth.api_keys import ANYONE, Caller, check_owner
-from service.auth.quotas import Quota
-from service.auth.rate_limits import RateLimits
+from service.auth.access import Quota, RateLimits, check_owner
+from service.auth.api_keys import ANYONE, Caller
 from service.config import Settings
 from service.contract.messages import DropPolicy, EncodedFrame, FrameResult, ModelInfo
 from service.errors import (

@@ -5,8 +5,7 @@ import logging
 
 from model.cards import ModelCard
 from model.skeletons import SKELETONS
-from service.auth.quotas import Quota
-from service.auth.rate_limits import RateLimits
+from service.auth.access import Quota, RateLimits
 from service.config import Settings
 from service.contract.messages import ModelInfo
 from service.observability.metrics import Metrics

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.auth.access import InFlight
 from service.config import Settings
 from service.contract.messages import FrameResult
 from service.errors import (
@@ -24,7 +25,6 @@ from service.errors import (
     TooLarge,
 )
 from service.observability.metrics import Metrics
-from service.pipeline.admission import InFlight
 from service.pipeline.processor import FrameProcessor
 from service.pipeline.request import FrameRequest
 from service.sessions.store import SessionHead, SessionStore

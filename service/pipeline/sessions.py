@@ -5,8 +5,8 @@ import logging
 import re
 import secrets
 
-from service.auth.api_keys import ANYONE, Caller, check_owner
-from service.auth.rate_limits import RateLimits
+from service.auth.access import RateLimits, check_owner
+from service.auth.api_keys import ANYONE, Caller
 from service.config import Settings
 from service.contract.messages import ModelInfo, SessionInfo, SessionOptions
 from service.errors import BadRequest, ModelUnknown, StoreUnavailable

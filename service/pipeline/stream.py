@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 
-from service.auth.quotas import Holding
+from service.auth.access import Holding
 from service.contract.messages import DropPolicy, EncodedFrame, FrameResult
 from service.errors import Draining
 from service.pipeline.request import FrameRequest

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from redis.asyncio import Redis
 
 from model import zoo
-from service.auth.rate_limits import RateLimits
+from service.auth.access import RateLimits
 from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
 from service.observability.metrics import Metrics

@@ -14,8 +14,8 @@ from typing import Self
 from fastapi import FastAPI
 
 from model.skeletons import SKELETONS
+from service.auth.access import Quota
 from service.auth.api_keys import KeyRing
-from service.auth.quotas import Quota
 from service.config import Settings
 from service.errors import ServerBusy
 from service.inference.executor import LocalExecutor

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from service.auth.access import Quota
 from service.auth.api_keys import KeyRing
-from service.auth.quotas import Quota
 from service.clips.jobs import ClipJobs
 from service.config import Settings
 from service.errors import ServerBusy

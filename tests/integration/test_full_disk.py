@@ -65,7 +65,7 @@ async def test_an_upload_that_fills_the_disk_is_told_so(
     monkeypatch.setattr(ClipJob, "clip_path", FULL)
     before = left_over(server)
     body = {"files": {"file": ("a.mp4", clip, "video/mp4")}} if form else {"content": clip}
-    refused = await http.post("/v1/clips", **body)  # type: ignore[arg-type]
+    refused = await http.post("/v1/clips", **body)
     assert status_and_code(refused) == (507, "storage_full")
     assert int(refused.headers["retry-after"]) >= 1
     assert left_over(server) == before

@@ -14,6 +14,7 @@ import pytest_asyncio
 import websockets
 
 from service.clips import jobs
+from service.media import overlay
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
@@ -159,7 +160,7 @@ async def test_overlays_that_are_drawn_hold_up_no_upload(
 ) -> None:
     """More of them than the event loop has threads; forms with pictures and clips are answered meanwhile."""
     go_on = threading.Event()
-    real = jobs.render_overlay
+    real = overlay.render_overlay
 
     def drawn_later(*args: Any) -> None:
         go_on.wait()

@@ -40,7 +40,7 @@ class Keyspace:
         return crc32(session_id.encode()) % self.shards
 
     def session(self, session_id: str) -> SessionKeys:
-        """Where a session is kept. The id holds no braces (`admission.checked_session_id`)."""
+        """Where a session is kept. The id holds no braces (`pipeline.sessions.checked_session_id`)."""
         base = f"{self._shard(self.shard_of(session_id))}:session:{session_id}"
         return SessionKeys(base, f"{base}:mark")
 

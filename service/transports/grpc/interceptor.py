@@ -18,8 +18,8 @@ import grpc
 from grpc_health.v1 import health  # type: ignore[import-untyped]
 from grpc_status import rpc_status  # type: ignore[import-untyped]
 
+from service.auth.access import Quota
 from service.auth.api_keys import Caller, KeyRing
-from service.auth.quotas import Quota
 from service.contract import problem, wire
 from service.errors import KineposeError
 from service.transports import request_ids

@@ -11,8 +11,8 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from service.auth.access import Quota
 from service.auth.api_keys import Caller, KeyRing
-from service.auth.quotas import Quota
 from service.errors import KineposeError
 from service.transports.http.errors import problem_response
 

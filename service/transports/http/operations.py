@@ -7,8 +7,8 @@ from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import HTTPConnection
 
-from service.auth.api_keys import KeyRing, check_operator
-from service.auth.quotas import Quota
+from service.auth.access import Quota, check_operator
+from service.auth.api_keys import KeyRing
 from service.contract.bodies import StatusReply
 from service.errors import WorkerFailed
 from service.observability.metrics import Metrics

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Opcode
 
+from service.auth.access import Quota
 from service.auth.api_keys import ANYONE, Caller
-from service.auth.quotas import Quota
 from service.config import Settings
 from service.contract import problem
 from service.errors import BadRequest, KineposeError, TooLarge, TooSlow

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.auth.api_keys import ANYONE, Caller, KeyLimits, KeyRing, check_owner, hashed, new_key
+from service.auth.access import check_owner
+from service.auth.api_keys import ANYONE, Caller, KeyLimits, KeyRing, hashed, new_key
 from service.errors import Forbidden, Unauthenticated
 from service.observability.metrics import Metrics
 

@@ -10,8 +10,8 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from service.auth.access import RateLimits
 from service.auth.api_keys import ANYONE, Caller, KeyLimits
-from service.auth.rate_limits import RateLimits
 from service.config import Settings
 from service.errors import RateLimited, StoreUnavailable
 from service.observability.metrics import Metrics

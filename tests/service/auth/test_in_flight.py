@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
+from service.auth.access import InFlight
 from service.auth.api_keys import ANYONE, Caller
 from service.errors import QueueFull
-from service.pipeline.admission import InFlight
 
 
 async def test_full_server_refuses_those_who_cannot_wait() -> None:
