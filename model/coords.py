@@ -18,10 +18,12 @@ PERSON_MARGIN = 1.25
 """Side of the crop over the longer side of the person's box (SimpleBaseline and MMPose use the same)."""
 
 
-def region_to_transform(region: Region, input_size: int, margin: float = PERSON_MARGIN) -> FrameTransform:
-    """The square crop round a person's box, aspect kept."""
+def region_to_transform(
+    region: Region, input_size: int, margin: float = PERSON_MARGIN, turn: float = 0.0
+) -> FrameTransform:
+    """The square crop round a person's box, aspect kept; turned by so many radians."""
     cx, cy = region.center
-    return FrameTransform(cx, cy, max(region.w, region.h) * margin, input_size)
+    return FrameTransform(cx, cy, max(region.w, region.h) * margin, input_size, rotation=turn)
 
 
 def letterbox_transform(width: int, height: int, input_size: int) -> FrameTransform:

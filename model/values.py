@@ -97,7 +97,7 @@ class FrameTransform:
         side: its side, frame pixels, above 0.
         input_size: side of the network's input, pixels.
         stride: input pixels a heatmap cell.
-        rotation: radians by which the picture turns about the centre on its way in (training only; 0 served).
+        rotation: radians by which the picture turns about the centre on its way in; quarter turns where served.
         flip: mirrored left-right on its way in (training only).
     """
 

@@ -1,5 +1,6 @@
 """Tracking, with an engine that sees dots."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +13,7 @@ from model.region import box_from_joints
 from model.search import MOST_COARSE, MOST_FINE, MOST_FINEST, coarse_windows, fine_windows, finest_windows
 from model.tracker import (
     LOST_PATIENCE,
+    TURNS_EVERY,
     WINDOWS_A_PASS,
     FrameSizeMismatch,
     RegionOutside,
@@ -19,7 +21,7 @@ from model.tracker import (
     Tracker,
     TrackRequest,
 )
-from model.values import Frame, Region
+from model.values import Array, Frame, Region
 from tests.support.dots import DotEngine, person, picture
 
 
@@ -267,3 +269,60 @@ def test_box_needs_five_joints() -> None:
     assert box_from_joints(joints, score) is None
     score[4] = 0.9
     assert box_from_joints(joints, score) is not None
+
+
+class StandingEngine(DotEngine):
+    """Sees people clearly who stand upright in the crop, and others faintly, as a network does that learnt so."""
+
+    def _read(self, item: ModelInput) -> ModelOutput:
+        seen = super()._read(item)
+        cells, score = decode(seen.m)
+        head, hips = cells[0], cells[-6:-4].mean(axis=0)
+        upright = score.min() > 0.5 and hips[1] - head[1] > 2 * abs(hips[0] - head[0])
+        return seen if upright else replace(seen, m=seen.m * 0.3)
+
+
+def _lying(joints: Array, turn: float, middle: tuple[float, float]) -> Array:
+    """The same person, turned clockwise by so many radians."""
+    cos, sin = np.cos(turn), np.sin(turn)
+    return np.asarray((joints - middle) @ np.array([[cos, sin], [-sin, cos]]) + middle)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_person_who_lies_is_read_in_a_turned_crop(quarters: int) -> None:
+    """Joints are exact in frame pixels; later frames keep the turn and cost one pass."""
+    engine = StandingEngine()
+    tracker = Tracker(engine, "digest")
+    joints = _lying(person(100, 60, 120), quarters * math.pi / 2, (160, 120))
+    first = _one(tracker, TrackRequest(picture(joints), 0, region=Region(95, 55, 130, 130)))
+    np.testing.assert_allclose(first.pose.xy_px, joints, atol=1.0)
+    assert first.state.transform.rotation == pytest.approx(math.tau - quarters * math.pi / 2)
+    assert engine.batches == [1, 3]
+    moved = joints + np.array([4, 2])
+    second = _one(tracker, TrackRequest(picture(moved), 1, first.state))
+    np.testing.assert_allclose(second.pose.xy_px, moved, atol=1.0)
+    assert engine.batches == [1, 3, 1]
+    m_prev = engine.seen[-1].m_prev
+    assert m_prev is not None
+    np.testing.assert_allclose(decode(m_prev)[0], frame_to_heatmap(joints, second.state.transform), atol=0.6)
+
+
+def test_a_person_who_lies_down_is_turned_after_some_frames() -> None:
+    """The track goes on from there without what it remembers of another turn."""
+    engine = StandingEngine()
+    tracker = Tracker(engine, "digest")
+    standing = person(100, 60, 120)
+    tracked = _one(tracker, TrackRequest(picture(standing), 0, region=_region(100, 60, 120)))
+    lying = _lying(standing, math.pi / 2, (160, 120))
+    for t in range(1, TURNS_EVERY + 1):
+        assert tracked.state.transform.rotation == 0
+        tracked = _one(tracker, TrackRequest(picture(lying), t, tracked.state))
+    assert tracked.state.transform.rotation == pytest.approx(3 * math.pi / 2)
+    np.testing.assert_allclose(tracked.pose.xy_px, lying, atol=1.0)
+
+
+def test_a_person_who_is_read_well_costs_no_turns() -> None:
+    """Other turns are tried where the person is read weakly, and then all three of them in one pass."""
+    tracker, engine = _tracker()
+    _one(tracker, TrackRequest(picture(person(100, 60, 120)), 0, region=_region(100, 60, 120)))
+    assert engine.batches == [1]
