@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(default=40_000_000, ge=1)
     max_body_bytes: int = Field(default=2048 * MIB, ge=1)
     max_clip_s: float = Field(default=3600.0, gt=0)
+    max_clip_frames: int = Field(default=432_000, ge=1)
+    """Pictures of one clip; the default is an hour at 120 a second."""
     max_clip_jobs: int = Field(default=16, ge=1)
     clip_result_ttl_s: float = Field(default=3600.0, gt=0)
 

@@ -8,7 +8,7 @@
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, PtsNotIncreasing, QueueFull, FrameDropped,
       │               TooManySessions, ModelUnknown, Draining, StoreUnavailable
       └ Unauthenticated, Forbidden, RateLimited, BadRequest, TooLarge, UnsupportedMedia, BadClip, ClipTooLong,
-        ClipUnknown
+        ClipUnknown, OverlayFailed
 
 One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
 gRPC's ErrorInfo.
@@ -107,6 +107,12 @@ class ClipUnknown(KineposeError):
     """A clip job that does not exist, or whose result has been cleared away."""
 
     code, http_status, grpc_code = "clip_unknown", 404, grpc.StatusCode.NOT_FOUND
+
+
+class OverlayFailed(KineposeError):
+    """The clip could not be drawn; its joints are whole."""
+
+    code, http_status, grpc_code = "overlay_failed", 500, grpc.StatusCode.INTERNAL
 
 
 class ModelUnknown(KineposeError):

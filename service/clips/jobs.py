@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from service.auth.api_keys import Caller, check_owner
 from service.clips.places import ClipPlaces
-from service.clips.run import ClipOptions, ClipRun
+from service.clips.run import ClipOptions, ClipRun, clip_limits
 from service.clips.scratch import scratch_folder
 from service.config import Settings
 from service.contract import problem, wire
@@ -257,7 +257,7 @@ def _draw(job: ClipJob, settings: Settings) -> None:
     part = job.folder / "part.mp4"
     with job.results_path.open("rb") as lines:
         results = (wire.result_from_json(json.loads(text)) for text in lines)
-        render_overlay(job.clip_path, results, part, settings.max_clip_s, settings.max_image_pixels)
+        render_overlay(job.clip_path, results, part, clip_limits(settings))
     part.rename(job.overlay_path)
 
 
