@@ -68,7 +68,7 @@ class Pictures:
             elif harmless:
                 yield from self._decode(packet)
             else:
-                damage = Damage(GapReason.DAMAGED, f"packet {self._packets - 1} is damaged")
+                damage = Damage(GapReason.DAMAGED, f"the clip is damaged or breaks off in packet {self._packets - 1}")
                 yield from self._break_off(damage, self._packets)
         yield from self._finish()
 
@@ -113,13 +113,14 @@ class Pictures:
             yield from self._break_off(Damage(GapReason.DAMAGED, words(error)), first)
 
     def _break_off(self, damage: Damage, place: int) -> Iterator[VideoFrame | Damage]:
-        """What was decoded before the packet of this place; then the damage."""
+        """What was decoded before the packet of this place and is shown before the picture of it; then the damage."""
         with suppress(av.FFmpegError):
             for picture in self._context.decode(None):
                 if picture.is_corrupt:
                     place = min(place, self._place(picture))
                 self._hold(picture)
-        self._held = deque(held for held in self._held if self._place(held) < place)
+        lost_pts = min((pts for pts, of in self._order.items() if of >= place), default=None)
+        self._held = deque(held for held in self._held if self._place(held) < place and _is_before(held, lost_pts))
         yield from self._released(0)
         self._context.flush_buffers()
         self._order.clear()
@@ -186,6 +187,10 @@ def _judged(events: Iterable[Event], one_late: bool) -> Iterator[tuple[Event, bo
 
 def _is_key(event: "Event | None") -> bool:
     return isinstance(event, Packet) and event.is_keyframe
+
+
+def _is_before(picture: VideoFrame, pts: int | None) -> bool:
+    return pts is None or picture.pts is None or picture.pts < pts
 
 
 def _end(packet: "Packet[VideoStream]") -> Fraction | None:

@@ -2,8 +2,8 @@
 
 Matroska and ASF declare where a clip ends, and a segment that starts at 1 h 30 was refused as 5,401 s long; a transport
 stream joined from two days as 86,455 s.
-Right: a clip is as long as what is in it. Times begin at 0 with the first frame, `start_us` tells where the clip's clock
-stood, an overlay begins at 0.
+Right: a clip is as long as what is in it. Times begin at 0 with the first frame, `start_us` tells where the clip's
+clock stood, an overlay begins at 0.
 """
 
 import subprocess
@@ -53,7 +53,7 @@ def test_a_segment_of_a_long_recording_is_as_long_as_it_is(tmp_path: Path, conta
 @pytest.mark.parametrize("seconds", [86_400, 0, 0.4])
 @pytest.mark.parametrize("far_first", [True, False])
 def test_joined_recordings_follow_on_each_other(tmp_path: Path, seconds: float, far_first: bool) -> None:
-    """Whether a day lies between their clocks, in either direction, nothing, or just what should: 20 pictures, 0.8 s."""
+    """Whether a day lies between their clocks, in either direction, nothing, or just what should: 0.8 s."""
     parts = [shifted(tmp_path / "far.ts", seconds), shifted(tmp_path / "near.ts", 0)]
     joined = tmp_path / "joined.ts"
     joined.write_bytes(b"".join(part.read_bytes() for part in (parts if far_first else reversed(parts))))
