@@ -92,7 +92,7 @@ class UnsupportedMedia(KineposeError):
 
 
 class BadClip(KineposeError):
-    """A clip that breaks off or cannot be opened."""
+    """A clip of which nothing can be decoded; with `strict`, one that is damaged or breaks off."""
 
     code, http_status, grpc_code = "bad_clip", 422, grpc.StatusCode.INVALID_ARGUMENT
 
