@@ -63,7 +63,7 @@ def check_declared(path: Path, container: InputContainer, stream: VideoStream, l
     length_us = declared_length_us(container, stream) or 0
     if length_us <= limits.seconds * MICROSECONDS and stream.frames <= limits.frames:
         return
-    with open_container(path) as again:
+    with open_container(path, limits.pixels) as again:
         packets = again.streams[stream.index]
         clock = Timestamps(packets.time_base or Fraction(1, MICROSECONDS), stream.average_rate, clock_jumps(again))
         try:

@@ -20,11 +20,25 @@ CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,o
 """FFmpeg's demuxers that only ever read the file itself. A playlist (HLS, DASH, concat) names other files,
 which an upload must not reach."""
 
+CODECS = frozenset(
+    (
+        *("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg1video", "mpeg2video", "mjpeg", "h263", "flv1"),
+        *("msmpeg4v1", "msmpeg4v2", "msmpeg4v3", "wmv1", "wmv2", "wmv3", "vc1", "theora"),
+        *("prores", "dnxhd", "dvvideo", "cfhd", "ffv1", "huffyuv", "ffvhuff", "rawvideo"),
+    )
+)
+"""What is decoded: what cameras, phones, browsers, editors and laboratories write. FFmpeg knows some 200 more, most of
+them old, rarely looked at, and no loss."""
+DECODERS = (
+    "av1,cfhd,dnxhd,dvvideo,ffv1,ffvhuff,flv,h263,h264,hevc,huffyuv,libdav1d,libvpx,libvpx-vp9,mjpeg,mpeg1video,mpeg2video,"
+    "mpeg4,mpegvideo,msmpeg4,msmpeg4v1,msmpeg4v2,prores,rawvideo,theora,vc1,vp8,vp9,wmv1,wmv2,wmv3"
+)
+"""FFmpeg's decoders of CODECS: no others run while it looks what is in a file."""
 DECODER_THREADS = 2  # each holds pictures of its own; the network is the slow part anyway
 
 
-def open_container(path: Path) -> InputContainer:
-    """The file as FFmpeg sees it.
+def open_container(path: Path, max_pixels: int) -> InputContainer:
+    """The file as FFmpeg sees it. Pictures above max_pixels are not decoded on the way to learn what is in it.
 
     Raises:
         UnsupportedMedia: a container that is not taken.
@@ -32,7 +46,12 @@ def open_container(path: Path) -> InputContainer:
         FileNotFoundError, PermissionError, IsADirectoryError: as of any file.
     """
     # "file:" keeps FFmpeg from reading a protocol out of an odd file name.
-    options = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
+    options = {
+        "format_whitelist": CONTAINERS,
+        "protocol_whitelist": "file",
+        "codec_whitelist": DECODERS,
+        "max_pixels": str(max_pixels),
+    }
     try:
         return av.open(f"file:{path}", "r", options=options)
     except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError):
@@ -43,14 +62,22 @@ def open_container(path: Path) -> InputContainer:
         raise BadClip(f"the clip is damaged or no clip at all: {words(error)}") from error
 
 
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The stream that is the film, ready to be decoded. UnsupportedMedia: none, or its codec (named) is not decoded."""
+def video_stream(container: InputContainer, path: Path, max_pixels: int) -> VideoStream:
+    """The stream that is the film, ready to be decoded, but for pictures above max_pixels.
+
+    Raises:
+        UnsupportedMedia: there is none, or its codec (named) is not decoded here.
+    """
     film = main_film(container.streams.video)
     if film is None:
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise UnsupportedMedia(f"the file has no video stream (it holds {kinds})")
     if not has_decoder(film):
-        raise UnsupportedMedia(f"no decoder for the clip's codec ({_codec_named_by_ffmpeg(path)})")
+        raise UnsupportedMedia(f"no decoder for the clip's codec ({_codec_named_by_ffmpeg(path, max_pixels)})")
+    codec = film.codec_context.codec.canonical_name
+    if codec not in CODECS:
+        raise UnsupportedMedia(f"the clip's codec is not decoded here ({codec})")
+    film.codec_context.options = {"max_pixels": str(max_pixels)}
     film.codec_context.thread_type = "AUTO"
     film.codec_context.thread_count = DECODER_THREADS
     return film
@@ -77,12 +104,12 @@ def declared_length_us(container: InputContainer, stream: VideoStream) -> int | 
     return round(length * MICROSECONDS)
 
 
-def _codec_named_by_ffmpeg(path: Path) -> str:
+def _codec_named_by_ffmpeg(path: Path, max_pixels: int) -> str:
     """What FFmpeg calls a codec that it cannot decode. PyAV tells it nowhere but in the log."""
     level = av.logging.get_level()
     av.logging.set_level(av.logging.WARNING)
     try:
-        with av.logging.Capture() as lines, open_container(path):
+        with av.logging.Capture() as lines, open_container(path, max_pixels):
             pass
     finally:
         av.logging.set_level(level)

@@ -154,7 +154,7 @@ def open_video(path: Path, limits: ClipLimits = DEFAULT_LIMITS, *, strict: bool 
         ImageTooLarge: the first picture has more pixels than allowed.
         FileNotFoundError, PermissionError, IsADirectoryError: as of any file.
     """
-    with open_container(path) as container:
-        stream = video_stream(container, path)
+    with open_container(path, limits.pixels) as container:
+        stream = video_stream(container, path, limits.pixels)
         check_declared(path, container, stream, limits)
         yield Video(container, stream, limits, strict)

@@ -92,10 +92,16 @@ def test_strict_refuses_the_change(tmp_path: Path) -> None:
     assert len(frames) == 5
 
 
-def test_a_change_beyond_the_limit_ends_the_clip(tmp_path: Path) -> None:
-    """The limit on pixels holds for every picture."""
-    frames: list[Frame] = []
-    path = joined(tmp_path, (64, 48), (128, 96))
+def test_a_picture_beyond_the_limit_is_passed_over(tmp_path: Path) -> None:
+    """It is not decoded; what comes before it and after it is kept."""
+    path = joined(tmp_path, (64, 48), (128, 96), (64, 48), container="ivf")
 
-    with pytest.raises(ImageTooLarge), open_video(path, ClipLimits(pixels=64 * 48)) as video:
-        frames.extend(video)
+    with open_video(path, ClipLimits(pixels=64 * 48)) as video:
+        assert len(list(video)) == 10
+    assert [(gap.after_seq, gap.reason.value) for gap in video.gaps] == [(4, "damaged")]
+
+
+def test_a_clip_beyond_the_limit_is_refused_by_its_header(tmp_path: Path) -> None:
+    """Not even its first picture is decoded."""
+    with pytest.raises(ImageTooLarge), open_video(joined(tmp_path, (128, 96)), ClipLimits(pixels=64 * 48)):
+        pass
