@@ -85,6 +85,18 @@ def grid_to_heatmap(xy: Array, size: int) -> Array:
     return ((np.asarray(xy, np.float64) + 1) * size - 1) / 2
 
 
+def rescale_points(xy: Array, old: tuple[int, int], new: tuple[int, int]) -> Array:
+    """Points [..., 2] of a picture of size `old` (width, height), in the pixels of the same picture scaled to `new`."""
+    factor = np.array(new, xy.dtype) / np.array(old, xy.dtype)
+    return np.asarray((xy + 0.5) * factor - 0.5)
+
+
+def rescale_region(region: Region, old: tuple[int, int], new: tuple[int, int]) -> Region:
+    """The box of a picture of size `old` (width, height), in the pixels of the same picture scaled to `new`."""
+    corner = rescale_points(np.array([region.x, region.y]), old, new)
+    return Region(float(corner[0]), float(corner[1]), region.w * new[0] / old[0], region.h * new[1] / old[1])
+
+
 def pixels_within(low: float, high: float, size: int) -> slice:
     """Those of an axis' `size` pixels whose centres lie in [low, high]; an empty slice where none does."""
     first = min(max(math.ceil(low), 0), size)

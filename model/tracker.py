@@ -37,7 +37,7 @@ _REFINEMENTS = 2
 
 _WEAK_STRENGTH, _CLEARLY = 0.4, 0.05
 """Below the first a person may lie; another turn has to show them more clearly by the second. Of 208 single frames of
-JHMDB, COCO and LSPET val `kimnet-lite` has 88.9 % right without and 89.0 with it; turned by 90 degrees 61.2 and 88.6."""
+JHMDB, COCO and LSPET val `kimnet-lite` has 88.9 % right without, 89.0 with it; turned by 90 degrees 61.2 and 88.6."""
 _QUARTER_TURNS = (math.pi / 2, math.pi, 3 * math.pi / 2)
 
 TURNS_EVERY = 8

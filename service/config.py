@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     max_incoming_bytes_per_key: int = Field(default=128 * MIB, ge=1)
     max_body_bytes: int = Field(default=2048 * MIB, ge=1)
     max_clip_s: float = Field(default=3600.0, gt=0)
+    max_clip_frames: int = Field(default=432_000, ge=1)
+    """Pictures of one clip; the default is an hour at 120 a second."""
     max_uploads: int = Field(default=64, ge=1)
     """Clips that are being received; they take no place among `max_clip_jobs` before they are whole."""
     max_uploads_per_key: int = Field(default=8, ge=1)

@@ -8,7 +8,7 @@
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, PtsNotIncreasing, QueueFull, FrameDropped,
       │               TooManySessions, ModelUnknown, Draining, StoreUnavailable
       └ ServerBusy, Unauthenticated, Forbidden, RateLimited, BadRequest, TooLarge, TooSlow, StorageFull,
-        UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown
+        UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown, OverlayFailed
 
 One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
 gRPC's ErrorInfo.
@@ -105,7 +105,7 @@ class UnsupportedMedia(KineposeError):
 
 
 class BadClip(KineposeError):
-    """A clip that breaks off or cannot be opened."""
+    """A clip of which nothing can be decoded; with `strict`, one that is damaged or breaks off."""
 
     code, http_status, grpc_code = "bad_clip", 422, grpc.StatusCode.INVALID_ARGUMENT
 
@@ -120,6 +120,12 @@ class ClipUnknown(KineposeError):
     """A clip job that does not exist, or whose result has been cleared away."""
 
     code, http_status, grpc_code = "clip_unknown", 404, grpc.StatusCode.NOT_FOUND
+
+
+class OverlayFailed(KineposeError):
+    """The clip could not be drawn; its joints are whole."""
+
+    code, http_status, grpc_code = "overlay_failed", 500, grpc.StatusCode.INTERNAL
 
 
 class ModelUnknown(KineposeError):

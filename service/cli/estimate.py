@@ -1,10 +1,13 @@
 """`kinepose estimate`: joints of a clip, without a server."""
 
 import argparse
-import math
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -20,10 +23,11 @@ from service.clips.output import ResultWriter, text_output
 from service.clips.output_file import whole_or_nothing
 from service.config import Settings
 from service.contract import wire
-from service.contract.messages import FrameResult
-from service.errors import KineposeError
+from service.contract.messages import ClipInfo, FrameResult
+from service.errors import KineposeError, OverlayFailed
 from service.inference.loaded_model import LoadedModel, load_model
-from service.media.overlay import open_overlay
+from service.media.limits import NO_LIMIT_ON_TIME
+from service.media.overlay import OverlayWriter, open_overlay
 from service.media.video import Video, open_video
 
 
@@ -36,6 +40,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--output", metavar="FILE", type=Path, help="where results go (default: stdout)")
     parser.add_argument("--format", choices=("json", "ndjson"), default="json", help="default: json")
     parser.add_argument("--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn")
+    parser.add_argument("--strict", action="store_true", help="fail at damage, instead of going on and telling it")
     parser.set_defaults(run=run)
 
 
@@ -54,15 +59,18 @@ def run(arguments: argparse.Namespace) -> None:
     settings = settings_with(model=arguments.model)
     check_outputs(arguments.output, arguments.overlay)
     with ExitStack() as stack:
-        video = _open(arguments.clip, settings, stack)
-        broken = _estimate(LocalRun(_load(settings), video, arguments.region), video, arguments)
+        video = _open(arguments.clip, settings, arguments.strict, stack)
+        broken, undrawn = _estimate(LocalRun(_load(settings), video, arguments.region), video, arguments)
     if broken is not None:
         raise CommandFailed(f"{arguments.clip}: {broken}; the frames before it were written")
+    if undrawn is not None:
+        raise CommandFailed(f"{arguments.overlay}: {undrawn}; the joints were written")
 
 
-def _open(path: Path, settings: Settings, stack: ExitStack) -> Video:
+def _open(path: Path, settings: Settings, strict: bool, stack: ExitStack) -> Video:
+    limits = replace(NO_LIMIT_ON_TIME, pixels=settings.max_image_pixels)
     try:
-        return stack.enter_context(open_video(path, math.inf, settings.max_image_pixels))
+        return stack.enter_context(open_video(path, limits, strict=strict))
     except KineposeError as error:
         raise CommandFailed(f"{path}: {error}", BAD_INPUT) from error
     except OSError as error:
@@ -78,16 +86,17 @@ def _load(settings: Settings) -> LoadedModel:
         raise CommandFailed(str(error)) from error
 
 
-def _estimate(run: LocalRun, video: Video, arguments: argparse.Namespace) -> KineposeError | None:
-    """Write all there is; the error with which the clip broke off, if it did."""
+def _estimate(
+    run: LocalRun, video: Video, arguments: argparse.Namespace
+) -> tuple[KineposeError | None, Exception | None]:
+    """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
     broken = None
-    with ExitStack() as stack:
-        writer = ResultWriter(stack.enter_context(text_output(arguments.output)), arguments.format)
-        draw = _drawing(arguments.overlay, video, stack)
+    with text_output(arguments.output) as file, _Overlay(arguments.overlay, video) as overlay:
+        writer = ResultWriter(file, arguments.format)
         try:
             for frame, result in _with_progress(run, arguments.clip.name):
                 writer.write(result)
-                draw(frame, result)
+                overlay.draw(frame, result)
         except KineposeError as error:
             if run.info.frames_emitted == 0:
                 raise CommandFailed(f"{arguments.clip}: {error}", BAD_INPUT) from error
@@ -95,14 +104,58 @@ def _estimate(run: LocalRun, video: Video, arguments: argparse.Namespace) -> Kin
         except EngineError as error:
             raise CommandFailed(f"the device failed: {error}") from error
         writer.finish(run.info, broken)
-    return broken
+    _warn_of_gaps(arguments.clip, run.info)
+    return broken, overlay.failed
 
 
-def _drawing(path: Path | None, video: Video, stack: ExitStack) -> Callable[[Frame, FrameResult], None]:
-    if path is None:
-        return lambda frame, result: None
-    part = stack.enter_context(whole_or_nothing(path))
-    return stack.enter_context(open_overlay(part, video.size, video.rate)).write
+def _warn_of_gaps(path: Path, info: ClipInfo) -> None:
+    if info.gaps:
+        reasons = ", ".join(sorted({gap.reason.value for gap in info.gaps}))
+        print(f"{path}: {len(info.gaps)} gaps ({reasons}), told in the results as `gaps`", file=sys.stderr)
+
+
+class _Overlay:
+    """The drawn clip, if one is asked for. A drawing that fails is kept in `failed`, and the joints go on.
+
+    Attributes:
+        failed: why there is no drawing, once it is known.
+    """
+
+    def __init__(self, path: Path | None, video: Video) -> None:
+        self.failed: Exception | None = None
+        self._path = path
+        self._video = video
+        self._writer: OverlayWriter | None = None
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        if self._path is not None:
+            with self._failing():
+                part = self._open.enter_context(whole_or_nothing(self._path))
+                self._writer = self._open.enter_context(open_overlay(part, self._video.shape, self._video.rate))
+        return self
+
+    def draw(self, frame: Frame, result: FrameResult) -> None:
+        """Add a frame, unless the drawing has failed."""
+        if self._writer is not None:
+            with self._failing():
+                self._writer.write(frame, result)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.failed is None:
+            with self._failing():
+                self._open.__exit__(kind, error, trace)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OverlayFailed, OSError) as error:
+            self.failed, self._writer = error, None
+            with suppress(OverlayFailed, OSError):
+                self._open.__exit__(type(error), error, error.__traceback__)
 
 
 def _with_progress(run: LocalRun, name: str) -> Iterator[tuple[Frame, FrameResult]]:

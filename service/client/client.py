@@ -102,9 +102,15 @@ class Client:
             raise ValueError(NO_GRPC)
         return self._grpc.stream(pictures, session_id, options)
 
-    def estimate_clip(self, path: Path, region: Region | None = None, model: str | None = None) -> ClipResults:
-        """A whole clip. `region`: the person's own box in the first frame; None looks for the person."""
-        return ClipResults(self._calls.clip(path, region, model))
+    def estimate_clip(
+        self, path: Path, region: Region | None = None, model: str | None = None, *, strict: bool = False
+    ) -> ClipResults:
+        """A whole clip.
+
+        `region`: the person's own box in the first frame; None looks for the person. `strict`: damage ends the clip
+        with an error, and is not told in `gaps`.
+        """
+        return ClipResults(self._calls.clip(path, region, model, strict))
 
     def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""
@@ -183,9 +189,15 @@ class AsyncClient:
             raise ValueError(NO_GRPC)
         return self._grpc.stream(pictures, session_id, options)
 
-    def estimate_clip(self, path: Path, region: Region | None = None, model: str | None = None) -> AsyncClipResults:
-        """A whole clip. `region`: the person's own box in the first frame; None looks for the person."""
-        return AsyncClipResults(self._calls.clip(path, region, model))
+    def estimate_clip(
+        self, path: Path, region: Region | None = None, model: str | None = None, *, strict: bool = False
+    ) -> AsyncClipResults:
+        """A whole clip.
+
+        `region`: the person's own box in the first frame; None looks for the person. `strict`: damage ends the clip
+        with an error, and is not told in `gaps`.
+        """
+        return AsyncClipResults(self._calls.clip(path, region, model, strict))
 
     async def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""

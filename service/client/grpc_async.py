@@ -88,10 +88,12 @@ class AsyncGrpcCalls:
             call.cancel()
         feed.raise_failure()
 
-    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncClipAnswers:
+    async def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> AsyncClipAnswers:
         """PoseService.EstimateClip."""
         await asyncio.to_thread(path.stat)  # a missing file is reported here: grpc would only log it
-        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)
+        call = self._stub.EstimateClip(
+            _chunks(path, grpc_form.clip_options(region, model, strict)), metadata=self._metadata
+        )
         try:
             with grpc_form.typed_errors():
                 async for message in call:

@@ -56,9 +56,9 @@ class Opening:
         return message
 
 
-def clip_options(region: Region | None, model: str | None) -> pb.Chunk:
+def clip_options(region: Region | None, model: str | None, strict: bool) -> pb.Chunk:
     """The first chunk of a clip."""
-    return pb.Chunk(options=pb.ClipOptions(model=model or "", region=wire.region_to_pb(region)))
+    return pb.Chunk(options=pb.ClipOptions(model=model or "", region=wire.region_to_pb(region), strict=strict))
 
 
 def clip_answer(message: pb.PoseResult) -> FrameResult | ClipInfo:

@@ -84,10 +84,12 @@ class GrpcCalls:
             call.cancel()
         feed.raise_failure()
 
-    def clip(self, path: Path, region: Region | None, model: str | None) -> ClipAnswers:
+    def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> ClipAnswers:
         """PoseService.EstimateClip."""
         path.stat()  # a missing file is reported here: grpc would only log it
-        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(region, model)), metadata=self._metadata)
+        call = self._stub.EstimateClip(
+            _chunks(path, grpc_form.clip_options(region, model, strict)), metadata=self._metadata
+        )
         try:
             with grpc_form.typed_errors():
                 for message in call:

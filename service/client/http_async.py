@@ -61,14 +61,14 @@ class AsyncHttpCalls:
         """GET /v1/models."""
         return (await self._call(bodies.MODELS, "GET", "/v1/models")).models
 
-    async def clip(self, path: Path, region: Region | None, model: str | None) -> AsyncClipAnswers:
+    async def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> AsyncClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         with http_form.connected():
             async with self._client.stream(
                 "POST",
                 "/v1/clips",
-                params=http_form.clip_query(region, model),
+                params=http_form.clip_query(region, model, strict),
                 headers=http_form.NDJSON,
                 content=async_pieces(path),
                 timeout=http_form.clip_timeout(self._timeout_s),

@@ -47,9 +47,9 @@ def picture_query(picture: Picture) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def clip_query(region: Region | None, model: str | None) -> dict[str, Any]:
+def clip_query(region: Region | None, model: str | None, strict: bool) -> dict[str, Any]:
     """What is said of a clip beside the file."""
-    said = {"region": _text(region), "model": model}
+    said = {"region": _text(region), "model": model, "strict": "true" if strict else None}
     return {name: value for name, value in said.items() if value is not None}
 
 

@@ -60,7 +60,7 @@ class HttpCalls:
         """GET /v1/models."""
         return self._call(bodies.MODELS, "GET", "/v1/models").models
 
-    def clip(self, path: Path, region: Region | None, model: str | None) -> ClipAnswers:
+    def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> ClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         with (
@@ -68,7 +68,7 @@ class HttpCalls:
             self._client.stream(
                 "POST",
                 "/v1/clips",
-                params=http_form.clip_query(region, model),
+                params=http_form.clip_query(region, model, strict),
                 headers=http_form.NDJSON,
                 content=_pieces(path),
                 timeout=http_form.clip_timeout(self._timeout_s),

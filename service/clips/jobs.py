@@ -25,7 +25,7 @@ from service.auth.api_keys import Caller
 from service.clips.job import ClipJob, Status
 from service.clips.places import ClipPlaces
 from service.clips.results import ndjson_line
-from service.clips.run import ClipRun
+from service.clips.run import ClipRun, clip_limits
 from service.clips.scratch import scratch_folder
 from service.clips.storage import ClipStorage, DiskShare, full_disk_told
 from service.clips.turns import Turns
@@ -325,7 +325,7 @@ def _draw(job: ClipJob, settings: Settings) -> int:
     try:
         with full_disk_told(), job.results_path.open("rb") as lines:
             results = (wire.result_from_json(json.loads(text)) for text in lines)
-            render_overlay(job.clip_path, results, part, settings.max_clip_s, settings.max_image_pixels)
+            render_overlay(job.clip_path, results, part, clip_limits(settings))
         part.rename(job.overlay_path)
     finally:
         part.unlink(missing_ok=True)

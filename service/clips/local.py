@@ -1,6 +1,5 @@
 """A clip through a model in this process: no server, no session store. What `kinepose estimate` runs."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +7,12 @@ from pathlib import Path
 from model.state import TrackState
 from model.tracker import RegionOutside, Tracked, TrackRequest
 from model.values import Frame, Region
-from service.clips.run import NOTHING_KNOWN, decoded_one_more
+from service.clips.run import brought_up_to, known_of
 from service.contract.messages import FrameResult, Outcome
 from service.errors import BadRegion
 from service.inference.loaded_model import LoadedModel
-from service.media.video import MAX_PIXELS, Video, open_video
+from service.media.limits import NO_LIMIT_ON_TIME, ClipLimits
+from service.media.video import Video, open_video
 
 LOCAL_SESSION = "local"
 """What stands as session_id in results that no session made."""
@@ -26,12 +26,7 @@ class LocalRun:
     """
 
     def __init__(self, loaded: LoadedModel, video: Video, region: Region | None = None) -> None:
-        self.info = replace(
-            NOTHING_KNOWN,
-            frames_declared=video.frames_declared,
-            duration_us=video.duration_us,
-            codec=video.codec,
-        )
+        self.info = known_of(video)
         self._loaded = loaded
         self._video = video
         self._region = region
@@ -46,12 +41,13 @@ class LocalRun:
         """
         state: TrackState | None = None
         for seq, frame in enumerate(self._video):
-            self.info = decoded_one_more(self.info, frame)
-            region = self._region if seq == 0 else None
+            self.info = brought_up_to(self.info, self._video, decoded=1)
+            region = self._video.shape.region_to_frame(self._region) if seq == 0 else None
             tracked = self._step(TrackRequest(frame, seq, state, region))
             state = tracked.state
             self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
-            yield frame, self._result(frame, seq, tracked)
+            yield frame, self._video.shape.result_to_stored(self._result(frame, seq, tracked))
+        self.info = brought_up_to(self.info, self._video)
 
     def _step(self, request: TrackRequest) -> Tracked:
         [answer] = self._loaded.stepper.step([request])
@@ -82,14 +78,14 @@ def estimate_clip(
     loaded: LoadedModel,
     path: Path,
     region: Region | None = None,
-    max_seconds: float = math.inf,
-    max_pixels: int = MAX_PIXELS,
+    limits: ClipLimits = NO_LIMIT_ON_TIME,
+    strict: bool = False,
 ) -> Iterator[FrameResult]:
     """The results of a clip, one a frame. `region`: the person's own box in the first frame, or None to look.
 
     Raises, while iterating:
         KineposeError: as `open_video`, `Video` and `LocalRun` do.
     """
-    with open_video(path, max_seconds, max_pixels) as video:
+    with open_video(path, limits, strict=strict) as video:
         for _, result in LocalRun(loaded, video, region):
             yield result

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from model.values import Frame, Region
 from service.auth.api_keys import ANYONE, NO_LIMITS, Caller
+from service.config import Settings
 from service.contract.messages import ClipInfo, FrameResult, SessionOptions
 from service.errors import SessionExpired, SessionUnknown, StoreUnavailable
+from service.media.limits import ClipLimits
 from service.media.video import Video, open_video
 from service.pipeline.pipeline import Pipeline
 
@@ -28,10 +30,12 @@ class ClipOptions:
     Attributes:
         model: name of the model; None means the server's default.
         region: the person's own box in the first frame, original pixels; None looks for the person.
+        strict: a damaged place or a change of size ends the clip with an error, and is not told in `gaps`.
     """
 
     model: str | None = None
     region: Region | None = None
+    strict: bool = False
 
 
 class ClipRun:
@@ -51,7 +55,7 @@ class ClipRun:
 
     Raises, from the iteration:
         BadClip, UnsupportedMedia, ClipTooLong, ImageTooLarge, FrameSizeChanged: as `service.media.video` does. The
-            results before the place where a clip breaks off have been given by then.
+            results before the place have been given by then.
         KineposeError: what the pipeline says of a session or frame.
     """
 
@@ -72,17 +76,13 @@ class ClipRun:
         await self._results.aclose()
 
     async def _run(self) -> AsyncGenerator[FrameResult, None]:
-        settings = self._pipeline.settings
-        async with _reading(self._path, settings.max_clip_s, settings.max_image_pixels) as (video, frames):
-            self.info = replace(
-                NOTHING_KNOWN,
-                frames_declared=video.frames_declared,
-                duration_us=video.duration_us,
-                codec=video.codec,
-            )
+        limits = clip_limits(self._pipeline.settings)
+        async with _reading(self._path, limits, self._options.strict) as (video, frames):
+            self.info = known_of(video)
             async with self._session() as session_id:
-                async for result in self._estimate(session_id, frames):
+                async for result in self._estimate(session_id, video, frames):
                     yield result
+            self.info = brought_up_to(self.info, video)
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[str]:
@@ -98,33 +98,54 @@ class ClipRun:
             with suppress(SessionExpired, SessionUnknown, StoreUnavailable):
                 await self._pipeline.sessions.close(session.session_id, caller=self._caller)
 
-    async def _estimate(self, session_id: str, frames: AsyncIterator[Frame]) -> AsyncIterator[FrameResult]:
+    async def _estimate(
+        self, session_id: str, video: Video, frames: AsyncIterator[Frame]
+    ) -> AsyncIterator[FrameResult]:
         seq = 0
         async for frame in frames:
-            self.info = decoded_one_more(self.info, frame)
-            region = self._options.region if seq == 0 else None
+            self.info = brought_up_to(self.info, video, decoded=1)
+            region = video.shape.region_to_frame(self._options.region) if seq == 0 else None
             result = await self._pipeline.frames.estimate_decoded(session_id, seq, frame, region, caller=self._caller)
             self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
-            yield result
+            yield video.shape.result_to_stored(result)
             seq += 1
 
 
-def decoded_one_more(info: ClipInfo, frame: Frame) -> ClipInfo:
-    """The clip's facts after one more frame; the duration grows with it where the file declared less."""
-    duration = max(info.duration_us or 0, frame.pts_us or 0)
-    return replace(info, frames_decoded=info.frames_decoded + 1, duration_us=duration)
+def clip_limits(settings: Settings) -> ClipLimits:
+    """What a server reads of a clip."""
+    return ClipLimits(settings.max_clip_s, settings.max_clip_frames, settings.max_image_pixels)
+
+
+def known_of(video: Video) -> ClipInfo:
+    """What is known of a clip before its first frame."""
+    return replace(
+        NOTHING_KNOWN,
+        frames_declared=video.frames_declared,
+        duration_us=video.duration_us,
+        codec=video.codec,
+        pixel_aspect=float(video.shape.pixel_aspect),
+    )
+
+
+def brought_up_to(info: ClipInfo, video: Video, decoded: int = 0) -> ClipInfo:
+    """The clip's facts after some more frames."""
+    return replace(
+        info,
+        frames_decoded=info.frames_decoded + decoded,
+        duration_us=video.duration_us,
+        start_us=video.start_us,
+        gaps=video.gaps,
+    )
 
 
 @asynccontextmanager
-async def _reading(
-    path: Path, max_seconds: float, max_pixels: int
-) -> AsyncIterator[tuple[Video, AsyncIterator[Frame]]]:
+async def _reading(path: Path, limits: ClipLimits, strict: bool) -> AsyncIterator[tuple[Video, AsyncIterator[Frame]]]:
     """The opened clip and its frames, decoded in their own thread, READ_AHEAD frames in front."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="clip")
     opened = ExitStack()
     ahead: deque[Future[Frame | None]] = deque()
     try:
-        opening = thread.submit(lambda: opened.enter_context(open_video(path, max_seconds, max_pixels)))
+        opening = thread.submit(lambda: opened.enter_context(open_video(path, limits, strict=strict)))
         video = await asyncio.wrap_future(opening)
         # Closed before the clip is, and in this thread: FFmpeg's demuxer must not outlive its file.
         frames = opened.enter_context(closing(iter(video)))

@@ -107,6 +107,32 @@ class SessionInfo:
     options: SessionOptions = field(default_factory=SessionOptions)
 
 
+class GapReason(StrEnum):
+    """Why a clip does not simply go on from one frame to the next."""
+
+    DAMAGED = "damaged"
+    """Pictures in between are damaged or lost; it goes on at the next key frame."""
+    CUT_OFF = "cut_off"
+    """The file ends before its pictures do."""
+    SIZE_CHANGED = "size_changed"
+    """No picture is missing: from here on they have another size, and are fitted into the first one's."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClipGap:
+    """A place where a clip is not whole.
+
+    Attributes:
+        after_seq: the last frame before it; None where there is none.
+        pts_us: when the next frame was due.
+        reason: what happened.
+    """
+
+    after_seq: int | None
+    pts_us: int
+    reason: GapReason
+
+
 @dataclass(frozen=True, slots=True)
 class ClipInfo:
     """A clip as clients see it.
@@ -115,8 +141,12 @@ class ClipInfo:
         frames_declared: what the container says; None where it says nothing. Often wrong.
         frames_decoded: pictures that came out of the decoder.
         frames_emitted: results sent.
-        duration_us: the container's duration, or the last pts; None where unknown.
+        duration_us: from the first picture to the end of the last one that was read, while it is read at least what
+            the container says; None where unknown.
         codec: FFmpeg's codec name.
+        start_us: time of the first frame on the file's own clock; frames count from 0 there. None before it.
+        pixel_aspect: width over height of a pixel of `image_size`; the person is read in square ones.
+        gaps: where the clip is not whole, in the order of time; none where it is.
     """
 
     frames_declared: int | None
@@ -124,3 +154,6 @@ class ClipInfo:
     frames_emitted: int
     duration_us: int | None
     codec: str
+    start_us: int | None = None
+    pixel_aspect: float = 1.0
+    gaps: tuple[ClipGap, ...] = ()

@@ -17,10 +17,12 @@ from model.cards import ModelCard
 from model.values import Pose, Region, RegionSource
 from service.contract import bodies
 from service.contract.messages import (
+    ClipGap,
     ClipInfo,
     DropPolicy,
     EncodedFrame,
     FrameResult,
+    GapReason,
     ModelInfo,
     Outcome,
     SessionInfo,
@@ -30,6 +32,7 @@ from service.errors import BadRegion, BadRequest
 from service.pb import pose_pb2 as pb
 
 MAX_DEADLINE_MS = 24 * 3600 * 1000
+FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -314,20 +317,39 @@ def card_from_pb(message: pb.ModelCard) -> ModelCard:
 
 def clip_to_json(clip: ClipInfo) -> Json:
     """What is known of a clip."""
-    return asdict(clip)
+    return bodies.CLIP.dump_python(clip, mode="json")  # type: ignore[no-any-return]
 
 
 def clip_to_pb(clip: ClipInfo) -> pb.ClipInfo:
     """What is known of a clip, as a message."""
-    return pb.ClipInfo(**asdict(clip))
+    gaps = [pb.ClipGap(after_seq=gap.after_seq, pts_us=gap.pts_us, reason=gap.reason) for gap in clip.gaps]
+    return pb.ClipInfo(**{field.name: getattr(clip, field.name) for field in fields(clip)} | {"gaps": gaps})
 
 
 def clip_from_pb(message: pb.ClipInfo) -> ClipInfo:
-    """What `clip_to_pb` made, read back."""
+    """What `clip_to_pb` made, read back. One of an earlier build tells neither start nor aspect nor gaps."""
     return ClipInfo(
         frames_declared=message.frames_declared if message.HasField("frames_declared") else None,
         frames_decoded=message.frames_decoded,
         frames_emitted=message.frames_emitted,
         duration_us=message.duration_us if message.HasField("duration_us") else None,
         codec=message.codec,
+        start_us=message.start_us if message.HasField("start_us") else None,
+        pixel_aspect=message.pixel_aspect or 1.0,
+        gaps=tuple(_gap_from_pb(gap) for gap in message.gaps),
     )
+
+
+def _gap_from_pb(message: pb.ClipGap) -> ClipGap:
+    after_seq = message.after_seq if message.HasField("after_seq") else None
+    return ClipGap(after_seq, message.pts_us, GapReason(message.reason))
+
+
+def flag(name: str, value: str | None) -> bool:
+    """Yes or no from a query or a form; nothing is no. BadRequest otherwise."""
+    if not value:
+        return False
+    known = FLAGS.get(value.lower())
+    if known is None:
+        raise BadRequest(f"{name}: expected true or false, got {value[:40]!r}")
+    return known

@@ -1,7 +1,7 @@
 """Skeletons drawn over pictures and clips."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,14 +17,22 @@ from model.drawing import bone_colour, draw_bone, draw_joint, joint_colour, line
 from model.skeletons import KINEPOSE_13, Skeleton
 from model.values import Array, Frame, Pose
 from service.contract.messages import FrameResult
+from service.errors import OverlayFailed
+from service.media.limits import ClipLimits
+from service.media.shape import Shape
 from service.media.timestamps import FALLBACK_RATE, MICROSECONDS
-from service.media.video import MAX_PIXELS, MAX_SECONDS, open_video
+from service.media.video import DEFAULT_LIMITS, open_video
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (KINEPOSE_13,)}
 
 LOW_SCORE = 0.3
 """A joint below it is drawn as a ring, and its bones faintly: it is more a guess than a sighting."""
 FAINT = 0.35
+
+TICKS_A_SECOND = 90_000
+TICK = Fraction(1, TICKS_A_SECOND)
+LONGEST_PAUSE = 6 * 3600 * TICKS_A_SECOND
+"""An MP4 counts the ticks of a pause in 31 bits; a longer one is shortened to this."""
 
 
 def draw_pose(rgb: Array, pose: Pose, skeleton: Skeleton) -> Array:
@@ -58,21 +66,54 @@ def _draw_bones(
 
 
 class OverlayWriter:
-    """Writes pictures with skeletons as H.264 (yuv420p) in MP4, at the clip's own times; `open_overlay`."""
+    """Writes frames with skeletons as H.264 (yuv420p) in MP4, from time 0 on; `open_overlay`."""
 
-    def __init__(self, container: OutputContainer, size: tuple[int, int], rate: Fraction | None) -> None:
+    def __init__(self, container: OutputContainer, shape: Shape, rate: Fraction | None) -> None:
         self._container = container
-        self._stream = _add_stream(container, size, rate or FALLBACK_RATE)
+        self._shape = shape
+        self._stream = _add_stream(container, shape, rate or FALLBACK_RATE)
+        self._ticks = -1
+        self._skipped = 0
 
     def write(self, frame: Frame, result: FrameResult | None) -> None:
-        """Add a frame; without a pose it is shown as it is. Frames come in the order of their pts_us."""
+        """Add a frame; without a pose it is shown as it is. Frames come in the order of their pts_us.
+
+        Args:
+            result: in stored pixels, as clients get it.
+
+        Raises:
+            OverlayFailed: the encoder or the disk gives up.
+        """
+        with _typed_errors():
+            self._write(frame, result)
+
+    def _write(self, frame: Frame, result: FrameResult | None) -> None:
         rgb = frame.rgb
         if result is not None and result.pose is not None:
-            rgb = draw_pose(rgb, result.pose, SKELETONS[result.skeleton])
-        picture = VideoFrame.from_ndarray(_padded_to_even(rgb), "rgb24")
-        picture = picture.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
-        picture.pts, picture.time_base = frame.pts_us, Fraction(1, MICROSECONDS)
+            in_frame = self._shape.result_to_frame(result)
+            assert in_frame.pose is not None
+            rgb = draw_pose(rgb, in_frame.pose, SKELETONS[result.skeleton])
+        # Drawn in square pixels, so that circles are round, and stored in the clip's own.
+        width, height = self._shape.size
+        picture = VideoFrame.from_ndarray(_padded_to_even(rgb, self._shape), "rgb24")
+        picture = picture.reformat(
+            width=width + width % 2,
+            height=height + height % 2,
+            format="yuv420p",
+            dst_colorspace=Colorspace.ITU709,
+            dst_color_range=ColorRange.MPEG,
+        )
+        picture.pts, picture.time_base = self._next_ticks(frame.pts_us or 0), TICK
         self._container.mux(self._stream.encode(picture))
+
+    def _next_ticks(self, pts_us: int) -> int:
+        """The frame's time in ticks, after the one before it; an MP4 holds no longer pause than LONGEST_PAUSE."""
+        ticks = max(self._ticks + 1, round(pts_us * TICKS_A_SECOND / MICROSECONDS) - self._skipped)
+        if ticks - self._ticks > LONGEST_PAUSE:
+            self._skipped += ticks - self._ticks - LONGEST_PAUSE
+            ticks = self._ticks + LONGEST_PAUSE
+        self._ticks = ticks
+        return ticks
 
     def finish(self) -> None:
         """Write what the encoder still holds."""
@@ -80,51 +121,74 @@ class OverlayWriter:
 
 
 @contextmanager
-def open_overlay(path: Path, size: tuple[int, int], rate: Fraction | None) -> Iterator[OverlayWriter]:
-    """A writer for frames of `size` (width, height; odd ones are padded), complete once the block ends."""
-    with av.open(str(path), "w", format="mp4") as container:
-        writer = OverlayWriter(container, size, rate)
+def open_overlay(path: Path, shape: Shape, rate: Fraction | None) -> Iterator[OverlayWriter]:
+    """A writer for the frames of a clip of this shape (odd sizes are padded), complete once the block ends.
+
+    Raises:
+        OverlayFailed: at the beginning and at the end, the encoder or the disk gives up.
+    """
+    with _typed_errors(), ExitStack() as stack:
+        container = stack.enter_context(av.open(str(path), "w", format="mp4"))
+        writer = OverlayWriter(container, shape, rate)
+        opened = stack.pop_all()
+    try:
         yield writer
+    except BaseException:
+        with suppress(av.FFmpegError, OSError):  # What broke off is not looked at any more.
+            opened.close()
+        raise
+    with _typed_errors(), opened:
         writer.finish()
 
 
 def render_overlay(
-    clip_path: Path,
-    results: Iterable[FrameResult],
-    out_path: Path,
-    max_seconds: float = MAX_SECONDS,
-    max_pixels: int = MAX_PIXELS,
+    clip_path: Path, results: Iterable[FrameResult], out_path: Path, limits: ClipLimits = DEFAULT_LIMITS
 ) -> None:
     """The clip with the skeletons of `results` on it, one picture a result.
 
-    A clip that breaks off is so drawn up to there. Frames are upright, times the clip's own, without sound.
+    Frames are upright, times the clip's own from 0 on, pixels as wide as the clip's, without sound.
 
     Raises:
+        OverlayFailed: the encoder or the disk gives up.
         KineposeError: as reading the clip does.
     """
     with (
-        open_video(clip_path, max_seconds, max_pixels) as video,
-        open_overlay(out_path, video.size, video.rate) as out,
+        open_video(clip_path, limits) as video,
+        open_overlay(out_path, video.shape, video.rate) as out,
     ):
-        # Results first: when they end, the clip is not read on into the place where it is broken.
+        # Results first: when they end, the clip is not read on.
         for result, frame in zip(results, video, strict=False):
             out.write(frame, result)
 
 
-def _add_stream(container: OutputContainer, size: tuple[int, int], rate: Fraction) -> VideoStream:
-    stream = container.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "20"})
-    stream.width, stream.height = size[0] + size[0] % 2, size[1] + size[1] % 2
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError, MemoryError, cv2.error) as error:
+        why = getattr(error, "strerror", None) or type(error).__name__
+        raise OverlayFailed(f"the clip could not be drawn: {why}") from error
+
+
+def _add_stream(container: OutputContainer, shape: Shape, rate: Fraction) -> VideoStream:
+    # No B-frames: with them, a pause between pictures becomes an offset that an MP4 may have no room for.
+    options = {"preset": "veryfast", "crf": "20", "bf": "0"}
+    stream = container.add_stream("libx264", rate=rate, options=options)
+    stream.width, stream.height = (side + side % 2 for side in shape.size)
     stream.pix_fmt = "yuv420p"
-    stream.time_base = stream.codec_context.time_base = Fraction(1, MICROSECONDS)
+    stream.time_base = stream.codec_context.time_base = TICK
     context = stream.codec_context
+    context.sample_aspect_ratio = shape.pixel_aspect
     context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG
     context.color_primaries, context.color_trc = ColorPrimaries.BT709, ColorTrc.BT709
     return stream
 
 
-def _padded_to_even(rgb: Array) -> Array:
-    """yuv420p halves its colour planes: an odd side repeats its last row or column."""
-    bottom, right = rgb.shape[0] % 2, rgb.shape[1] % 2
+def _padded_to_even(rgb: Array, shape: Shape) -> Array:
+    """yuv420p halves its colour planes: an odd stored side repeats its last row or column."""
+    width, height = shape.size
+    bottom = round(height % 2 * rgb.shape[0] / height)
+    right = round(width % 2 * rgb.shape[1] / width)
     if not (bottom or right):
         return rgb
     return cv2.copyMakeBorder(rgb, 0, bottom, 0, right, cv2.BORDER_REPLICATE)

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15service/pb/pose.proto\x12\x0bkinepose.v1\"k\n\x0eSessionOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x0b\x64rop_policy\x18\x02 \x01(\x0e\x32\x17.kinepose.v1.DropPolicy\x12\x12\n\x05ttl_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_ttl_s\"D\n\x14\x43reateSessionRequest\x12,\n\x07options\x18\x01 \x01(\x0b\x32\x1b.kinepose.v1.SessionOptions\"\'\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\")\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x96\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08next_seq\x18\x02 \x01(\x04\x12\x14\n\x0c\x65xpires_in_s\x18\x03 \x01(\x01\x12!\n\x05model\x18\x04 \x01(\x0b\x32\x12.kinepose.v1.Model\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.kinepose.v1.SessionOptions\"6\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"4\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\t\n\x01w\x18\x03 \x01(\x01\x12\t\n\x01h\x18\x04 \x01(\x01\"\xe1\x01\n\x05\x46rame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x03seq\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x06pts_us\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05image\x18\x04 \x01(\x0c\x12#\n\x06region\x18\x05 \x01(\x0b\x32\x13.kinepose.v1.Region\x12\x18\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\rH\x02\x88\x01\x01\x12,\n\x07options\x18\x07 \x01(\x0b\x32\x1b.kinepose.v1.SessionOptionsB\x06\n\x04_seqB\t\n\x07_pts_usB\x0e\n\x0c_deadline_ms\"@\n\x05\x43hunk\x12)\n\x07options\x18\x01 \x01(\x0b\x32\x18.kinepose.v1.ClipOptions\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"A\n\x0b\x43lipOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12#\n\x06region\x18\x02 \x01(\x0b\x32\x13.kinepose.v1.Region\"*\n\tImageSize\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\":\n\x05Joint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\x12\r\n\x05score\x18\x04 \x01(\x02\"\x86\x01\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x19\n\x0c\x65xpected_seq\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0eretry_after_ms\x18\x04 \x01(\rH\x01\x88\x01\x01\x42\x0f\n\r_expected_seqB\x11\n\x0f_retry_after_ms\"\xb0\x03\n\nPoseResult\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x13\n\x06pts_us\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12%\n\x07outcome\x18\x04 \x01(\x0e\x32\x14.kinepose.v1.Outcome\x12*\n\nimage_size\x18\x05 \x01(\x0b\x32\x16.kinepose.v1.ImageSize\x12#\n\x06region\x18\x06 \x01(\x0b\x32\x13.kinepose.v1.Region\x12\x18\n\x10rotation_applied\x18\x07 \x01(\r\x12\"\n\x06joints\x18\x08 \x03(\x0b\x32\x12.kinepose.v1.Joint\x12\x12\n\nscore_kind\x18\t \x01(\t\x12\x10\n\x08skeleton\x18\n \x01(\t\x12!\n\x05model\x18\x0b \x01(\x0b\x32\x12.kinepose.v1.Model\x12&\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x17.kinepose.v1.FrameError\x12#\n\x04\x63lip\x18\r \x01(\x0b\x32\x15.kinepose.v1.ClipInfo\x12\x15\n\rregion_source\x18\x0e \x01(\tB\t\n\x07_pts_us\"\xa5\x01\n\x08\x43lipInfo\x12\x1c\n\x0f\x66rames_declared\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x16\n\x0e\x66rames_decoded\x18\x02 \x01(\x04\x12\x16\n\x0e\x66rames_emitted\x18\x03 \x01(\x04\x12\x18\n\x0b\x64uration_us\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05\x63odec\x18\x05 \x01(\tB\x12\n\x10_frames_declaredB\x0e\n\x0c_duration_us\"\x13\n\x11ListModelsRequest\"S\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.kinepose.v1.ModelCard\x12\x15\n\rdefault_model\x18\x02 \x01(\t\"\xac\x04\n\tModelCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x10\n\x08skeleton\x18\x04 \x01(\t\x12\r\n\x05gflop\x18\x05 \x01(\x01\x12\x12\n\nparameters\x18\x06 \x01(\x04\x12,\n\x03pck\x18\x07 \x03(\x0b\x32\x1f.kinepose.v1.ModelCard.PckEntry\x12\x0f\n\x07licence\x18\x08 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\t \x01(\t\x12\x12\n\ninput_size\x18\n \x01(\r\x12?\n\rdata_licences\x18\x0b \x03(\x0b\x32(.kinepose.v1.ModelCard.DataLicencesEntry\x12\r\n\x05split\x18\x0c \x01(\t\x12\x0f\n\x07\x63ommand\x18\r \x01(\t\x12>\n\rpck_per_joint\x18\x0e \x03(\x0b\x32\'.kinepose.v1.ModelCard.PckPerJointEntry\x12\r\n\x05notes\x18\x0f \x01(\t\x1a*\n\x08PckEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x33\n\x11\x44\x61taLicencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x10PckPerJointEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05value\x18\x02 \x01(\x0b\x32\x15.kinepose.v1.JointPck:\x02\x38\x01\"o\n\x08JointPck\x12\x33\n\x07percent\x18\x01 \x03(\x0b\x32\".kinepose.v1.JointPck.PercentEntry\x1a.\n\x0cPercentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*y\n\nDropPolicy\x12\x1b\n\x17\x44ROP_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ROP_POLICY_WAIT\x10\x01\x12\x1b\n\x17\x44ROP_POLICY_DROP_OLDEST\x10\x02\x12\x1b\n\x17\x44ROP_POLICY_DROP_LATEST\x10\x03*o\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x13\n\x0fOUTCOME_DROPPED\x10\x02\x12\x13\n\x0fOUTCOME_EXPIRED\x10\x03\x12\x11\n\rOUTCOME_ERROR\x10\x04\x32\xf0\x03\n\x0bPoseService\x12H\n\rCreateSession\x12!.kinepose.v1.CreateSessionRequest\x1a\x14.kinepose.v1.Session\x12\x42\n\nGetSession\x12\x1e.kinepose.v1.GetSessionRequest\x1a\x14.kinepose.v1.Session\x12\x46\n\x0c\x43loseSession\x12 .kinepose.v1.CloseSessionRequest\x1a\x14.kinepose.v1.Session\x12<\n\rEstimateFrame\x12\x12.kinepose.v1.Frame\x1a\x17.kinepose.v1.PoseResult\x12=\n\nStreamPose\x12\x12.kinepose.v1.Frame\x1a\x17.kinepose.v1.PoseResult(\x01\x30\x01\x12?\n\x0c\x45stimateClip\x12\x12.kinepose.v1.Chunk\x1a\x17.kinepose.v1.PoseResult(\x01\x30\x01\x12M\n\nListModels\x12\x1e.kinepose.v1.ListModelsRequest\x1a\x1f.kinepose.v1.ListModelsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15service/pb/pose.proto\x12\x0bkinepose.v1\"k\n\x0eSessionOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12,\n\x0b\x64rop_policy\x18\x02 \x01(\x0e\x32\x17.kinepose.v1.DropPolicy\x12\x12\n\x05ttl_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_ttl_s\"D\n\x14\x43reateSessionRequest\x12,\n\x07options\x18\x01 \x01(\x0b\x32\x1b.kinepose.v1.SessionOptions\"\'\n\x11GetSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\")\n\x13\x43loseSessionRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x96\x01\n\x07Session\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x08next_seq\x18\x02 \x01(\x04\x12\x14\n\x0c\x65xpires_in_s\x18\x03 \x01(\x01\x12!\n\x05model\x18\x04 \x01(\x0b\x32\x12.kinepose.v1.Model\x12,\n\x07options\x18\x05 \x01(\x0b\x32\x1b.kinepose.v1.SessionOptions\"6\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"4\n\x06Region\x12\t\n\x01x\x18\x01 \x01(\x01\x12\t\n\x01y\x18\x02 \x01(\x01\x12\t\n\x01w\x18\x03 \x01(\x01\x12\t\n\x01h\x18\x04 \x01(\x01\"\xe1\x01\n\x05\x46rame\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x10\n\x03seq\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12\x13\n\x06pts_us\x18\x03 \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05image\x18\x04 \x01(\x0c\x12#\n\x06region\x18\x05 \x01(\x0b\x32\x13.kinepose.v1.Region\x12\x18\n\x0b\x64\x65\x61\x64line_ms\x18\x06 \x01(\rH\x02\x88\x01\x01\x12,\n\x07options\x18\x07 \x01(\x0b\x32\x1b.kinepose.v1.SessionOptionsB\x06\n\x04_seqB\t\n\x07_pts_usB\x0e\n\x0c_deadline_ms\"@\n\x05\x43hunk\x12)\n\x07options\x18\x01 \x01(\x0b\x32\x18.kinepose.v1.ClipOptions\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"Q\n\x0b\x43lipOptions\x12\r\n\x05model\x18\x01 \x01(\t\x12#\n\x06region\x18\x02 \x01(\x0b\x32\x13.kinepose.v1.Region\x12\x0e\n\x06strict\x18\x03 \x01(\x08\"*\n\tImageSize\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\":\n\x05Joint\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\t\n\x01x\x18\x02 \x01(\x02\x12\t\n\x01y\x18\x03 \x01(\x02\x12\r\n\x05score\x18\x04 \x01(\x02\"\x86\x01\n\nFrameError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x02 \x01(\t\x12\x19\n\x0c\x65xpected_seq\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x1b\n\x0eretry_after_ms\x18\x04 \x01(\rH\x01\x88\x01\x01\x42\x0f\n\r_expected_seqB\x11\n\x0f_retry_after_ms\"\xb0\x03\n\nPoseResult\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\x04\x12\x13\n\x06pts_us\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12%\n\x07outcome\x18\x04 \x01(\x0e\x32\x14.kinepose.v1.Outcome\x12*\n\nimage_size\x18\x05 \x01(\x0b\x32\x16.kinepose.v1.ImageSize\x12#\n\x06region\x18\x06 \x01(\x0b\x32\x13.kinepose.v1.Region\x12\x18\n\x10rotation_applied\x18\x07 \x01(\r\x12\"\n\x06joints\x18\x08 \x03(\x0b\x32\x12.kinepose.v1.Joint\x12\x12\n\nscore_kind\x18\t \x01(\t\x12\x10\n\x08skeleton\x18\n \x01(\t\x12!\n\x05model\x18\x0b \x01(\x0b\x32\x12.kinepose.v1.Model\x12&\n\x05\x65rror\x18\x0c \x01(\x0b\x32\x17.kinepose.v1.FrameError\x12#\n\x04\x63lip\x18\r \x01(\x0b\x32\x15.kinepose.v1.ClipInfo\x12\x15\n\rregion_source\x18\x0e \x01(\tB\t\n\x07_pts_us\"\x83\x02\n\x08\x43lipInfo\x12\x1c\n\x0f\x66rames_declared\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x16\n\x0e\x66rames_decoded\x18\x02 \x01(\x04\x12\x16\n\x0e\x66rames_emitted\x18\x03 \x01(\x04\x12\x18\n\x0b\x64uration_us\x18\x04 \x01(\x03H\x01\x88\x01\x01\x12\r\n\x05\x63odec\x18\x05 \x01(\t\x12\x15\n\x08start_us\x18\x06 \x01(\x03H\x02\x88\x01\x01\x12\x14\n\x0cpixel_aspect\x18\x07 \x01(\x01\x12\"\n\x04gaps\x18\x08 \x03(\x0b\x32\x14.kinepose.v1.ClipGapB\x12\n\x10_frames_declaredB\x0e\n\x0c_duration_usB\x0b\n\t_start_us\"O\n\x07\x43lipGap\x12\x16\n\tafter_seq\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x0e\n\x06pts_us\x18\x02 \x01(\x03\x12\x0e\n\x06reason\x18\x03 \x01(\tB\x0c\n\n_after_seq\"\x13\n\x11ListModelsRequest\"S\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.kinepose.v1.ModelCard\x12\x15\n\rdefault_model\x18\x02 \x01(\t\"\xac\x04\n\tModelCard\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x10\n\x08skeleton\x18\x04 \x01(\t\x12\r\n\x05gflop\x18\x05 \x01(\x01\x12\x12\n\nparameters\x18\x06 \x01(\x04\x12,\n\x03pck\x18\x07 \x03(\x0b\x32\x1f.kinepose.v1.ModelCard.PckEntry\x12\x0f\n\x07licence\x18\x08 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\t \x01(\t\x12\x12\n\ninput_size\x18\n \x01(\r\x12?\n\rdata_licences\x18\x0b \x03(\x0b\x32(.kinepose.v1.ModelCard.DataLicencesEntry\x12\r\n\x05split\x18\x0c \x01(\t\x12\x0f\n\x07\x63ommand\x18\r \x01(\t\x12>\n\rpck_per_joint\x18\x0e \x03(\x0b\x32\'.kinepose.v1.ModelCard.PckPerJointEntry\x12\r\n\x05notes\x18\x0f \x01(\t\x1a*\n\x08PckEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a\x33\n\x11\x44\x61taLicencesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1aI\n\x10PckPerJointEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12$\n\x05value\x18\x02 \x01(\x0b\x32\x15.kinepose.v1.JointPck:\x02\x38\x01\"o\n\x08JointPck\x12\x33\n\x07percent\x18\x01 \x03(\x0b\x32\".kinepose.v1.JointPck.PercentEntry\x1a.\n\x0cPercentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01*y\n\nDropPolicy\x12\x1b\n\x17\x44ROP_POLICY_UNSPECIFIED\x10\x00\x12\x14\n\x10\x44ROP_POLICY_WAIT\x10\x01\x12\x1b\n\x17\x44ROP_POLICY_DROP_OLDEST\x10\x02\x12\x1b\n\x17\x44ROP_POLICY_DROP_LATEST\x10\x03*o\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0e\n\nOUTCOME_OK\x10\x01\x12\x13\n\x0fOUTCOME_DROPPED\x10\x02\x12\x13\n\x0fOUTCOME_EXPIRED\x10\x03\x12\x11\n\rOUTCOME_ERROR\x10\x04\x32\xf0\x03\n\x0bPoseService\x12H\n\rCreateSession\x12!.kinepose.v1.CreateSessionRequest\x1a\x14.kinepose.v1.Session\x12\x42\n\nGetSession\x12\x1e.kinepose.v1.GetSessionRequest\x1a\x14.kinepose.v1.Session\x12\x46\n\x0c\x43loseSession\x12 .kinepose.v1.CloseSessionRequest\x1a\x14.kinepose.v1.Session\x12<\n\rEstimateFrame\x12\x12.kinepose.v1.Frame\x1a\x17.kinepose.v1.PoseResult\x12=\n\nStreamPose\x12\x12.kinepose.v1.Frame\x1a\x17.kinepose.v1.PoseResult(\x01\x30\x01\x12?\n\x0c\x45stimateClip\x12\x12.kinepose.v1.Chunk\x1a\x17.kinepose.v1.PoseResult(\x01\x30\x01\x12M\n\nListModels\x12\x1e.kinepose.v1.ListModelsRequest\x1a\x1f.kinepose.v1.ListModelsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,10 +39,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELCARD_PCKPERJOINTENTRY']._serialized_options = b'8\001'
   _globals['_JOINTPCK_PERCENTENTRY']._loaded_options = None
   _globals['_JOINTPCK_PERCENTENTRY']._serialized_options = b'8\001'
-  _globals['_DROPPOLICY']._serialized_start=2547
-  _globals['_DROPPOLICY']._serialized_end=2668
-  _globals['_OUTCOME']._serialized_start=2670
-  _globals['_OUTCOME']._serialized_end=2781
+  _globals['_DROPPOLICY']._serialized_start=2738
+  _globals['_DROPPOLICY']._serialized_end=2859
+  _globals['_OUTCOME']._serialized_start=2861
+  _globals['_OUTCOME']._serialized_end=2972
   _globals['_SESSIONOPTIONS']._serialized_start=38
   _globals['_SESSIONOPTIONS']._serialized_end=145
   _globals['_CREATESESSIONREQUEST']._serialized_start=147
@@ -62,33 +62,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHUNK']._serialized_start=792
   _globals['_CHUNK']._serialized_end=856
   _globals['_CLIPOPTIONS']._serialized_start=858
-  _globals['_CLIPOPTIONS']._serialized_end=923
-  _globals['_IMAGESIZE']._serialized_start=925
-  _globals['_IMAGESIZE']._serialized_end=967
-  _globals['_JOINT']._serialized_start=969
-  _globals['_JOINT']._serialized_end=1027
-  _globals['_FRAMEERROR']._serialized_start=1030
-  _globals['_FRAMEERROR']._serialized_end=1164
-  _globals['_POSERESULT']._serialized_start=1167
-  _globals['_POSERESULT']._serialized_end=1599
-  _globals['_CLIPINFO']._serialized_start=1602
-  _globals['_CLIPINFO']._serialized_end=1767
-  _globals['_LISTMODELSREQUEST']._serialized_start=1769
-  _globals['_LISTMODELSREQUEST']._serialized_end=1788
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1790
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1873
-  _globals['_MODELCARD']._serialized_start=1876
-  _globals['_MODELCARD']._serialized_end=2432
-  _globals['_MODELCARD_PCKENTRY']._serialized_start=2262
-  _globals['_MODELCARD_PCKENTRY']._serialized_end=2304
-  _globals['_MODELCARD_DATALICENCESENTRY']._serialized_start=2306
-  _globals['_MODELCARD_DATALICENCESENTRY']._serialized_end=2357
-  _globals['_MODELCARD_PCKPERJOINTENTRY']._serialized_start=2359
-  _globals['_MODELCARD_PCKPERJOINTENTRY']._serialized_end=2432
-  _globals['_JOINTPCK']._serialized_start=2434
-  _globals['_JOINTPCK']._serialized_end=2545
-  _globals['_JOINTPCK_PERCENTENTRY']._serialized_start=2499
-  _globals['_JOINTPCK_PERCENTENTRY']._serialized_end=2545
-  _globals['_POSESERVICE']._serialized_start=2784
-  _globals['_POSESERVICE']._serialized_end=3280
+  _globals['_CLIPOPTIONS']._serialized_end=939
+  _globals['_IMAGESIZE']._serialized_start=941
+  _globals['_IMAGESIZE']._serialized_end=983
+  _globals['_JOINT']._serialized_start=985
+  _globals['_JOINT']._serialized_end=1043
+  _globals['_FRAMEERROR']._serialized_start=1046
+  _globals['_FRAMEERROR']._serialized_end=1180
+  _globals['_POSERESULT']._serialized_start=1183
+  _globals['_POSERESULT']._serialized_end=1615
+  _globals['_CLIPINFO']._serialized_start=1618
+  _globals['_CLIPINFO']._serialized_end=1877
+  _globals['_CLIPGAP']._serialized_start=1879
+  _globals['_CLIPGAP']._serialized_end=1958
+  _globals['_LISTMODELSREQUEST']._serialized_start=1960
+  _globals['_LISTMODELSREQUEST']._serialized_end=1979
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1981
+  _globals['_LISTMODELSRESPONSE']._serialized_end=2064
+  _globals['_MODELCARD']._serialized_start=2067
+  _globals['_MODELCARD']._serialized_end=2623
+  _globals['_MODELCARD_PCKENTRY']._serialized_start=2453
+  _globals['_MODELCARD_PCKENTRY']._serialized_end=2495
+  _globals['_MODELCARD_DATALICENCESENTRY']._serialized_start=2497
+  _globals['_MODELCARD_DATALICENCESENTRY']._serialized_end=2548
+  _globals['_MODELCARD_PCKPERJOINTENTRY']._serialized_start=2550
+  _globals['_MODELCARD_PCKPERJOINTENTRY']._serialized_end=2623
+  _globals['_JOINTPCK']._serialized_start=2625
+  _globals['_JOINTPCK']._serialized_end=2736
+  _globals['_JOINTPCK_PERCENTENTRY']._serialized_start=2690
+  _globals['_JOINTPCK_PERCENTENTRY']._serialized_end=2736
+  _globals['_POSESERVICE']._serialized_start=2975
+  _globals['_POSESERVICE']._serialized_end=3471
 # @@protoc_insertion_point(module_scope)

@@ -364,8 +364,11 @@ class ClipOptions(_message.Message):
 
     MODEL_FIELD_NUMBER: _builtins.int
     REGION_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """a name from ListModels; empty: the server's default"""
+    strict: _builtins.bool
+    """end with an error where the clip is damaged, breaks off or changes its size; else told in gaps"""
     @_builtins.property
     def region(self) -> Global___Region:
         """where the person is in the first frame; absent: look for them"""
@@ -375,10 +378,11 @@ class ClipOptions(_message.Message):
         *,
         model: _builtins.str = ...,
         region: Global___Region | None = ...,
+        strict: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["region", b"region"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "region", b"region"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["model", b"model", "region", b"region", "strict", b"strict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -571,6 +575,9 @@ class ClipInfo(_message.Message):
     FRAMES_EMITTED_FIELD_NUMBER: _builtins.int
     DURATION_US_FIELD_NUMBER: _builtins.int
     CODEC_FIELD_NUMBER: _builtins.int
+    START_US_FIELD_NUMBER: _builtins.int
+    PIXEL_ASPECT_FIELD_NUMBER: _builtins.int
+    GAPS_FIELD_NUMBER: _builtins.int
     frames_declared: _builtins.int
     """what the container says, often wrong; absent: it says nothing"""
     frames_decoded: _builtins.int
@@ -578,9 +585,17 @@ class ClipInfo(_message.Message):
     frames_emitted: _builtins.int
     """results sent"""
     duration_us: _builtins.int
-    """microseconds; absent: not known"""
+    """microseconds, from the first frame to the end of the last; absent: not known"""
     codec: _builtins.str
     """FFmpeg's name: h264, hevc, vp9, av1, mpeg4, mjpeg, ..."""
+    start_us: _builtins.int
+    """the file's own time of the first frame; pts_us of the frames count from there"""
+    pixel_aspect: _builtins.float
+    """width over height of a pixel of image_size; the person is read in square ones"""
+    @_builtins.property
+    def gaps(self) -> _containers.RepeatedCompositeFieldContainer[Global___ClipGap]:
+        """where the clip is not whole, in order, at most 1000; none: it is whole"""
+
     def __init__(
         self,
         *,
@@ -589,21 +604,62 @@ class ClipInfo(_message.Message):
         frames_emitted: _builtins.int = ...,
         duration_us: _builtins.int | None = ...,
         codec: _builtins.str = ...,
+        start_us: _builtins.int | None = ...,
+        pixel_aspect: _builtins.float = ...,
+        gaps: _abc.Iterable[Global___ClipGap] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_us", b"_duration_us", "_frames_declared", b"_frames_declared", "duration_us", b"duration_us", "frames_declared", b"frames_declared"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_duration_us", b"_duration_us", "_frames_declared", b"_frames_declared", "_start_us", b"_start_us", "duration_us", b"duration_us", "frames_declared", b"frames_declared", "start_us", b"start_us"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_us", b"_duration_us", "_frames_declared", b"_frames_declared", "codec", b"codec", "duration_us", b"duration_us", "frames_declared", b"frames_declared", "frames_decoded", b"frames_decoded", "frames_emitted", b"frames_emitted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_duration_us", b"_duration_us", "_frames_declared", b"_frames_declared", "_start_us", b"_start_us", "codec", b"codec", "duration_us", b"duration_us", "frames_declared", b"frames_declared", "frames_decoded", b"frames_decoded", "frames_emitted", b"frames_emitted", "gaps", b"gaps", "pixel_aspect", b"pixel_aspect", "start_us", b"start_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__duration_us: _TypeAlias = _typing.Literal["duration_us"]  # noqa: Y015
     _WhichOneofArgType__duration_us: _TypeAlias = _typing.Literal["_duration_us", b"_duration_us"]  # noqa: Y015
     _WhichOneofReturnType__frames_declared: _TypeAlias = _typing.Literal["frames_declared"]  # noqa: Y015
     _WhichOneofArgType__frames_declared: _TypeAlias = _typing.Literal["_frames_declared", b"_frames_declared"]  # noqa: Y015
+    _WhichOneofReturnType__start_us: _TypeAlias = _typing.Literal["start_us"]  # noqa: Y015
+    _WhichOneofArgType__start_us: _TypeAlias = _typing.Literal["_start_us", b"_start_us"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__duration_us) -> _WhichOneofReturnType__duration_us | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__frames_declared) -> _WhichOneofReturnType__frames_declared | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__start_us) -> _WhichOneofReturnType__start_us | None: ...
 
 Global___ClipInfo: _TypeAlias = ClipInfo  # noqa: Y015
+
+@_typing.final
+class ClipGap(_message.Message):
+    """A place where a clip does not simply go on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AFTER_SEQ_FIELD_NUMBER: _builtins.int
+    PTS_US_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    after_seq: _builtins.int
+    """the last frame before it; absent: there is none"""
+    pts_us: _builtins.int
+    """when the next frame was due"""
+    reason: _builtins.str
+    """"damaged": pictures are damaged or lost, it goes on at the next key frame; "cut_off": the file ends before its
+    pictures do; "size_changed": none is missing, but from here on they are fitted into the first one's size.
+    """
+    def __init__(
+        self,
+        *,
+        after_seq: _builtins.int | None = ...,
+        pts_us: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after_seq", b"_after_seq", "after_seq", b"after_seq"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after_seq", b"_after_seq", "after_seq", b"after_seq", "pts_us", b"pts_us", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after_seq: _TypeAlias = _typing.Literal["after_seq"]  # noqa: Y015
+    _WhichOneofArgType__after_seq: _TypeAlias = _typing.Literal["_after_seq", b"_after_seq"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after_seq) -> _WhichOneofReturnType__after_seq | None: ...
+
+Global___ClipGap: _TypeAlias = ClipGap  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):

@@ -115,7 +115,8 @@ class PoseServiceServicer:
 
     def EstimateClip(self, request_iterator, context):
         """A whole clip as a file, in pieces. The answer is one PoseResult a decoded frame and at the end one message that
-        carries only `clip`. A clip that breaks off in the middle: the frames it had, then INVALID_ARGUMENT, bad_clip.
+        carries only `clip`. A clip that is damaged goes on at its next key frame, and `clip` tells each gap; with `strict`
+        it ends there: the frames it had, then INVALID_ARGUMENT, bad_clip.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -59,7 +59,8 @@ class PoseServiceStub:
     """
     EstimateClip: _grpc.StreamStreamMultiCallable[_pose_pb2.Chunk, _pose_pb2.PoseResult]
     """A whole clip as a file, in pieces. The answer is one PoseResult a decoded frame and at the end one message that
-    carries only `clip`. A clip that breaks off in the middle: the frames it had, then INVALID_ARGUMENT, bad_clip.
+    carries only `clip`. A clip that is damaged goes on at its next key frame, and `clip` tells each gap; with `strict`
+    it ends there: the frames it had, then INVALID_ARGUMENT, bad_clip.
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_pose_pb2.ListModelsRequest, _pose_pb2.ListModelsResponse]
 
@@ -83,7 +84,8 @@ class PoseServiceAsyncStub(PoseServiceStub):
     """
     EstimateClip: _aio.StreamStreamMultiCallable[_pose_pb2.Chunk, _pose_pb2.PoseResult]  # type: ignore[assignment]
     """A whole clip as a file, in pieces. The answer is one PoseResult a decoded frame and at the end one message that
-    carries only `clip`. A clip that breaks off in the middle: the frames it had, then INVALID_ARGUMENT, bad_clip.
+    carries only `clip`. A clip that is damaged goes on at its next key frame, and `clip` tells each gap; with `strict`
+    it ends there: the frames it had, then INVALID_ARGUMENT, bad_clip.
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_pose_pb2.ListModelsRequest, _pose_pb2.ListModelsResponse]  # type: ignore[assignment]
 
@@ -140,7 +142,8 @@ class PoseServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_pose_pb2.PoseResult], _abc.AsyncIterator[_pose_pb2.PoseResult]]:
         """A whole clip as a file, in pieces. The answer is one PoseResult a decoded frame and at the end one message that
-        carries only `clip`. A clip that breaks off in the middle: the frames it had, then INVALID_ARGUMENT, bad_clip.
+        carries only `clip`. A clip that is damaged goes on at its next key frame, and `clip` tells each gap; with `strict`
+        it ends there: the frames it had, then INVALID_ARGUMENT, bad_clip.
         """
 
     @_abc_1.abstractmethod

@@ -69,30 +69,46 @@ async def test_a_picture_that_is_none_fails_alone(name: str, http: httpx.AsyncCl
     assert (await sent(http, session_id, jpegs(1)[0], seq=2)).status_code == 200
 
 
-async def posted(http: httpx.AsyncClient, clip: bytes) -> httpx.Response:
+async def posted(http: httpx.AsyncClient, clip: bytes, **params: str) -> httpx.Response:
     """The answer to a clip."""
-    return await http.post("/v1/clips", content=clip, headers={"Content-Type": "video/mp4"})
+    return await http.post("/v1/clips", content=clip, headers={"Content-Type": "video/mp4"}, params=params)
 
 
-async def streamed(stub: AsyncStub, clip: bytes) -> tuple[int, grpc.StatusCode, str]:
+async def streamed(
+    stub: AsyncStub, clip: bytes, options: pb.ClipOptions | None = None
+) -> tuple[int, grpc.StatusCode, str]:
     """Frames that came before the error of a clip over gRPC, and the error."""
     frames: list[pb.PoseResult] = []
     with pytest.raises(grpc.RpcError) as caught:
-        await into(frames, stub.EstimateClip(each(chunks(clip))))
+        await into(frames, stub.EstimateClip(each(chunks(clip, options=options))))
     status, error = grpc_status_and_error(caught.value)
     return len(frames), status, error.code
 
 
-async def test_a_truncated_mp4_gives_what_it_had_and_then_its_error(
+async def test_a_strict_truncated_mp4_gives_what_it_had_and_then_its_error(
     tmp_path: Path, http: httpx.AsyncClient, stub: AsyncStub
 ) -> None:
     """Frames before the break are answered where the answer is a stream; the error says that the clip is broken."""
     clip = make_cut_off(tmp_path, count=12).read_bytes()
 
-    assert status_and_code(await posted(http, clip)) == (422, "bad_clip")
-    frames, status, code = await streamed(stub, clip)
+    assert status_and_code(await posted(http, clip, strict="true")) == (422, "bad_clip")
+    frames, status, code = await streamed(stub, clip, pb.ClipOptions(strict=True))
     assert (status, code) == (INVALID, "bad_clip")
     assert 0 < frames < 12
+
+
+async def test_a_truncated_mp4_is_answered_as_far_as_it_goes(
+    tmp_path: Path, http: httpx.AsyncClient, stub: AsyncStub
+) -> None:
+    """The same frames over HTTP and gRPC, and the gap in the last message."""
+    clip = make_cut_off(tmp_path, count=12).read_bytes()
+    document = (await posted(http, clip)).json()
+    *frames, last = [message async for message in stub.EstimateClip(each(chunks(clip)))]
+
+    [gap] = last.clip.gaps
+    assert 0 < len(frames) == len(document["frames"]) < 12
+    assert (gap.after_seq, gap.reason) == (len(frames) - 1, "cut_off")
+    assert document["clip"]["gaps"] == [{"after_seq": gap.after_seq, "pts_us": gap.pts_us, "reason": "cut_off"}]
 
 
 async def test_an_mp4_cut_before_its_index_is_a_bad_clip(clip: bytes, http: httpx.AsyncClient, stub: AsyncStub) -> None:

@@ -260,12 +260,21 @@ async def test_an_error_tells_where_it_happened(client: AsyncClient) -> None:
     assert (caught.value.session_id, caught.value.seq, caught.value.expected_seq) == (session.session_id, 3, 0)
 
 
-async def test_a_clip_that_breaks_off_gives_its_results_first(client: AsyncClient, tmp_path: Path) -> None:
+async def test_a_clip_that_breaks_off_tells_where(client: AsyncClient, tmp_path: Path) -> None:
+    """Its results come, and the gap with what is known of the clip."""
+    answers = client.estimate_clip(make_cut_off(tmp_path, count=6))
+    results = [result async for result in answers]
+
+    assert answers.info is not None
+    assert [(gap.after_seq, gap.reason) for gap in answers.info.gaps] == [(results[-1].seq, "cut_off")]
+
+
+async def test_a_strict_clip_that_breaks_off_gives_its_results_first(client: AsyncClient, tmp_path: Path) -> None:
     """Then its error is raised."""
     results: list[FrameResult] = []
 
     async def collect() -> None:
-        async for result in client.estimate_clip(make_cut_off(tmp_path, count=6)):
+        async for result in client.estimate_clip(make_cut_off(tmp_path, count=6), strict=True):
             results.append(result)
 
     with pytest.raises(errors.BadClip):

@@ -55,6 +55,9 @@ async def test_a_clip_is_answered_as_one_document(http: httpx.AsyncClient, clip:
         "frames_emitted": 10,
         "duration_us": 400000,
         "codec": "h264",
+        "start_us": 0,
+        "pixel_aspect": 1.0,
+        "gaps": [],
     }
     assert [frame["pts_us"] for frame in reply["frames"]] == [40000 * index for index in range(10)]
     assert [frame["seq"] for frame in reply["frames"]] == list(range(10))
@@ -74,9 +77,38 @@ async def test_lines_and_forms_say_the_same_as_the_document(http: httpx.AsyncCli
     assert without_session(form.json()["frames"]) == without_session(document["frames"])
 
 
-async def test_lines_that_meet_a_broken_clip_end_with_its_error(tmp_path: Path, http: httpx.AsyncClient) -> None:
+async def test_a_broken_clip_keeps_what_is_good_in_every_form(tmp_path: Path, http: httpx.AsyncClient) -> None:
+    """As a document, as lines and as a job with its drawing; each tells where the clip breaks off."""
+    clip = make_cut_off(tmp_path, count=12).read_bytes()
+    document = await at_once(http, clip)
+    lines = [json.loads(line) for line in (await http.post("/v1/clips", content=clip, headers=LINES)).text.splitlines()]
+    location = (await http.post("/v1/clips", content=clip, headers=LATER)).headers["location"]
+    job = await job_done(http, location)
+
+    count = len(document["frames"])
+    assert 0 < count < 12
+    assert document["clip"]["gaps"] == [{"after_seq": count - 1, "pts_us": 40000 * count, "reason": "cut_off"}]
+    assert lines[-1] == {"clip": document["clip"]}
+    assert (job["status"], job["clip"]) == ("done", document["clip"])
+    assert pictures_in((await http.get(f"{location}/overlay.mp4")).content) == count
+
+
+async def test_strict_refuses_a_broken_clip_as_query_and_as_field(tmp_path: Path, http: httpx.AsyncClient) -> None:
+    """And what is neither yes nor no is refused."""
+    clip = make_cut_off(tmp_path, count=12).read_bytes()
+    form = await http.post("/v1/clips", data={"strict": "true"}, files={"file": ("a.mp4", clip, "video/mp4")})
+
+    assert status_and_code(await http.post("/v1/clips", content=clip, params={"strict": "true"})) == (422, "bad_clip")
+    assert status_and_code(form) == (422, "bad_clip")
+    assert status_and_code(await http.post("/v1/clips", content=clip, params={"strict": "?"})) == (422, "bad_request")
+
+
+async def test_lines_of_a_strict_clip_that_breaks_off_end_with_its_error(
+    tmp_path: Path, http: httpx.AsyncClient
+) -> None:
     """What was readable has been sent by then."""
-    answer = await http.post("/v1/clips", content=make_cut_off(tmp_path, count=12).read_bytes(), headers=LINES)
+    clip = make_cut_off(tmp_path, count=12).read_bytes()
+    answer = await http.post("/v1/clips", content=clip, headers=LINES, params={"strict": "true"})
 
     *frames, last = [json.loads(line) for line in answer.text.splitlines()]
     assert answer.status_code == 200

@@ -189,7 +189,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
 def _clip_options(message: pb.ClipOptions) -> ClipOptions:
     region = wire.region_from_pb(message.region) if message.HasField("region") else None
-    return ClipOptions(model=message.model or None, region=region)
+    return ClipOptions(model=message.model or None, region=region, strict=message.strict)
 
 
 class HealthService(health.aio.HealthServicer):  # type: ignore[misc]

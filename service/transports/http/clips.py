@@ -42,6 +42,7 @@ router = APIRouter(
         "The clip: MP4, MOV, MKV, WebM or AVI.",
         region="string",
         model="string",
+        strict="boolean",
     ),
     responses={
         200: openapi.ndjson("The joints of every frame.", openapi.CLIP, ClipReply),
@@ -54,12 +55,13 @@ async def post_clip(
     caller: CallerOf,
     region: Annotated[str | None, Query(description="x,y,w,h: the person in the first frame, pixels.")] = None,
     model: Annotated[str | None, Query(description="A name from GET /v1/models.")] = None,
+    strict: Annotated[str | None, Query(description="true: damage ends the clip with an error; else `gaps`.")] = None,
     prefer: Annotated[str, Header()] = "",
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """Joints of a whole clip. `Accept: application/x-ndjson`: a line a frame while it works, then `clip`."""
     async with AsyncExitStack() as stack:
-        job = await _receive(request, services, caller, stack, region, model)
+        job = await _receive(request, services, caller, stack, region, model, strict)
         if "respond-async" in prefer:
             await services.jobs.start(job)
             stack.pop_all()
@@ -70,9 +72,16 @@ async def post_clip(
 
 
 async def _receive(
-    request: Request, services: Services, caller: Caller, stack: AsyncExitStack, region: str | None, model: str | None
+    request: Request,
+    services: Services,
+    caller: Caller,
+    stack: AsyncExitStack,
+    region: str | None,
+    model: str | None,
+    strict: str | None,
 ) -> ClipJob:
     wire.region_from_text(region)  # A wrong parameter is refused before the upload.
+    wire.flag("strict", strict)
     jobs, limit = services.jobs, services.settings.max_body_bytes
     if declared_bytes(request) > limit + FORM_OVERHEAD_BYTES:
         raise TooLarge.body(limit)
@@ -82,7 +91,9 @@ async def _receive(
         sink = Sink(file, limit, Pace.of(services.settings), partial(jobs.grow, job), jobs.storage.run)
         form = await receive_file(request, sink)
         job.options = ClipOptions(
-            model=model or form.get("model") or None, region=wire.region_from_text(region or form.get("region"))
+            model=model or form.get("model") or None,
+            region=wire.region_from_text(region or form.get("region")),
+            strict=wire.flag("strict", strict or form.get("strict")),
         )
     return job
 

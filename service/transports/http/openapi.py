@@ -30,6 +30,9 @@ CLIP_INFO = {
     "frames_emitted": 48,
     "duration_us": 1920000,
     "codec": "h264",
+    "start_us": 0,
+    "pixel_aspect": 1.0,
+    "gaps": [{"after_seq": 14, "pts_us": 600000, "reason": "damaged"}],
 }
 CLIP = {"clip": CLIP_INFO, "frames": [FRAME]}
 SESSION = {

@@ -66,14 +66,16 @@ def test_estimate_writes_ndjson_and_an_overlay(clip: Path, tmp_path: Path, capsy
 
 
 @pytest.mark.parametrize("form", ["json", "ndjson"])
-def test_a_clip_that_breaks_off_is_written_so_far(
+def test_a_strict_clip_that_breaks_off_is_written_so_far(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str
 ) -> None:
     """Results up to there, the error in the file and in one line on stderr, exit code 1."""
     output, overlay = tmp_path / "out", tmp_path / "out.mp4"
     cut = make_cut_off(tmp_path, count=6)
 
-    code = main(["estimate", str(cut), "--format", form, "--output", str(output), "--overlay", str(overlay)])
+    code = main(
+        ["estimate", str(cut), "--strict", "--format", form, "--output", str(output), "--overlay", str(overlay)]
+    )
 
     text = output.read_text()
     frames, end = (
@@ -92,6 +94,22 @@ def test_a_clip_that_breaks_off_is_written_so_far(
     error = capsys.readouterr().err
     assert "breaks off" in error
     assert error.count("\n") == 1
+
+
+def test_a_clip_that_breaks_off_is_written_with_its_gap(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is no failure: one line on stderr tells of it, and `gaps` where."""
+    output, overlay = tmp_path / "out.json", tmp_path / "out.mp4"
+    cut = make_cut_off(tmp_path, count=6)
+
+    code = main(["estimate", str(cut), "--output", str(output), "--overlay", str(overlay)])
+
+    reported = json.loads(output.read_text())
+    count = len(reported["frames"])
+    assert code == 0
+    assert reported["clip"]["gaps"] == [{"after_seq": count - 1, "pts_us": 40_000 * count, "reason": "cut_off"}]
+    with open_video(overlay) as video:
+        assert len(list(video)) == count > 1
+    assert capsys.readouterr().err == f"{cut}: 1 gaps (cut_off), told in the results as `gaps`\n"
 
 
 def no_such_file(folder: Path) -> Path:

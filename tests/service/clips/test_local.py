@@ -94,12 +94,12 @@ def test_what_is_known_of_the_clip_is_kept_current(tmp_path: Path) -> None:
     assert emitted == list(range(1, 11))
 
 
-def test_a_clip_that_breaks_off_gives_its_results_first(tmp_path: Path) -> None:
+def test_a_strict_clip_that_breaks_off_gives_its_results_first(tmp_path: Path) -> None:
     """Then the error."""
     results: list[FrameResult] = []
 
     with pytest.raises(BadClip):
-        results.extend(estimate_clip(loaded(RecordingStepper()), make_cut_off(tmp_path)))
+        results.extend(estimate_clip(loaded(RecordingStepper()), make_cut_off(tmp_path), strict=True))
 
     assert len(results) > 20
 

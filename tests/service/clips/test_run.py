@@ -124,14 +124,14 @@ async def test_what_is_known_of_the_clip_is_kept_current(tmp_path: Path) -> None
     assert (run.info.frames_decoded, run.info.frames_emitted, run.info.duration_us) == (10, 10, 400_000)
 
 
-async def test_the_duration_of_a_clip_that_declares_none_is_its_last_time(tmp_path: Path) -> None:
+async def test_the_duration_of_a_clip_that_declares_none_is_that_of_its_pictures(tmp_path: Path) -> None:
     """A raw stream says nothing of itself."""
     async with running(RecordingPipeline(), make_clip(tmp_path / "raw.h264")) as run:
         async for _ in run:
             pass
 
     assert run.info.frames_declared is None
-    assert run.info.duration_us == 360_000
+    assert run.info.duration_us == 400_000
 
 
 async def test_the_region_goes_with_the_first_frame_only(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ async def test_a_clip_that_cannot_be_opened_opens_no_session(tmp_path: Path) -> 
     assert pipeline.opened == []
 
 
-async def test_a_clip_that_breaks_off_gives_its_results_first(tmp_path: Path) -> None:
+async def test_a_strict_clip_that_breaks_off_gives_its_results_first(tmp_path: Path) -> None:
     """Then comes the error, and the session is closed."""
     pipeline = RecordingPipeline()
     results: list[FrameResult] = []
@@ -175,7 +175,7 @@ async def test_a_clip_that_breaks_off_gives_its_results_first(tmp_path: Path) ->
         async for result in run:
             results.append(result)
 
-    async with running(pipeline, make_cut_off(tmp_path)) as run:
+    async with running(pipeline, make_cut_off(tmp_path), ClipOptions(strict=True)) as run:
         with pytest.raises(BadClip):
             await collect(run)
 

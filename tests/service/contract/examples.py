@@ -5,9 +5,11 @@ import numpy as np
 from model.cards import ModelCard
 from model.values import Pose, Region, RegionSource
 from service.contract.messages import (
+    ClipGap,
     ClipInfo,
     DropPolicy,
     FrameResult,
+    GapReason,
     ModelInfo,
     Outcome,
     SessionInfo,
@@ -61,7 +63,16 @@ SESSIONS = {
 }
 
 CLIPS = {
-    "full": ClipInfo(48, 47, 46, 1920000, "h264"),
+    "full": ClipInfo(
+        48,
+        47,
+        46,
+        1920000,
+        "h264",
+        start_us=5_400_000_000,
+        pixel_aspect=1.4545454545454546,
+        gaps=(ClipGap(None, 0, GapReason.DAMAGED), ClipGap(45, 1840000, GapReason.CUT_OFF)),
+    ),
     "bare": ClipInfo(None, 0, 0, None, "vp9"),
 }
 

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 from model.values import Pose, Region
 from service.contract import bodies, wire
 from service.contract.messages import (
+    ClipGap,
     ClipInfo,
     DropPolicy,
     FrameResult,
+    GapReason,
     Outcome,
     SessionInfo,
     SessionOptions,
@@ -119,11 +121,55 @@ def test_a_session_survives_both(session: SessionInfo) -> None:
 COUNTS = st.integers(0, 2**40)
 
 
-@given(st.builds(ClipInfo, st.none() | COUNTS, COUNTS, COUNTS, st.none() | COUNTS, st.text()))
+GAPS = st.builds(ClipGap, st.none() | SEQS, COUNTS, st.sampled_from(GapReason))
+CLIPS = st.builds(
+    ClipInfo,
+    frames_declared=st.none() | COUNTS,
+    frames_decoded=COUNTS,
+    frames_emitted=COUNTS,
+    duration_us=st.none() | COUNTS,
+    codec=st.text(),
+    start_us=st.none() | COUNTS,
+    pixel_aspect=st.floats(0.125, 8),
+    gaps=st.lists(GAPS, max_size=3).map(tuple),
+)
+
+
+@given(CLIPS)
 def test_clip_facts_survive_both(clip: ClipInfo) -> None:
     """What is not known stays unknown, and is not 0."""
     assert bodies.CLIP.validate_json(json.dumps(wire.clip_to_json(clip))) == clip
     assert wire.clip_from_pb(wire.clip_to_pb(clip)) == clip
+
+
+def test_clip_facts_of_an_earlier_build_are_read() -> None:
+    """It tells neither start nor aspect nor gaps."""
+    known = ClipInfo(48, 47, 46, 1920000, "h264")
+
+    assert (
+        wire.clip_from_pb(
+            pb.ClipInfo(frames_declared=48, frames_decoded=47, frames_emitted=46, duration_us=1920000, codec="h264")
+        )
+        == known
+    )
+    assert (
+        bodies.CLIP.validate_python(
+            {"frames_declared": 48, "frames_decoded": 47, "frames_emitted": 46, "duration_us": 1920000, "codec": "h264"}
+        )
+        == known
+    )
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("False", False), ("", False), (None, False)])
+def test_a_flag_is_read(text: str | None, value: bool) -> None:
+    """As people write it."""
+    assert wire.flag("strict", text) is value
+
+
+def test_what_is_no_flag_is_refused() -> None:
+    """It might have meant either."""
+    with pytest.raises(BadRequest, match="strict"):
+        wire.flag("strict", "maybe")
 
 
 def test_a_model_card_survives_both() -> None:

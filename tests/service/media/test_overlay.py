@@ -129,7 +129,8 @@ def test_an_overlay_is_the_clip_with_skeletons_at_its_own_times(tmp_path: Path) 
     with open_video(out) as video:
         drawn = list(video)
     assert video.codec == "h264"
-    assert [frame.pts_us for frame in drawn] == [time * 1000 for time in times]
+    assert [frame.pts_us for frame in drawn] == [(time - 100) * 1000 for time in times]
+    assert video.start_us == 0
     for before, after in zip(plain, drawn, strict=True):
         assert (np.abs(before.rgb.astype(int) - after.rgb).max(axis=2) > 60).sum() > 300
 

@@ -8,6 +8,7 @@ import pytest
 
 from model.values import Array, Frame
 from service.errors import BadClip, ClipTooLong, FrameSizeChanged, ImageTooLarge, UnsupportedMedia
+from service.media.limits import ClipLimits
 from service.media.video import open_video
 from tests.support.clips import cut, make_clip, make_cut_off, make_sound, scene
 from tests.support.pictures import encoded, smooth_picture
@@ -24,7 +25,7 @@ def read(path: Path) -> list[Frame]:
 def read_until_broken(path: Path) -> tuple[list[Frame], str]:
     """The frames before the place where a clip breaks off, and what is said of it."""
     frames: list[Frame] = []
-    with pytest.raises(BadClip) as caught, open_video(path) as video:
+    with pytest.raises(BadClip) as caught, open_video(path, strict=True) as video:
         frames.extend(video)
     return frames, str(caught.value)
 
@@ -90,12 +91,16 @@ def test_odd_sizes_are_kept(tmp_path: Path) -> None:
     assert {frame.size for frame in read(path)} == {(65, 49)}
 
 
-def test_a_variable_frame_rate_and_a_late_start_are_kept(tmp_path: Path) -> None:
-    """Times are the clip's own, never index over rate."""
+def test_a_variable_frame_rate_is_kept_and_begins_at_0(tmp_path: Path) -> None:
+    """Times are the clip's own, never index over rate; where its clock stood is told beside them."""
     times = [120, 130, 210, 500, 501, 900]
     path = make_clip(tmp_path / "vfr.mkv", count=6, times_ms=times)
 
-    assert [frame.pts_us for frame in read(path)] == [time * 1000 for time in times]
+    with open_video(path) as video:
+        frames = list(video)
+
+    assert [frame.pts_us for frame in frames] == [(time - 120) * 1000 for time in times]
+    assert video.start_us == 120_000
 
 
 def test_a_raw_stream_without_times_gets_some(tmp_path: Path) -> None:
@@ -198,7 +203,7 @@ def test_a_cut_between_two_pictures_is_noticed(tmp_path: Path) -> None:
     assert "5 of 6" in message
 
 
-def test_damage_in_the_middle_ends_the_clip_there(tmp_path: Path) -> None:
+def test_damage_in_the_middle_ends_a_strict_reading_there(tmp_path: Path) -> None:
     """Bytes gone bad, not missing: no frame after them is passed off as good."""
     noise = np.random.default_rng(0).integers(0, 255, (9, 48, 64, 3), np.uint8)
     path = make_clip(tmp_path / "clip.avi", "mjpeg", pixels="yuvj420p", pictures=list(noise), quality={"threads": "2"})
@@ -275,7 +280,7 @@ def test_a_clip_that_declares_too_much_time_is_refused_at_once(tmp_path: Path) -
     """The header is enough."""
     path = make_clip(tmp_path / "clip.mp4", count=50)
 
-    with pytest.raises(ClipTooLong), open_video(path, max_seconds=1.9):
+    with pytest.raises(ClipTooLong), open_video(path, ClipLimits(seconds=1.9)):
         pass
 
 
@@ -284,7 +289,7 @@ def test_a_clip_that_runs_on_for_too_long_is_stopped(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "raw.h264", count=50)
     frames: list[Frame] = []
 
-    with open_video(path, max_seconds=1.0) as video, pytest.raises(ClipTooLong):
+    with open_video(path, ClipLimits(seconds=1.0)) as video, pytest.raises(ClipTooLong):
         frames.extend(video)
 
     assert len(frames) == 26
@@ -294,7 +299,7 @@ def test_the_limit_on_time_does_not_count_a_late_start(tmp_path: Path) -> None:
     """A clip that starts at an hour and lasts a moment is a short one."""
     path = make_clip(tmp_path / "late.ts", count=5, times_ms=[3_600_000 + 40 * index for index in range(5)])
 
-    with open_video(path, max_seconds=10.0) as video:
+    with open_video(path, ClipLimits(seconds=10.0)) as video:
         assert len(list(video)) == 5
 
 
@@ -302,19 +307,19 @@ def test_pictures_above_the_limit_are_refused(tmp_path: Path) -> None:
     """The limit on pixels is that of single images."""
     path = make_clip(tmp_path / "clip.mp4")
 
-    with pytest.raises(ImageTooLarge, match="64 x 48"), open_video(path, max_pixels=64 * 48 - 1):
+    with pytest.raises(ImageTooLarge, match="64 x 48"), open_video(path, ClipLimits(pixels=64 * 48 - 1)):
         pass
 
 
-def test_a_picture_that_changes_its_size_ends_the_clip(tmp_path: Path) -> None:
-    """Coordinates would change their meaning in the middle: the frames before are given, then the error."""
+def test_a_picture_that_changes_its_size_ends_a_strict_reading(tmp_path: Path) -> None:
+    """The frames before are given, then the error."""
     small = make_clip(tmp_path / "small.h264", count=5)
     large = make_clip(tmp_path / "large.h264", count=5, size=(96, 64))
     joined = tmp_path / "joined.h264"
     joined.write_bytes(small.read_bytes() + large.read_bytes())
     frames: list[Frame] = []
 
-    with open_video(joined) as video, pytest.raises(FrameSizeChanged, match="64 x 48 to 96 x 64"):
+    with open_video(joined, strict=True) as video, pytest.raises(FrameSizeChanged, match="64 x 48 to 96 x 64"):
         frames.extend(video)
 
     assert len(frames) == 5
