@@ -19,11 +19,10 @@ from service.pipeline.pipeline import Pipeline
 from service.pipeline.processor import FrameProcessor
 from service.pipeline.request import Priority
 from service.processes.wiring import open_redis
-from service.redis.client import cancel_and_wait
+from service.redis.keys import GROUP, Keyspace
 from service.redis.queue.consumer import StreamConsumer
 from service.redis.queue.executor import RedisExecutor
-from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
+from service.redis.sessions.store import RedisSessions
 from tests.support.pipelines import CARD, until
 from tests.support.trackers import FakeTracker
 
@@ -47,19 +46,19 @@ class FakeWorker:
     consumer: StreamConsumer
     executor: LocalExecutor
     metrics: Metrics
-    run: "asyncio.Task[None]"
+    run: "asyncio.Task[bool]"
 
     async def kill(self) -> None:
         """End it as kill -9 does, as far as Redis can see."""
+        self.run.cancel()
+        await asyncio.wait({self.run})
         self.tracker.let_go()
-        await cancel_and_wait(self.run, *self.consumer.at_work())
         await self.executor.aclose()
 
     async def stop(self) -> bool:
         """End it as SIGTERM does."""
         self.consumer.stop()
-        await self.run
-        finished = await self.consumer.finish()
+        finished = await self.run
         await self.executor.aclose()
         return finished
 
@@ -85,7 +84,7 @@ class Fleet:
             self.settings,
             CARD,
             RedisExecutor(self.client, self.settings, metrics),
-            RedisSessions(self.client, RedisLimits.of(self.settings), metrics),
+            RedisSessions(self.client, self.settings, metrics),
             metrics=metrics,
             hold_keepalive_s=1.0,
         )
@@ -100,7 +99,7 @@ class Fleet:
     async def worker(self) -> FakeWorker:
         """One more, which every frontend has heard of."""
         metrics, tracker = Metrics(), FakeTracker()
-        store = RedisSessions(self.client, RedisLimits.of(self.settings), metrics, optimistic=True)
+        store = RedisSessions(self.client, self.settings, metrics, optimistic=True)
         executor = Unprobed(self.settings, LoadedModel(CARD, KINEPOSE_13, tracker), store, metrics)
         await executor.start()
         tracker.batches.clear()

@@ -13,8 +13,7 @@ from model.values import Frame, Region
 from service import errors
 from service.errors import KineposeError
 from service.pipeline.request import FrameRequest
-from service.redis.queue.codec import Origin, decode_answer, decode_request, encode_answer, encode_request
-from service.redis.sessions.codec import RecordError
+from service.redis.codec import Origin, RecordError, decode_answer, decode_request, encode_answer, encode_request
 from tests.support.stores import result, same
 
 REQUEST = bytes(range(16))

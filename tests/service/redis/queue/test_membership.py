@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from service.redis.queue.membership import WorkerRegistry, shard_owners
-from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import Keyspace
+from service.redis.keys import Keyspace
+from service.redis.queue.consumer_group import WorkerRegistry, queue_scripts, shard_owners
 from tests.support.stores import kept_in_redis
 
 workers = st.sets(st.text("abcdef0123456789-", min_size=1, max_size=12), min_size=1, max_size=20).map(sorted)
@@ -85,5 +84,5 @@ async def test_a_list_that_is_old_counts_for_nothing(redis_url: str) -> None:
         assert looker.alive() == 0
         await looker.beat()
         assert looker.alive() == 1
-        looker._seen_at -= 0.2
+        looker._looked_at -= 0.2
         assert looker.alive() == 0

@@ -25,12 +25,16 @@ from service.errors import (
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import Priority
+from service.redis.keys import GROUP, Keyspace
 from service.redis.queue.consumer import BLOCK_MS
-from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup
-from service.redis.queue.membership import ShardMismatch, WorkerRegistry
-from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
+from service.redis.queue.consumer_group import (
+    MOST_DELIVERIES,
+    ConsumerGroup,
+    ShardMismatch,
+    WorkerRegistry,
+    queue_scripts,
+)
+from service.redis.sessions.store import RedisSessions
 from tests.support.fleet import LEASE_S, fleet
 from tests.support.pipelines import Source, counted, frame, in_flight, until, value_of
 from tests.support.redis_server import own_redis
@@ -186,9 +190,9 @@ async def test_frames_that_nobody_waits_for_are_not_computed(redis_url: str) -> 
         first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
         await worker.tracker.entered()
         gone = asyncio.create_task(frontend.frames.estimate(frame(0, 77, session="b")))
-        await until(lambda: len(worker.consumer.at_work()) == 2)
+        await until(lambda: worker.consumer.at_work() == 2)
         gone.cancel()
-        await until(lambda: len(worker.consumer.at_work()) == 1)
+        await until(lambda: worker.consumer.at_work() == 1)
         worker.tracker.let_go()
         await first
         assert value_of(await frontend.frames.estimate(frame(0, 5, session="b"))) == history([5])
@@ -390,7 +394,7 @@ async def test_a_session_that_went_on_elsewhere_is_read_again(redis_url: str) ->
         await frontend.frames.estimate(frame(1, 50))
         await deployment.client.hset(key, mapping=before)
         await frontend.frames.estimate(frame(1, 60))
-        other = RedisSessions(deployment.client, RedisLimits.of(deployment.settings), Metrics())
+        other = RedisSessions(deployment.client, deployment.settings, Metrics())
         lost = await other.checkout("s", 2)
         assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 60, 2])
         with pytest.raises(StaleCommit):

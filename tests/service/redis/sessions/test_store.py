@@ -12,7 +12,7 @@ from redis.crc import key_slot
 from model.state_codec import VERSION, encode_state
 from service.contract.messages import FrameResult, Outcome
 from service.errors import KineposeError, SessionExpired, SessionUnknown, StaleCommit, StoreUnavailable, TooManySessions
-from service.redis.sessions.codec import RecordError, decode_meta, decode_result, encode_meta, encode_result
+from service.redis.codec import RecordError, decode_meta, decode_result, encode_record
 from service.sessions.store import SessionStore, Version
 from tests.support.redis_server import lossy_way
 from tests.support.stores import MODEL, TTL_S, KeptInRedis, kept_in_redis, meta, result, same, state
@@ -151,7 +151,7 @@ async def test_hold_of_a_process_that_died_runs_out(kept: KeptInRedis) -> None:
     """Its lease ends, then the idle clock starts; a later hold counts anew."""
     await kept.store.create("a", meta())
     await kept.store.hold("a")
-    await kept.elapse(kept.limits.hold_lease_s + TTL_S / 2)
+    await kept.elapse(kept.settings.hold_lease_s + TTL_S / 2)
     other = kept.another().store
     assert (await other.info("a")).expires_in_s == pytest.approx(TTL_S / 2, abs=TTL_S / 10)
     await other.hold("a")
@@ -165,7 +165,7 @@ async def test_hold_lasts_while_its_frames_come_and_go(kept: KeptInRedis) -> Non
     """Each checkout and each commit renews the lease."""
     await kept.store.create("a", meta())
     await kept.store.hold("a")
-    most_s = kept.limits.hold_lease_s + TTL_S
+    most_s = kept.settings.hold_lease_s + TTL_S
     for seq in range(3):
         await kept.elapse(0.8 * most_s)
         await kept.store.hold("a")
@@ -262,7 +262,7 @@ async def test_session_begun_anew_while_a_sweep_looks_at_its_last_life_stays_cou
         found = await look(session_ids)
         index._looked_at = look  # type: ignore[method-assign]
         await index.admit("a", 1000)
-        await kept.store._run("create", "a", 1, encode_meta(meta()), 1000 * int(TTL_S))
+        await kept.store._run("create", "a", 1, encode_record(meta()), 1000 * int(TTL_S))
         return found
 
     index._looked_at = interrupted  # type: ignore[method-assign]
@@ -296,7 +296,7 @@ async def test_no_session_is_ended_by_a_create_that_was_refused(kept: KeptInRedi
 def test_stored_answer_comes_back_whole(changes: dict[str, Any]) -> None:
     """Every field, and the joints bit for bit."""
     answer = replace(result("a", 3), **changes)
-    assert same(decode_result(encode_result(answer)), answer)
+    assert same(decode_result(encode_record(answer)), answer)
 
 
 def test_joints_that_are_no_numbers_come_back_too() -> None:
@@ -304,7 +304,7 @@ def test_joints_that_are_no_numbers_come_back_too() -> None:
     answer = result("a", 0)
     assert answer.pose is not None
     answer.pose.xy_px[:, 0] = [np.nan, np.inf, -0.0]
-    assert same(decode_result(encode_result(answer)), answer)
+    assert same(decode_result(encode_record(answer)), answer)
 
 
 @pytest.mark.parametrize("blob", [b"", b"{}", b"[1]", b'{"version":2}', b'{"version":1}', b"\xff", b"null"])
@@ -317,11 +317,11 @@ def test_bytes_that_are_no_record_are_refused(blob: bytes) -> None:
 
 def test_record_cut_short_is_refused() -> None:
     """The joints have to be all there."""
-    blob = encode_result(result("a", 0))
+    blob = encode_record(result("a", 0))
     with pytest.raises(RecordError):
         decode_result(blob[:-1])
     with pytest.raises(RecordError):
         decode_result(blob[:-4])
-    assert same(decode_meta(encode_meta(meta())), meta())
+    assert same(decode_meta(encode_record(meta())), meta())
     assert isinstance(decode_result(blob), FrameResult)
     assert decode_result(blob).model == MODEL
