@@ -19,7 +19,7 @@ from service.redis.keys import Keyspace
 from service.redis.sessions.store import RedisSessions
 from service.sessions.memory import InMemorySessions
 from service.sessions.store import SessionMeta, SessionStore
-from tests.support.pipelines import ManualClock
+from tests.support.pipelines import ManualClock, eventually
 
 MODEL = ModelInfo("fake", "1", "0" * 64)
 TTL_S = 1000.0
@@ -101,6 +101,15 @@ class KeptInRedis(_Counted):
         for index in [key async for key in self.client.scan_iter(match=f"{self.keyspace.index()}*")]:
             for session_id in cast(list[bytes], await self.client.zrange(index, 0, -1)):
                 await self.client.zincrby(index, -passed_ms, session_id)
+
+    async def ended(self, session_id: str) -> None:
+        """Wait until Redis has let a session go in its own time."""
+        key = self.keyspace.session(session_id).session
+
+        async def gone() -> bool:
+            return not await self.client.exists(key)
+
+        await eventually(gone)
 
     async def clear(self) -> None:
         """Leave nothing behind."""

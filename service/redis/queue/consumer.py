@@ -88,7 +88,7 @@ class FrameTasks:
             if delivery.place in self._at_work:
                 continue
             before = [work.task for work in self._at_work.values() if work.request.session_id == request.session_id]
-            task = self.tasks.create_task(self._serve(sent, delivery, before))
+            task = self.tasks.create_task(self._guarded(sent, delivery, before))
             self._at_work[delivery.place] = _Work(request, delivery, task)
             task.add_done_callback(partial(self._ended, delivery.place))
 
@@ -112,45 +112,40 @@ class FrameTasks:
             task.cancel()
         return not late
 
+    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[None]]") -> None:
+        try:
+            await self._serve(sent, delivery, before)
+        except Exception:  # It would end all that is at work.
+            log.exception("session %s frame %d: a bug", sent.request.session_id, sent.request.seq)
+
     async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[None]]") -> None:
-        if delivery.reply_id in self._withdrawn:
-            await self._settle(delivery)
-            return
+        async def turn() -> None:
+            # The same frame, asked for once more: its first reading answers it, the second finds that answer.
+            if before:
+                await asyncio.wait(before)
+
         request = sent.request
         if sent.budget_ms is not None:
             request = replace(request, deadline=self.registry.deadline(delivery.entry, sent.budget_ms))
+        if delivery.reply_id in self._withdrawn:
+            await self._settle(delivery)
+            return
+        fields = {"request_id": sent.origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
         try:
-            answer = await self._answer(sent, request, before)
+            with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
+                answer: FrameResult | KineposeError = await self.processor.process(request, turn)
         except (StoreUnavailable, DeviceLost) as error:
             log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
             self.some_left = True
             return
+        except KineposeError as error:
+            answer = error
         except asyncio.CancelledError:
             if delivery.reply_id in self._withdrawn:
                 await self._settle(delivery)
             raise
         if not delivery.settled:
             await self._settle(delivery, answer)
-
-    async def _answer(
-        self, sent: Sent, request: FrameRequest, before: "list[asyncio.Task[None]]"
-    ) -> FrameResult | KineposeError:
-        async def turn() -> None:
-            # The same frame, asked for once more: its first reading answers it, the second finds that answer.
-            if before:
-                await asyncio.wait(before)
-
-        fields = {"request_id": sent.origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
-        with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
-            try:
-                return await self.processor.process(request, turn)
-            except (StoreUnavailable, DeviceLost):
-                raise
-            except KineposeError as error:
-                return error
-            except Exception:
-                log.exception("session %s frame %d: a bug", request.session_id, request.seq)
-                return KineposeError()
 
     async def _settle(self, delivery: Delivery, answer: FrameResult | KineposeError | None = None) -> None:
         """Take a frame out, with its answer if there is one."""
