@@ -26,8 +26,8 @@ from service.sessions.store import Place
 log = logging.getLogger(__name__)
 
 BEATS_A_LEASE = 3
-JUMP_S = 2.0
-"""Redis's clock has jumped where it is ahead by so much more than a beat ago."""
+LONG_OVER_S = 2.0
+"""Nobody waits for so long past a deadline: a frame that seems to be so late has seen Redis's clock jump."""
 
 AT_ONCE = 64
 """Frames of one stream looked at in one go."""
@@ -81,8 +81,7 @@ class WorkerRegistry:
         self._worker = worker
         self._looked_at = -math.inf
         self._beats: dict[bytes, Beat] = {}
-        self._ahead_s: float | None = None
-        self._jumped_at_ms = 0.0
+        self._ahead_s = 0.0
         self.workers: tuple[str, ...] = ()
         self.own_shards: tuple[int, ...] = ()
 
@@ -104,7 +103,7 @@ class WorkerRegistry:
                 f"this process has KINEPOSE_REDIS_SHARDS={ours}, the deployment {int(shards)}: make them equal"
             )
         self._take(listed)
-        self._compare_clocks(int(now_ms))
+        self._ahead_s = int(now_ms) / 1000 - self._looked_at
 
     def _take(self, listed: list[bytes]) -> None:
         """A reply's list: name, mark, name, mark, ..."""
@@ -129,25 +128,17 @@ class WorkerRegistry:
     def _heard(self) -> bool:
         return asyncio.get_running_loop().time() - self._looked_at < self._lease_s
 
-    def _compare_clocks(self, now_ms: int) -> None:
-        ahead_s = now_ms / 1000 - self._looked_at
-        if self._ahead_s is not None and abs(ahead_s - self._ahead_s) > JUMP_S:
-            log.warning("Redis's clock has jumped by %.1f s", ahead_s - self._ahead_s)
-            self._jumped_at_ms = 1000 * (self._looked_at + self._ahead_s)
-        self._ahead_s = ahead_s
-
     def deadline(self, entry: bytes, budget_ms: int) -> float:
-        """Event-loop time at which a frame's time is over. One that waited across a jump has its whole time anew.
+        """Event-loop time at which a frame's time is over; one that seems long over has its whole time from now on.
 
         Args:
             entry: id in the stream; it says when it was made, by Redis's clock.
             budget_ms: milliseconds from then.
         """
         now = asyncio.get_running_loop().time()
-        made_at_ms = int(entry.partition(b"-")[0])
-        if self._ahead_s is None or made_at_ms <= self._jumped_at_ms:
-            return now + budget_ms / 1000
-        return min(now, made_at_ms / 1000 - self._ahead_s) + budget_ms / 1000
+        made_at = int(entry.partition(b"-")[0]) / 1000 - self._ahead_s
+        deadline = min(now, made_at) + budget_ms / 1000
+        return deadline if deadline > now - LONG_OVER_S else now + budget_ms / 1000
 
     def alive(self) -> int:
         """How many workers there are; 0 where that has not been heard for a lease."""

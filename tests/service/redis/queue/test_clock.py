@@ -35,7 +35,7 @@ async def some_beats(deployment: Fleet) -> None:
 
 @JUMPS
 async def test_workers_live_on_and_keep_their_frames(redis: tuple[OwnRedis, Jump], seconds: float) -> None:
-    """Nobody is off the list for a moment; a frame at work, with a deadline, is given to nobody else, and comes to its end."""
+    """Nobody is off the list for a moment; a frame at work, with a deadline, is given to nobody else."""
     server, jump = redis
     async with deployed(server.url, workers=2) as (deployment, frontend):
         await frontend.frames.estimate(frame(0))
