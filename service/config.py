@@ -67,8 +67,9 @@ class Settings(BaseSettings):
     """redis://user:password@host:6379/0, rediss://... (TLS; ?ssl_ca_certs=FILE) or unix://PATH."""
     redis_prefix: str = Field(default="kinepose", pattern=r"^[A-Za-z0-9_.:-]+$")
     redis_timeout_s: float = Field(default=5.0, gt=0)
-    hold_lease_s: float = Field(default=60.0, gt=0)
-    """A frame in flight keeps its session alive; that of a process that died does so no longer than this."""
+    hold_lease_s: float = Field(default=300.0, gt=0)
+    """A frame in flight keeps its session alive; that of a process that died does so no longer than this. A session in
+    use bears it when Redis's clock jumps ahead by this and its TTL."""
     remembered_s: float = Field(default=3600.0, gt=0)
     """As `remembered_sessions`: how long."""
     hot_states: int = Field(default=256, ge=0)
@@ -81,6 +82,8 @@ class Settings(BaseSettings):
     """Sessions are spread over so many shards, each with its streams; at least four for each worker balance well."""
     max_stream_frames: int = Field(default=256, ge=1)
     """Frames that wait in one shard's stream; more are refused."""
+    max_stream_bytes: int = Field(default=16 * MIB, ge=1)
+    """Bytes of frames that wait in one shard's stream; more are refused. A stream that is empty takes any frame."""
     worker_lease_s: float = Field(default=3.0, ge=0.2)
     """A worker that has not been heard of for so long is taken for dead, and others go on with its frames."""
     worker_frames: int = Field(default=32, ge=1)

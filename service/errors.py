@@ -200,6 +200,12 @@ class BadRegion(KineposeError):
     code, http_status, grpc_code = "bad_region", 422, grpc.StatusCode.INVALID_ARGUMENT
 
 
+class PoisonFrame(KineposeError):
+    """Each worker that was given the frame ended. It is given to no other; its seq is spent, the session goes on."""
+
+    code, http_status, grpc_code = "poison", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
 class DeadlinePassed(KineposeError):
     """The client's deadline passed before the frame was computed; state is as it was."""
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from service.config import Settings
 from service.errors import KineposeError
 from service.redis.client import Scripts
-from service.redis.sessions.keys import Keyspace
+from service.redis.keys import Keyspace
 
 AT_WORK_S: Final = 7 * 24 * 3600.0
 """A job's entry lives for so long while the job waits and works; all jobs end earlier."""

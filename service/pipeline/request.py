@@ -21,7 +21,13 @@ class Priority(StrEnum):
     CLIP = "clip"
 
 
-FRAME_FAULTS = (errors.BadImage, errors.ImageTooLarge, errors.FrameSizeChanged, errors.BadRegion)
+FRAME_FAULTS = (
+    errors.BadImage,
+    errors.ImageTooLarge,
+    errors.FrameSizeChanged,
+    errors.BadRegion,
+    errors.PoisonFrame,
+)
 """The frame itself is at fault: its seq is spent, sending it again would end the same way."""
 
 STREAM_FAULTS = (

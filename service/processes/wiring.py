@@ -19,7 +19,7 @@ from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.redis.client import connected
 from service.redis.queue.executor import RedisExecutor
-from service.redis.sessions.store import RedisLimits, RedisSessions
+from service.redis.sessions.store import RedisSessions
 from service.transports.http.relay import ClipRelay, open_http
 from service.transports.tls import redis_password
 
@@ -57,7 +57,7 @@ async def open_pipeline(settings: Settings, metrics: Metrics | None = None) -> A
             settings,
             card,
             RedisExecutor(client, settings, metrics),
-            RedisSessions(client, RedisLimits.of(settings), metrics),
+            RedisSessions(client, settings, metrics),
             metrics=metrics,
             rate_limits=RateLimits.of(settings, metrics, client),
             hold_keepalive_s=HOLD_KEEPALIVE_S,

@@ -25,7 +25,7 @@ from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.processor import FrameProcessor
 from service.processes.wiring import open_redis
 from service.redis.queue.consumer import StreamConsumer
-from service.redis.sessions.store import RedisLimits, RedisSessions
+from service.redis.sessions.store import RedisSessions
 from service.transports.http import operations
 from service.transports.http.auth import ApiKeyMiddleware
 from service.transports.http.errors import install_error_handlers
@@ -55,7 +55,7 @@ async def _parts(settings: Settings) -> AsyncIterator[WorkerParts]:
     metrics = Metrics()
     loaded = await asyncio.to_thread(load_model, settings)
     async with open_redis(settings) as client:
-        store = RedisSessions(client, RedisLimits.of(settings), metrics, optimistic=True)
+        store = RedisSessions(client, settings, metrics, optimistic=True)
         executor = LocalExecutor(settings, loaded, store, metrics)
         processor = FrameProcessor(executor, store, SKELETONS[loaded.card.skeleton], metrics)
         name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
@@ -99,7 +99,7 @@ class RunningWorker:
     def __init__(self, settings: Settings) -> None:
         self.app = create_worker_app(settings)
         self.http = HttpServer(self.app, settings)
-        self._run: asyncio.Task[None] | None = None
+        self._run: asyncio.Task[bool] | None = None
 
     @property
     def parts(self) -> WorkerParts:
@@ -130,8 +130,8 @@ class RunningWorker:
         assert self._run is not None
         self.parts.lifecycle.begin_drain()
         self.parts.consumer.stop()
-        await asyncio.gather(self._run, return_exceptions=True)
-        if not await self.parts.consumer.finish():
+        [finished] = await asyncio.gather(self._run, return_exceptions=True)
+        if finished is False:
             log.warning("the grace period is over; other workers take over what is left")
         await self.http.__aexit__(kind, error, trace)
 

@@ -1,1 +1,6 @@
-"""Sessions and frames shared by several processes through Redis (ADR 6, ADR 8)."""
+"""What a deployment of several processes shares.
+
+client.py     the connection, its scripts, its failures as the errors that clients see
+keys.py       every key's name;  codec.py  what is kept under them and published, as bytes
+sessions/     the session store;  queue/  frames on their way to workers
+"""

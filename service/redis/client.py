@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_AWAY_MS = 1000
 RETRY_AFTER_FULL_MS = 5000
 MOST_CONNECTIONS = 64
-CANCEL_AGAIN_S = 0.2
 READ_BYTES = 256 * 1024
 """A state in one or two reads."""
 
@@ -100,12 +99,11 @@ async def run_uncancelled(command: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-async def cancel_and_wait(*tasks: "asyncio.Task[Any]") -> None:
-    """Cancel tasks that use Redis until they have ended; see `run_uncancelled` for why once may not do."""
-    while alive := [task for task in tasks if not task.done()]:
-        for task in alive:
-            task.cancel()
-        await asyncio.wait(alive, timeout=CANCEL_AGAIN_S)
+def raise_if_cancelled() -> None:
+    """Raise CancelledError in a task that was cancelled while redis-py swallowed it, see `run_uncancelled`."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def lua(package: str, *parts: str) -> str:

@@ -46,15 +46,18 @@ class Delivery:
     """A frame that came through a stream in Redis: what its commit acknowledges, and whom it answers.
 
     Attributes:
-        stream, entry: the entry's key and id.
+        stream, group, entry: the stream's key, the consumer group that reads it, and the entry's id.
         channel: where its frontend listens; reply_id: 16 bytes by which that frontend knows the frame.
+        before_result: goes before the stored answer in what is published.
         settled: the store has acknowledged and answered it, in one step with the commit.
     """
 
     stream: str
+    group: str
     entry: bytes
     channel: bytes
     reply_id: bytes
+    before_result: bytes
     settled: bool = False
 
     @property

@@ -28,9 +28,9 @@ from service.config import Settings
 from service.observability.metrics import Metrics
 from service.pipeline.request import Priority
 from service.redis.client import connected
-from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
+from service.redis.keys import GROUP, Keyspace
+from service.redis.queue.consumer_group import queue_scripts
+from service.redis.sessions.store import RedisSessions
 from service.sessions.store import Delivery, Version
 from tests.support import stores
 from training.losses.heatmap import gaussian_targets
@@ -82,8 +82,8 @@ class Load:
     def __init__(self, client: Redis, sessions: int, picture: bytes) -> None:
         self._client = client
         self._keyspace = Keyspace("cost", 32)
-        limits = replace(RedisLimits.of(Settings()), keyspace=self._keyspace, max_sessions=sessions)
-        self._store = RedisSessions(client, limits, Metrics())
+        settings = Settings(redis_prefix="cost", redis_shards=32, max_sessions=sessions)
+        self._store = RedisSessions(client, settings, Metrics())
         self._submit = queue_scripts(client)
         self._picture = picture
         self._versions: dict[str, Version] = {}
@@ -104,7 +104,7 @@ class Load:
         read: Any = await self._client.xreadgroup(GROUP, "cost", {stream: ">"}, count=1)
         [(_, [(entry, _)])] = read
         checkout = await self._store.checkout(name, seq)
-        delivery = Delivery(stream, entry, b"cost:answers", bytes(16))
+        delivery = Delivery(stream, GROUP, entry, b"cost:answers", bytes(16), bytes(17))
         await self._store.commit(name, checkout.version, state, stores.result(name, seq), delivery)
 
     async def round(self, seq: int) -> None:

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from model.skeletons import KINEPOSE_13
 from service.config import Settings
+from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
 from service.inference.executor import LocalExecutor
 from service.inference.loaded_model import LoadedModel
 from service.observability.metrics import Metrics
@@ -19,12 +20,11 @@ from service.pipeline.pipeline import Pipeline
 from service.pipeline.processor import FrameProcessor
 from service.pipeline.request import Priority
 from service.processes.wiring import open_redis
-from service.redis.client import cancel_and_wait
+from service.redis.keys import GROUP, Keyspace
 from service.redis.queue.consumer import StreamConsumer
 from service.redis.queue.executor import RedisExecutor
-from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
-from tests.support.pipelines import CARD, until
+from service.redis.sessions.store import RedisSessions
+from tests.support.pipelines import CARD, eventually, until
 from tests.support.trackers import FakeTracker
 
 LEASE_S = 0.6
@@ -47,19 +47,19 @@ class FakeWorker:
     consumer: StreamConsumer
     executor: LocalExecutor
     metrics: Metrics
-    run: "asyncio.Task[None]"
+    run: "asyncio.Task[bool]"
 
     async def kill(self) -> None:
         """End it as kill -9 does, as far as Redis can see."""
+        self.run.cancel()
+        await asyncio.wait({self.run})
         self.tracker.let_go()
-        await cancel_and_wait(self.run, *self.consumer.at_work())
         await self.executor.aclose()
 
     async def stop(self) -> bool:
         """End it as SIGTERM does."""
         self.consumer.stop()
-        await self.run
-        finished = await self.consumer.finish()
+        finished = await self.run
         await self.executor.aclose()
         return finished
 
@@ -85,22 +85,21 @@ class Fleet:
             self.settings,
             CARD,
             RedisExecutor(self.client, self.settings, metrics),
-            RedisSessions(self.client, RedisLimits.of(self.settings), metrics),
+            RedisSessions(self.client, self.settings, metrics),
             metrics=metrics,
             hold_keepalive_s=1.0,
         )
         await pipeline.start()
         self.frontends.append(pipeline)
         await self.sees(pipeline, len(self.workers))
-        async with asyncio.timeout(20):
-            while self.workers and not await pipeline.lifecycle.ready():
-                pass
+        if self.workers:
+            await eventually(pipeline.lifecycle.ready)
         return pipeline
 
     async def worker(self) -> FakeWorker:
         """One more, which every frontend has heard of."""
         metrics, tracker = Metrics(), FakeTracker()
-        store = RedisSessions(self.client, RedisLimits.of(self.settings), metrics, optimistic=True)
+        store = RedisSessions(self.client, self.settings, metrics, optimistic=True)
         executor = Unprobed(self.settings, LoadedModel(CARD, KINEPOSE_13, tracker), store, metrics)
         await executor.start()
         tracker.batches.clear()
@@ -110,16 +109,14 @@ class Fleet:
         run = asyncio.create_task(consumer.run())
         worker = FakeWorker(name, tracker, consumer, executor, metrics, run)
         self.workers.append(worker)
-        async with asyncio.timeout(20):
-            while not await self._hears_orders(sum(not worker.run.done() for worker in self.workers)):
-                pass
+        await eventually(self._all_hear_orders)
         for frontend in self.frontends:
             await self.sees(frontend, sum(not worker.run.done() for worker in self.workers))
         return worker
 
-    async def _hears_orders(self, workers: int) -> bool:
+    async def _all_hear_orders(self) -> bool:
         [(_, count)] = await self.client.pubsub_numsub(self.keyspace.orders())
-        return int(count) >= workers
+        return int(count) >= sum(not worker.run.done() for worker in self.workers)
 
     async def sees(self, frontend: Pipeline, workers: int) -> None:
         """Wait until a frontend reckons with so many workers."""
@@ -170,3 +167,28 @@ async def fleet(url: str, *, workers: int = 1, **settings: Any) -> AsyncIterator
             yield started
         finally:
             await started.close()
+
+
+@asynccontextmanager
+async def deployed(
+    url: str, *sessions: str, workers: int = 1, **settings: Any
+) -> AsyncIterator[tuple[Fleet, Pipeline]]:
+    """A deployment and its frontend, with sessions of these ids, or one called "s"."""
+    async with fleet(url, workers=workers, **settings) as deployment:
+        [frontend] = deployment.frontends
+        await opened(frontend, *sessions)
+        yield deployment, frontend
+
+
+async def opened(frontend: Pipeline, *names: str) -> None:
+    """Sessions of these ids; one called "s" where there are none."""
+    for name in names or ("s",):
+        await frontend.sessions.create(SessionOptions(), name)
+
+
+async def at_device(worker: FakeWorker, frontend: Pipeline, sent: EncodedFrame) -> "asyncio.Task[FrameResult]":
+    """A frame that this worker computes until its tracker is let go."""
+    worker.tracker.hold()
+    answer = asyncio.create_task(frontend.frames.estimate(sent))
+    await worker.tracker.entered()
+    return answer

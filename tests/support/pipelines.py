@@ -1,7 +1,7 @@
 """A running pipeline around a fake tracker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -109,6 +109,15 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110 - metrics tell nobody that they have changed
             await asyncio.sleep(0)
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until this holds."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + 20
+    while not await condition():
+        # Not asyncio.timeout: redis-py may swallow its cancellation, see service.redis.client.
+        assert loop.time() < end, "it does not hold, and has had 20 s"
 
 
 async def in_flight(pipeline: Pipeline, frames: int) -> None:

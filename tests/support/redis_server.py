@@ -1,12 +1,13 @@
 """A redis-server of one test's own, which may be killed, paused and started again; and a lossy way to it."""
 
 import asyncio
+import os
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -14,9 +15,15 @@ PATIENCE_S = 30.0
 
 
 class OwnRedis:
-    """On a Unix socket. It writes every command to disk before it answers, so that a kill loses nothing."""
+    """On a Unix socket. It writes every command to disk before it answers, so that a kill loses nothing.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: its files; a socket's path may have 107 bytes.
+        environment: variables beside those of this process.
+    """
+
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+        self._environment = os.environ | (environment or {})
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
         self._folder = folder
@@ -35,7 +42,10 @@ class OwnRedis:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            ["redis-server", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            ["redis-server", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env=self._environment,
         )
         until = time.monotonic() + PATIENCE_S
         while not self._answers():
@@ -73,10 +83,10 @@ class OwnRedis:
 
 
 @contextmanager
-def own_redis() -> Iterator[OwnRedis]:
-    """A running one. Its folder has a short name: a socket's path may have 107 bytes."""
+def own_redis(environment: Mapping[str, str] | None = None) -> Iterator[OwnRedis]:
+    """A running one."""
     with tempfile.TemporaryDirectory() as folder:
-        redis = OwnRedis(Path(folder))
+        redis = OwnRedis(Path(folder), environment)
         try:
             redis.start()
             yield redis

@@ -11,14 +11,15 @@ from redis.asyncio import Redis
 
 from model.state import TrackState, quantise
 from model.values import FrameTransform, Pose, Region, RegionSource
+from service.config import Settings
 from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionOptions
 from service.observability.metrics import Metrics
 from service.redis.client import connected
-from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.store import RedisLimits, RedisSessions
+from service.redis.keys import Keyspace
+from service.redis.sessions.store import RedisSessions
 from service.sessions.memory import InMemorySessions
 from service.sessions.store import SessionMeta, SessionStore
-from tests.support.pipelines import ManualClock
+from tests.support.pipelines import ManualClock, eventually
 
 MODEL = ModelInfo("fake", "1", "0" * 64)
 TTL_S = 1000.0
@@ -71,23 +72,24 @@ class KeptInRedis(_Counted):
         super().__init__()
         self.client = client
         self.prefix = prefix or f"test-{secrets.token_hex(8)}"
-        self.keyspace = Keyspace(self.prefix, 4)
-        self.limits = RedisLimits(
+        self.settings = Settings(
             **{
                 "max_sessions": max_sessions,
                 "hold_lease_s": 10 * TTL_S,
                 "remembered_s": 100 * TTL_S,
-                "keyspace": self.keyspace,
+                "redis_prefix": self.prefix,
+                "redis_shards": 4,
                 "hot_states": 8,
                 **limits,
             }
         )
-        self.store = RedisSessions(client, self.limits, self.metrics)
+        self.keyspace = Keyspace(self.prefix, self.settings.redis_shards)
+        self.store = RedisSessions(client, self.settings, self.metrics)
 
     def another(self) -> "KeptInRedis":
         """A store of the same sessions, as of another process."""
-        limits = {name: getattr(self.limits, name) for name in ("hold_lease_s", "remembered_s", "hot_states")}
-        return KeptInRedis(self.client, self.limits.max_sessions, self.prefix, **limits)
+        limits = {name: getattr(self.settings, name) for name in ("hold_lease_s", "remembered_s", "hot_states")}
+        return KeptInRedis(self.client, self.settings.max_sessions, self.prefix, **limits)
 
     async def elapse(self, seconds: float) -> None:
         """Bring every expiry closer: to Redis, that is what time does."""
@@ -99,6 +101,15 @@ class KeptInRedis(_Counted):
         for index in [key async for key in self.client.scan_iter(match=f"{self.keyspace.index()}*")]:
             for session_id in cast(list[bytes], await self.client.zrange(index, 0, -1)):
                 await self.client.zincrby(index, -passed_ms, session_id)
+
+    async def ended(self, session_id: str) -> None:
+        """Wait until Redis has let a session go in its own time."""
+        key = self.keyspace.session(session_id).session
+
+        async def gone() -> bool:
+            return not await self.client.exists(key)
+
+        await eventually(gone)
 
     async def clear(self) -> None:
         """Leave nothing behind."""

@@ -1,28 +1,33 @@
-"""A worker's loop: frames come in from the streams of its shards, each is brought to its end and answered."""
+"""A worker's loop: frames come in from the streams of its shards, each is brought to its end and answered.
+
+StreamConsumer     the whole, for as long as the worker runs
+  FrameReader      reads new frames, and takes over what dead workers left
+  FrameTasks       the frames at work, each in a task that ends with its answer
+  WorkerControl    the heartbeat, and what all workers are told
+"""
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from service.config import Settings
 from service.contract.messages import FrameResult
-from service.errors import DeviceLost, KineposeError, StoreUnavailable, WorkerFailed
+from service.errors import DeviceLost, KineposeError, PoisonFrame, StoreUnavailable
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
-from service.pipeline.processor import FrameExecutor, FrameProcessor, Turn
+from service.pipeline.processor import FrameExecutor, FrameProcessor
 from service.pipeline.request import FrameRequest, Priority
-from service.redis.client import cancel_and_wait
-from service.redis.queue.codec import Origin, Sent, encode_answer
-from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup
-from service.redis.queue.membership import WorkerRegistry
-from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import Keyspace
+from service.redis.client import raise_if_cancelled
+from service.redis.codec import Sent, encode_answer
+from service.redis.keys import Keyspace
+from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, WorkerRegistry, queue_scripts
 from service.sessions.store import Delivery, Place
 
 log = logging.getLogger(__name__)
@@ -36,6 +41,218 @@ REMEMBER_S = 10.0
 """So long a withdrawn frame is known, should it come after the word that it is withdrawn."""
 
 
+class _Work(NamedTuple):
+    request: FrameRequest
+    delivery: Delivery
+    task: "asyncio.Task[None]"
+
+
+@dataclass
+class FrameTasks:
+    """The frames that a worker has taken and that have not ended, at most `most` of live streams and of clips each.
+
+    Attributes:
+        some_left: a frame ended without an answer and is still this worker's: it is to be read again.
+    """
+
+    tasks: asyncio.TaskGroup
+    processor: FrameProcessor
+    group: ConsumerGroup
+    registry: WorkerRegistry
+    most: int
+    some_left: bool = True
+    _at_work: dict[Place, _Work] = field(default_factory=dict)
+    _withdrawn: set[bytes] = field(default_factory=set)
+    _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def places(self) -> Collection[Place]:
+        """Which frames they are."""
+        return self._at_work.keys()
+
+    def open_lines(self) -> list[Priority]:
+        """Those of which more frames may be taken."""
+        lines = [work.request.priority for work in self._at_work.values()]
+        return [line for line in Priority if lines.count(line) < self.most]
+
+    async def wait_for_end(self, most_s: float) -> None:
+        """Return when a frame ends, or when so long has passed."""
+        self._one_ended.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(most_s):
+                await self._one_ended.wait()
+
+    def begin(self, frames: Iterable[Sent]) -> None:
+        """Take these on, but for those that are at work already."""
+        for sent in frames:
+            request, delivery = sent.request, _delivery(sent.request)
+            if delivery.place in self._at_work:
+                continue
+            before = [work.task for work in self._at_work.values() if work.request.session_id == request.session_id]
+            task = self.tasks.create_task(self._guarded(sent, delivery, before))
+            self._at_work[delivery.place] = _Work(request, delivery, task)
+            task.add_done_callback(partial(self._ended, delivery.place))
+
+    def _ended(self, place: Place, _: "asyncio.Task[None]") -> None:
+        del self._at_work[place]
+        self._one_ended.set()
+
+    def withdraw(self, reply_id: bytes) -> None:
+        """Nobody waits for this frame any more; it may be on its way here still."""
+        self._withdrawn.add(reply_id)
+        asyncio.get_running_loop().call_later(REMEMBER_S, self._withdrawn.discard, reply_id)
+        for work in self._at_work.values():
+            if work.delivery.reply_id == reply_id:
+                work.task.cancel()
+
+    async def finish(self, grace_s: float) -> bool:
+        """Wait for all; what is late then is cancelled and not answered, and False comes back."""
+        tasks = [work.task for work in self._at_work.values()]
+        _, late = await asyncio.wait(tasks, timeout=grace_s) if tasks else (None, ())
+        for task in late:
+            task.cancel()
+        return not late
+
+    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[None]]") -> None:
+        try:
+            await self._serve(sent, delivery, before)
+        except Exception:  # It would end all that is at work.
+            log.exception("session %s frame %d: a bug", sent.request.session_id, sent.request.seq)
+
+    async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[None]]") -> None:
+        async def turn() -> None:
+            # The same frame, asked for once more: its first reading answers it, the second finds that answer.
+            if before:
+                await asyncio.wait(before)
+
+        request = sent.request
+        if sent.budget_ms is not None:
+            request = replace(request, deadline=self.registry.deadline(delivery.entry, sent.budget_ms))
+        if delivery.reply_id in self._withdrawn:
+            await self._settle(delivery)
+            return
+        fields = {"request_id": sent.origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
+        try:
+            with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
+                answer: FrameResult | KineposeError = await self.processor.process(request, turn)
+        except (StoreUnavailable, DeviceLost) as error:
+            log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
+            self.some_left = True
+            return
+        except KineposeError as error:
+            answer = error
+        except asyncio.CancelledError:
+            if delivery.reply_id in self._withdrawn:
+                await self._settle(delivery)
+            raise
+        if not delivery.settled:
+            await self._settle(delivery, answer)
+
+    async def _settle(self, delivery: Delivery, answer: FrameResult | KineposeError | None = None) -> None:
+        """Take a frame out, with its answer if there is one."""
+        blob = b"" if answer is None else encode_answer(delivery.reply_id, answer)
+        with suppress(KineposeError):  # It is found again as unfinished.
+            await self.group.answer(delivery.stream, delivery.entry, delivery.channel if blob else b"", blob)
+
+
+@dataclass
+class FrameReader:
+    """What comes in, as long as the executor lives."""
+
+    group: ConsumerGroup
+    registry: WorkerRegistry
+    frames: FrameTasks
+    executor: FrameExecutor
+    metrics: Metrics
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping`, read, and look for what dead workers left; after every failure, for what was left here."""
+        loop = asyncio.get_running_loop()
+        look_at = -1.0
+        while self.executor.live() and not stopping.is_set():
+            try:
+                if self.frames.some_left:
+                    await self.group.open()
+                    self.frames.begin(await self.group.unfinished(self.frames.places()))
+                    self.frames.some_left = False
+                if loop.time() >= look_at:
+                    look_at = loop.time() + self.registry.beat_s
+                    await self._take_over()
+                await self._read()
+            except KineposeError as error:
+                log.debug("nothing can be read: %s", error)
+                self.frames.some_left = True
+                await asyncio.sleep(AGAIN_S)
+            raise_if_cancelled()
+
+    async def _read(self) -> None:
+        shards, lines = self.registry.own_shards, self.frames.open_lines()
+        if not shards or not lines:
+            await self.frames.wait_for_end(BLOCK_MS / 1000)
+            return
+        # Where one line is full, the other must not keep us from reading it again when it has room.
+        block_ms = BLOCK_MS if len(lines) == len(Priority) else None
+        sent = await self.group.read(shards, lines, block_ms)
+        self.frames.begin(sent)
+        if sent:
+            # Writing the next read would keep the threads that decode these from beginning.
+            await asyncio.sleep(HEAD_START_S)
+        elif block_ms is None:
+            await self.frames.wait_for_end(BLOCK_MS / 1000)
+
+    async def _take_over(self) -> None:
+        for left in await self.group.left(self.registry.own_shards, self.registry.workers):
+            frames = await self.group.take_over(left)
+            if left.deliveries < MOST_DELIVERIES:
+                self.metrics.frames_claimed.inc(len(frames))
+                self.frames.begin(frames)
+            else:
+                self.frames.begin(_poisoned(sent, left.deliveries) for sent in frames)
+
+
+@dataclass
+class WorkerControl:
+    """What goes on beside the frames: this worker says that it lives while it is ready, and hears what all are told."""
+
+    client: Redis
+    channel: str
+    registry: WorkerRegistry
+    executor: FrameExecutor
+    frames: FrameTasks
+    _members_changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def beat(self) -> None:
+        """Beat until cancelled. Raises ShardMismatch."""
+        while True:
+            if await self.executor.ready():
+                with suppress(KineposeError):
+                    await self.registry.beat()
+            self._members_changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.registry.beat_s):
+                    await self._members_changed.wait()
+            raise_if_cancelled()
+
+    async def hear_orders(self) -> None:
+        """Hear until cancelled, over every loss of connection."""
+        while True:
+            try:
+                async with self.client.pubsub(ignore_subscribe_messages=True) as channel:
+                    await channel.subscribe(self.channel)
+                    while True:
+                        message = await channel.get_message(timeout=LISTEN_S)
+                        if message is not None:
+                            self._obey(message["data"])
+                        raise_if_cancelled()
+            except (RedisError, OSError):
+                await asyncio.sleep(AGAIN_S)
+
+    def _obey(self, order: bytes) -> None:
+        if order == b"M":
+            self._members_changed.set()
+        else:
+            self.frames.withdraw(order[1:])
+
+
 class StreamConsumer:
     """One worker between its streams and its model. Belongs to one event loop.
 
@@ -43,7 +260,7 @@ class StreamConsumer:
         client: of the deployment's Redis.
         name: this worker's, like no other's.
         settings: limits and names.
-        executor: the model; as long as it is ready, this worker says that it lives.
+        executor: the model.
         processor: brings frames to their ends by it.
         metrics: counts what was taken over.
     """
@@ -59,42 +276,36 @@ class StreamConsumer:
     ) -> None:
         keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         scripts = queue_scripts(client)
-        self._client = client
-        self._orders = keyspace.orders()
-        self._most = settings.worker_frames
-        self._grace_s = settings.drain_grace_s
-        self._executor = executor
-        self._processor = processor
-        self._metrics = metrics
         self._registry = WorkerRegistry(scripts, keyspace, settings.worker_lease_s, name)
-        self._group = ConsumerGroup(scripts, keyspace, name, settings.worker_lease_s)
-        self._at_work: dict[Place, asyncio.Task[None]] = {}
-        self._by_reply: dict[bytes, asyncio.Task[None]] = {}
-        self._last: dict[str, asyncio.Task[None]] = {}
-        self._count: Counter[Priority] = Counter()
-        self._room = asyncio.Event()
-        self._members_changed = asyncio.Event()
-        self._withdrawn: set[bytes] = set()
-        self._look_again = True
-        self._stopping = False
+        group = ConsumerGroup(scripts, keyspace, name, settings.worker_lease_s)
+        self._tasks = asyncio.TaskGroup()
+        self._frames = FrameTasks(self._tasks, processor, group, self._registry, settings.worker_frames)
+        self._reader = FrameReader(group, self._registry, self._frames, executor, metrics)
+        self._control = WorkerControl(client, keyspace.orders(), self._registry, executor, self._frames)
+        self._grace_s = settings.drain_grace_s
+        self._stopping = asyncio.Event()
 
-    async def run(self) -> None:
-        """Take frames until `stop`, or until the device is lost. Raises ShardMismatch."""
-        taking = asyncio.create_task(self._take(), name="kinepose-take")
-        beside = [
-            asyncio.create_task(self._beat(), name="kinepose-beat"),
-            asyncio.create_task(self._hear_orders(), name="kinepose-orders"),
-        ]
+    async def run(self) -> bool:
+        """Take frames until `stop`, or until the device is lost; then leave the list and finish what was taken.
+
+        Returns False where the grace was too short: what was left then is not answered, another worker takes it over.
+        The same happens to all where this is cancelled. Raises ShardMismatch.
+        """
         try:
-            done, _ = await asyncio.wait([taking, *beside], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            await cancel_and_wait(taking, *beside)
+            async with self._tasks:
+                beside = [self._tasks.create_task(part()) for part in (self._control.beat, self._control.hear_orders)]
+                await self._reader.run(self._stopping)
+                for task in beside:
+                    task.cancel()
+                with suppress(KineposeError):
+                    await self._registry.leave()
+                return await self._frames.finish(self._grace_s)
+        except BaseExceptionGroup as group:
+            raise group.exceptions[0] from group
 
     def stop(self) -> None:
-        """Take no more. `run` returns when the read that is under way has ended: what it brings is not lost."""
-        self._stopping = True
+        """Take no more. What the read that is under way brings is not lost."""
+        self._stopping.set()
 
     def shards(self) -> tuple[int, ...]:
         """The shards that it reads."""
@@ -104,186 +315,18 @@ class StreamConsumer:
         """Names of the workers that it knows to live."""
         return self._registry.workers
 
-    def at_work(self) -> "list[asyncio.Task[None]]":
-        """The frames that were taken and have not ended."""
-        return list(self._at_work.values())
-
-    async def finish(self) -> bool:
-        """After `run`: leave the list, and bring what was taken to its end; False where the grace was too short.
-
-        What is left then is cancelled and not answered: another worker takes it over.
-        """
-        with suppress(KineposeError):
-            await self._registry.leave()
-        tasks = self.at_work()
-        _, late = await asyncio.wait(tasks, timeout=self._grace_s) if tasks else (None, set())
-        await cancel_and_wait(*late)
-        return not late
-
-    # -- who lives ------------------------------------------------------------------------------------------
-
-    async def _beat(self) -> None:
-        while True:
-            if await self._executor.ready():
-                with suppress(KineposeError):
-                    await self._registry.beat()
-            self._members_changed.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._registry.beat_s):
-                    await self._members_changed.wait()
-
-    async def _hear_orders(self) -> None:
-        while True:
-            try:
-                async with self._client.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(self._orders)
-                    while True:
-                        message = await channel.get_message(timeout=LISTEN_S)
-                        if message is not None:
-                            self._obey(message["data"])
-            except (RedisError, OSError):
-                await asyncio.sleep(AGAIN_S)
-
-    def _obey(self, order: bytes) -> None:
-        if order == b"M":
-            self._members_changed.set()
-            return
-        reply_id = order[1:]
-        # It may be on its way to us still.
-        self._withdrawn.add(reply_id)
-        asyncio.get_running_loop().call_later(REMEMBER_S, self._withdrawn.discard, reply_id)
-        if (task := self._by_reply.get(reply_id)) is not None:
-            task.cancel()
-
-    # -- what comes in --------------------------------------------------------------------------------------
-
-    async def _take(self) -> None:
-        """Read, and look for what dead workers left; after every failure, for what was left here."""
-        loop = asyncio.get_running_loop()
-        look_at = -1.0
-        while self._executor.live() and not self._stopping:
-            try:
-                if self._look_again:
-                    await self._group.open()
-                    self._begin(await self._group.unfinished(self._at_work))
-                    self._look_again = False
-                if loop.time() >= look_at:
-                    look_at = loop.time() + self._registry.beat_s
-                    await self._take_over()
-                await self._read()
-            except KineposeError as error:
-                log.debug("nothing can be read: %s", error)
-                self._look_again = True
-                await asyncio.sleep(AGAIN_S)
-
-    async def _read(self) -> None:
-        shards = self._registry.own_shards
-        lines = [line for line in Priority if self._count[line] < self._most]
-        if not shards or not lines:
-            await self._wait_for_room()
-            return
-        # Where one line is full, the other must not keep us from reading it again when it has room.
-        block_ms = BLOCK_MS if len(lines) == len(Priority) else None
-        sent = await self._group.read(shards, lines, block_ms)
-        self._begin(sent)
-        if sent:
-            # Writing the next read would keep the threads that decode these from beginning.
-            await asyncio.sleep(HEAD_START_S)
-        elif block_ms is None:
-            await self._wait_for_room()
-
-    async def _wait_for_room(self) -> None:
-        self._room.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(BLOCK_MS / 1000):
-                await self._room.wait()
-
-    async def _take_over(self) -> None:
-        for left in await self._group.left(self._registry.own_shards, self._registry.workers):
-            frames = await self._group.take_over(left)
-            if left.deliveries < MOST_DELIVERIES:
-                self._begin(frames)
-                self._metrics.frames_claimed.inc(len(frames))
-                continue
-            for sent in frames:
-                log.error(
-                    "session %s frame %d ended %d workers", sent.request.session_id, sent.request.seq, left.deliveries
-                )
-                await self._reply(_delivery(sent.request), WorkerFailed("the frame ended every worker that had it"))
-
-    # -- what is at work ------------------------------------------------------------------------------------
-
-    def _begin(self, frames: Iterable[Sent]) -> None:
-        for sent in frames:
-            delivery = _delivery(sent.request)
-            if delivery.place not in self._at_work:
-                self._start(sent, delivery)
-
-    def _start(self, sent: Sent, delivery: Delivery) -> None:
-        request, line = sent.request, sent.request.priority
-        task = asyncio.create_task(self._serve(sent, delivery, self._last.get(request.session_id)))
-        self._at_work[delivery.place] = self._by_reply[delivery.reply_id] = self._last[request.session_id] = task
-        self._count[line] += 1
-
-        def on_done(task: asyncio.Task[None]) -> None:
-            self._count[line] -= 1
-            del self._at_work[delivery.place]
-            if self._by_reply.get(delivery.reply_id) is task:
-                del self._by_reply[delivery.reply_id]
-            if self._last.get(request.session_id) is task:
-                del self._last[request.session_id]
-            self._room.set()
-            if not task.cancelled() and (error := task.exception()) is not None:
-                log.error("session %s frame %d: a bug", request.session_id, request.seq, exc_info=error)
-
-        task.add_done_callback(on_done)
-
-    async def _serve(self, sent: Sent, delivery: Delivery, before: "asyncio.Task[None] | None") -> None:
-        async def turn() -> None:
-            # The same frame, asked for once more: its first reading answers it, the second finds that answer.
-            if before is not None:
-                await asyncio.wait({before})
-
-        request = self._with_deadline(sent, delivery)
-        if delivery.reply_id in self._withdrawn:
-            await self._forget(delivery)
-            return
-        try:
-            answer: FrameResult | KineposeError = await self._process(sent.origin, request, turn)
-        except (StoreUnavailable, DeviceLost) as error:
-            log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
-            self._look_again = True
-            return
-        except KineposeError as error:
-            answer = error
-        except asyncio.CancelledError:
-            if delivery.reply_id in self._withdrawn:
-                await self._forget(delivery)
-            raise
-        if not delivery.settled:
-            await self._reply(delivery, answer)
-
-    async def _process(self, origin: Origin, request: FrameRequest, turn: Turn) -> FrameResult:
-        fields = {"request_id": origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
-        with logs.bound_context(**fields), tracing.continued(origin.traceparent):
-            return await self._processor.process(request, turn)
-
-    def _with_deadline(self, sent: Sent, delivery: Delivery) -> FrameRequest:
-        if sent.budget_ms is None:
-            return sent.request
-        made_at_ms = int(delivery.entry.partition(b"-")[0])
-        return replace(sent.request, deadline=(made_at_ms + sent.budget_ms) / 1000 - self._registry.ahead_s)
-
-    async def _reply(self, delivery: Delivery, answer: FrameResult | KineposeError) -> None:
-        with suppress(KineposeError):  # It is found again as unfinished.
-            blob = encode_answer(delivery.reply_id, answer)
-            await self._group.answer(delivery.stream, delivery.entry, delivery.channel, blob)
-
-    async def _forget(self, delivery: Delivery) -> None:
-        with suppress(KineposeError):
-            await self._group.answer(delivery.stream, delivery.entry)
+    def at_work(self) -> int:
+        """How many frames were taken and have not ended."""
+        return len(self._frames.places())
 
 
 def _delivery(request: FrameRequest) -> Delivery:
     assert request.delivery is not None  # It came out of a stream.
     return request.delivery
+
+
+def _poisoned(sent: Sent, deliveries: int) -> Sent:
+    request = sent.request
+    log.error("session %s frame %d ended %d workers", request.session_id, request.seq, deliveries)
+    error = PoisonFrame(f"the frame ended {deliveries} workers and is given to no more")
+    return sent._replace(request=replace(request, early_error=error, picture=b""))

@@ -1,15 +1,26 @@
-"""A frontend's side: steps 3 to 8 of a frame are a worker's; here they are handed over and waited for."""
+"""A frontend's side: steps 3 to 8 of a frame are a worker's; here they are handed over and waited for.
+
+RedisExecutor      hands a frame over, waits for its answer, asks again where that was lost
+  StreamLoad       how much waits in the streams, and whether more may
+  ReplyChannel     the answers
+
+A channel forgets what nobody hears, so an answer may be lost when a connection breaks: who waits looks from time to
+time whether its frame is still under way, and asks again where it is not. The store has the answer then.
+"""
 
 import asyncio
 import logging
 import secrets
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
+from redis.exceptions import OutOfMemoryError, RedisError
 
+from model.values import Frame
 from service.config import Settings
 from service.contract.messages import FrameResult
 from service.errors import KineposeError, NoWorker, QueueFull, StoreUnavailable, WorkerFailed
@@ -17,12 +28,10 @@ from service.observability import logs, tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import Turn
 from service.pipeline.request import FrameRequest, Priority
-from service.redis.client import cancel_and_wait, run_uncancelled
-from service.redis.queue.codec import Origin, encode_request
-from service.redis.queue.membership import ShardMismatch, WorkerRegistry
-from service.redis.queue.replies import PendingReply, ReplyChannel
-from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import Keyspace
+from service.redis.client import Scripts, raise_if_cancelled, run_uncancelled
+from service.redis.codec import REPLY_ID_BYTES, Origin, RecordError, decode_answer, encode_request
+from service.redis.keys import Keyspace
+from service.redis.queue.consumer_group import ShardMismatch, WorkerRegistry, queue_scripts
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +44,156 @@ NO_WORKER_PATIENCE_S = 10.0
 PAST_DEADLINE_S = 0.25
 """The worker answers that a deadline has passed; so much later the frontend does."""
 RETRY_AFTER_MS = 1000
+LISTEN_S = 1.0
+AGAIN_S = 0.2
+SHARE_OF_A_FULL_REDIS = 16
+"""While Redis is at its memory limit, a stream may hold this part of its bytes."""
+
+
+@dataclass
+class PendingReply:
+    """A frame that waits for its answer."""
+
+    id: bytes = field(default_factory=lambda: secrets.token_bytes(REPLY_ID_BYTES))
+    _heard: "asyncio.Queue[FrameResult | KineposeError | None]" = field(default_factory=asyncio.Queue)
+
+    def deliver(self, answer: FrameResult | KineposeError | None) -> None:
+        """Its answer; None where it had better look."""
+        self._heard.put_nowait(answer)
+
+    async def answer(self, wait_s: float) -> FrameResult | None:
+        """Wait at most so long; None where there is none yet. Raises the error that was the answer."""
+        try:
+            async with asyncio.timeout(wait_s):
+                answer = await self._heard.get()
+        except TimeoutError:
+            return None
+        if isinstance(answer, KineposeError):
+            raise answer
+        return answer
+
+
+class ReplyChannel:
+    """The channel of one frontend.
+
+    Args:
+        client: of the deployment's Redis.
+        channel: its name.
+
+    Attributes:
+        heard: answers are heard now.
+    """
+
+    def __init__(self, client: Redis, channel: str) -> None:
+        self._client = client
+        self._open: dict[bytes, PendingReply] = {}
+        self.channel = channel
+        self.heard = False
+
+    @contextmanager
+    def expected(self) -> Iterator[PendingReply]:
+        """A request whose answer is listened for as long as the block lasts."""
+        reply = PendingReply()
+        self._open[reply.id] = reply
+        try:
+            yield reply
+        finally:
+            del self._open[reply.id]
+
+    async def listen(self) -> None:
+        """Hear until cancelled, over every loss of connection."""
+        while True:
+            try:
+                async with self._client.pubsub() as channel:
+                    await channel.subscribe(self.channel)
+                    while True:
+                        message = await channel.get_message(timeout=LISTEN_S)
+                        if message is not None:
+                            self._hear(message)
+                        raise_if_cancelled()
+            except (RedisError, OSError):
+                self.heard = False
+                await asyncio.sleep(AGAIN_S)
+
+    def _hear(self, message: dict[str, object]) -> None:
+        data = message["data"]
+        if message["type"] != "message" or not isinstance(data, bytes):
+            # The channel is open, perhaps anew: what came before may have been missed.
+            self.heard = True
+            for reply in self._open.values():
+                reply.deliver(None)
+            return
+        try:
+            reply_id, answer = decode_answer(data)
+        except RecordError:
+            log.exception("an answer that cannot be read")
+            return
+        waiting = self._open.get(reply_id)
+        if waiting is not None:
+            waiting.deliver(answer)
+
+
+class StreamLoad:
+    """How many frames and bytes are in each stream: as Redis said last, and what this frontend has put in itself.
+
+    A check in one step with the XADD would be exact, and cost every frame a script with its picture. This one is
+    exact for one frontend. What others put in is seen with the next look: until then the streams may hold what they
+    may hold once for each frontend.
+
+    Args:
+        scripts: of the package.
+        keyspace: of the deployment.
+        settings: the limits.
+        metrics: shows how many frames there are.
+
+    Attributes:
+        redis_is_full: it is at its memory limit, as far as this frontend knows.
+    """
+
+    def __init__(self, scripts: Scripts, keyspace: Keyspace, settings: Settings, metrics: Metrics) -> None:
+        self._scripts = scripts
+        self._streams = {keyspace.stream(shard, line): line for line in Priority for shard in range(keyspace.shards)}
+        self._settings = settings
+        self._metrics = metrics
+        self._frames: Counter[str] = Counter()
+        self._others_bytes: Counter[str] = Counter()
+        self._own_bytes: Counter[str] = Counter()
+        self.redis_is_full = False
+
+    def excess(self, stream: str, size: int) -> str | None:
+        """Why a frame of so many bytes may not go in now; None where it may. One that is alone always may."""
+        frames, held = self._frames[stream], self._others_bytes[stream] + self._own_bytes[stream]
+        if frames >= self._settings.max_stream_frames:
+            return f"{frames} frames wait for the session's worker, the limit"
+        share = SHARE_OF_A_FULL_REDIS if self.redis_is_full else 1
+        if held and held + size > self._settings.max_stream_bytes // share:
+            return f"{held} bytes of frames wait for the session's worker, this one would go beyond the limit"
+        return None
+
+    @contextmanager
+    def counted(self, stream: str, size: int) -> Iterator[None]:
+        """A frame of so many bytes is in the stream for as long as the block lasts."""
+        self._own_bytes[stream] += size
+        try:
+            yield
+        finally:
+            self._own_bytes[stream] -= size
+
+    async def look(self) -> None:
+        """Ask Redis. Raises StoreUnavailable."""
+        with self._scripts.translate_errors():
+            async with self._scripts.client.pipeline(transaction=False) as pipeline:
+                for stream in self._streams:
+                    pipeline.xlen(stream)
+                    pipeline.memory_usage(stream, samples=0)
+                found = await pipeline.execute()
+        lines: Counter[Priority] = Counter()
+        for (stream, line), frames, held in zip(self._streams.items(), found[::2], found[1::2], strict=True):
+            lines[line] += frames
+            self._frames[stream] = frames
+            self._others_bytes[stream] = max(0, held - self._own_bytes[stream]) if frames else 0
+        for line in Priority:
+            self._metrics.stream_frames.labels(line).set(lines[line])
 
 
 class RedisExecutor:
@@ -54,8 +213,8 @@ class RedisExecutor:
         self._scripts = queue_scripts(client)
         self._registry = WorkerRegistry(self._scripts, self._keyspace, settings.worker_lease_s)
         self._replies = ReplyChannel(client, self._keyspace.answers(secrets.token_hex(8)))
-        self._lengths: dict[str, int] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._load = StreamLoad(self._scripts, self._keyspace, settings, metrics)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def result(self, request: FrameRequest, turn: Turn) -> FrameResult:
         """See FrameExecutor. The worker has committed it; a stored answer where the frame had been answered before.
@@ -70,11 +229,13 @@ class RedisExecutor:
         if not self._registry.alive():
             raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
         stream = self._keyspace.stream(self._keyspace.shard_of(request.session_id), request.priority)
+        size = request.picture.rgb.nbytes if isinstance(request.picture, Frame) else len(request.picture)
         end = None if request.deadline is None else request.deadline + PAST_DEADLINE_S
         with self._replies.expected() as reply:
             async with asyncio.timeout_at(end):
-                await self._room(request, stream)
-                return await self._asked(request, reply, stream)
+                await self._room(request, stream, size)
+                with self._load.counted(stream, size):
+                    return await self._asked(request, reply, stream)
 
     async def _asked(self, request: FrameRequest, reply: PendingReply, stream: str) -> FrameResult:
         handed_over: asyncio.Task[bytes] | None = None
@@ -104,19 +265,17 @@ class RedisExecutor:
             try:
                 add: Any = self._client.xadd(stream, fields)
                 entry = await run_uncancelled(add)
+                self._load.redis_is_full = False
             except OutOfMemoryError:
+                self._load.redis_is_full = True
                 [entry] = await self._scripts.run("submit", (stream,), *fields.values())
         return entry
 
-    async def _room(self, request: FrameRequest, stream: str) -> None:
-        """Refuse, or wait where the frame does, while the stream was full when it was looked at last.
-
-        Until it is looked at again it grows by no more than all frontends may have in flight.
-        """
-        while (count := self._lengths.get(stream, 0)) >= self._settings.max_stream_frames:
+    async def _room(self, request: FrameRequest, stream: str, size: int) -> None:
+        """Refuse, or wait where the frame does, while the stream is full."""
+        while (excess := self._load.excess(stream, size)) is not None:
             if not request.waits_for_capacity:
-                detail = f"{count} frames wait for the session's worker, the limit"
-                raise QueueFull(detail, retry_after_ms=RETRY_AFTER_MS)
+                raise QueueFull(excess, retry_after_ms=RETRY_AFTER_MS)
             await asyncio.sleep(self._registry.beat_s)
 
     async def _answer(self, reply: PendingReply, stream: str, entry: bytes) -> FrameResult | None:
@@ -168,41 +327,29 @@ class RedisExecutor:
 
     async def start(self) -> None:
         """Begin to listen, and to watch the workers. Redis need not be there yet."""
-        self._tasks = [
-            asyncio.create_task(self._replies.listen(), name="kinepose-replies"),
-            asyncio.create_task(self._watch(), name="kinepose-workers"),
-        ]
+        self._in_background(self._replies.listen())
+        self._in_background(self._watch())
 
     async def aclose(self) -> None:
         """See FrameExecutor."""
-        await cancel_and_wait(*self._tasks)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _watch(self) -> None:
         while True:
             try:
                 await self._registry.beat()
-                await self._measure()
+                await self._load.look()
             except ShardMismatch as error:
                 log.critical("not ready: %s", error)
             except KineposeError as error:
                 log.debug("the workers cannot be watched: %s", error)
             self._metrics.workers_alive.set(self._registry.alive())
             await asyncio.sleep(self._registry.beat_s)
-
-    async def _measure(self) -> None:
-        shards = range(self._keyspace.shards)
-        streams = {(shard, line): self._keyspace.stream(shard, line) for line in Priority for shard in shards}
-        with self._scripts.translate_errors():
-            async with self._client.pipeline(transaction=False) as pipeline:
-                for stream in streams.values():
-                    pipeline.xlen(stream)
-                counts = await pipeline.execute()
-        self._lengths = dict(zip(streams.values(), counts, strict=True))
-        for line in Priority:
-            own = (count for (_, where), count in zip(streams, counts, strict=True) if where == line)
-            self._metrics.stream_frames.labels(line).set(sum(own))
+            raise_if_cancelled()
 
     def _in_background(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)
-        self._tasks.append(task)
-        task.add_done_callback(self._tasks.remove)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

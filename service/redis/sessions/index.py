@@ -1,16 +1,14 @@
 """How many sessions there are, over all processes that share a Redis and a prefix.
 
 Frames never touch the index. Each entry has a time before which its session cannot have expired; only when that
-has come is the session looked at: gone, it is taken out; alive, it gets a new time. So a session costs one look
-a TTL, and after a sweep the count is that of the sessions alive.
+has come is the session looked at: gone, it is taken out, of its owner's index, too; alive, it gets a new time. So a
+session costs one look a TTL, and after a sweep the counts are those of the sessions alive.
 """
-
-from redis.asyncio.client import Pipeline
 
 from service.errors import TooManySessions
 from service.observability.metrics import Metrics
 from service.redis.client import Scripts
-from service.redis.sessions.keys import Keyspace
+from service.redis.keys import Keyspace
 
 AT_ONCE = 256
 """Entries looked at in one round trip."""
@@ -29,6 +27,7 @@ class SessionIndex:
     def __init__(self, scripts: Scripts, keyspace: Keyspace, max_sessions: int, metrics: Metrics) -> None:
         self._scripts = scripts
         self._keyspace = keyspace
+        self._keys = (keyspace.index(), keyspace.owners())
         self._max_sessions = max_sessions
         self._metrics = metrics
 
@@ -43,56 +42,39 @@ class SessionIndex:
             owner: id of the API key that begins it, None where there are no keys.
             owner_limit: how many the owner may have at once.
         """
-        keys = self._indexes(owner)
-        if owner is not None and owner_limit is not None:
-            await self._sweep(keys[1])
+        keys = self._keys if owner is None else (*self._keys, self._keyspace.index(owner))
         limits = (self._max_sessions, "" if owner_limit is None else owner_limit)
-        reply = await self._scripts.run("admit", keys, session_id, ttl_ms, *limits)
+        reply = await self._scripts.run("admit", keys, session_id, ttl_ms, *limits, owner or "")
         if reply[0] != b"ok":
             who = "the server" if reply[0] == b"full" else "the API key"
             raise TooManySessions(f"{who} holds {reply[1]} sessions, its limit", retry_after_ms=1 + int(reply[2]))
         self._metrics.sessions_active.set(reply[1])
 
-    async def leave(self, session_id: str, owner: str | None = None) -> None:
+    async def leave(self, session_id: str) -> None:
         """Take a session out that has ended, or did not begin."""
-        keys = self._indexes(owner)
-        with self._scripts.translate_errors():
-            async with self._pipeline() as pipeline:
-                for key in keys:
-                    pipeline.zrem(key, session_id)
-                pipeline.zcard(keys[0])
-                count = (await pipeline.execute())[-1]
+        _, count = await self._scripts.run("settle", self._keys, session_id, "", "")
         self._metrics.sessions_active.set(count)
 
     async def sweep(self) -> int:
         """Take out what has expired; how many sessions are left."""
-        count, ended = await self._sweep(self._keyspace.index())
-        self._metrics.sessions_active.set(count)
-        self._metrics.sessions_closed.labels("expired").inc(ended)
-        return count
-
-    def _indexes(self, owner: str | None) -> tuple[str, ...]:
-        """Where a session is entered. An owner's own index is swept when they begin a session that counts."""
-        everyone = self._keyspace.index()
-        return (everyone,) if owner is None else (everyone, self._keyspace.index(owner))
-
-    async def _sweep(self, key: str) -> tuple[int, int]:
-        """Take out of one index what has expired; how many are left, and how many were taken out."""
         ended = 0
         while True:
-            count, *due = await self._scripts.run("due", (key,), AT_ONCE)
+            count, *due = await self._scripts.run("due", self._keys[:1], AT_ONCE)
             if not due:
-                return int(count), ended
+                break
             ids, times = due[::2], due[1::2]
             left = await self._looked_at([session_id.decode() for session_id in ids])
             entries = (part for entry in zip(ids, times, left, strict=True) for part in entry)
-            taken_out, _ = await self._scripts.run("settle", (key,), *entries)
+            taken_out, _ = await self._scripts.run("settle", self._keys, *entries)
             ended += int(taken_out)
+        self._metrics.sessions_active.set(count)
+        self._metrics.sessions_closed.labels("expired").inc(ended)
+        return int(count)
 
     async def _looked_at(self, session_ids: list[str]) -> list[int | str]:
         """Milliseconds that each session lives at least; an empty text where it is gone."""
         with self._scripts.translate_errors():
-            async with self._pipeline() as pipeline:
+            async with self._scripts.client.pipeline(transaction=False) as pipeline:
                 for session_id in session_ids:
                     key = self._keyspace.session(session_id).session
                     pipeline.pttl(key)
@@ -103,6 +85,3 @@ class SessionIndex:
             max(1, min(left_ms, int(ttl_ms))) if ttl_ms is not None else ""
             for left_ms, ttl_ms in zip(found[::2], found[1::2], strict=True)
         ]
-
-    def _pipeline(self) -> Pipeline:
-        return self._scripts.client.pipeline(transaction=False)

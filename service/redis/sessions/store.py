@@ -3,10 +3,10 @@
 import logging
 import math
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -26,52 +26,68 @@ from service.errors import (
 )
 from service.observability.metrics import Metrics
 from service.redis.client import RETRY_AFTER_AWAY_MS, Scripts, lua
-from service.redis.sessions.codec import RecordError, decode_meta, decode_result, encode_meta, encode_result
+from service.redis.codec import RecordError, decode_meta, decode_result, encode_record
+from service.redis.keys import Keyspace
 from service.redis.sessions.index import SessionIndex
-from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.state_cache import CachedState, StateCache
 from service.sessions.store import Checkout, Delivery, SessionHead, SessionMeta, Version
 
 log = logging.getLogger(__name__)
 
 Reply = list[Any]
 
-GROUP = "workers"
-"""The consumer group of every stream of frames."""
-RESULT = b"R"
-"""Goes before an encoded result in what is published."""
-
 _ENDS = {b"expired": "has expired", b"closed": "has been closed"}
 
 
-@dataclass(frozen=True, slots=True)
-class RedisLimits:
-    """How a deployment keeps its sessions; the same in all its processes.
+class CachedState(NamedTuple):
+    """A state, and where its session was when this process saw it last.
 
     Attributes:
-        max_sessions: cap on sessions of all processes together.
-        hold_lease_s: how long a hold lasts that nobody renews (ADR 6).
-        remembered_s: how long an ended session is distinguished from one that never was.
-        keyspace: where everything is.
-        hot_states: states that this process keeps in memory.
+        id: token of the commit that wrote the state, b"" where there is none. Not (epoch, seq): a Redis that lost its
+            last writes in a crash may see the same seq twice, with other frames.
+        state: None at the start.
+        version: what the next commit compares.
+        meta: as created.
     """
 
-    max_sessions: int
-    hold_lease_s: float
-    remembered_s: float
-    keyspace: Keyspace
-    hot_states: int
+    id: bytes
+    state: TrackState | None
+    version: Version
+    meta: SessionMeta
 
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
-        """As the settings say."""
-        return cls(
-            max_sessions=settings.max_sessions,
-            hold_lease_s=settings.hold_lease_s,
-            remembered_s=settings.remembered_s,
-            keyspace=Keyspace(settings.redis_prefix, settings.redis_shards),
-            hot_states=settings.hot_states,
-        )
+
+class StateCache:
+    """States that this process committed or read last, by session; what was used longest ago goes first.
+
+    What is here may be old: Redis compares its id.
+
+    Args:
+        most: states held at once; 0 holds none.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._states: OrderedDict[str, CachedState] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def get(self, session_id: str) -> CachedState | None:
+        """The session's state that was seen last, now the last to go."""
+        found = self._states.get(session_id)
+        if found is not None:
+            self._states.move_to_end(session_id)
+        return found
+
+    def put(self, session_id: str, hot: CachedState) -> None:
+        """Keep a state in place of the session's earlier one."""
+        self._states[session_id] = hot
+        self._states.move_to_end(session_id)
+        while len(self._states) > self._most:
+            self._states.popitem(last=False)
+
+    def drop(self, session_id: str) -> None:
+        """Let the session's state go, if there is one."""
+        self._states.pop(session_id, None)
 
 
 class RedisSessions:
@@ -82,19 +98,20 @@ class RedisSessions:
 
     Args:
         client: with bytes as replies; who made it closes it.
-        limits: the deployment's.
+        settings: limits and names; the same in all processes of a deployment.
         metrics: counts sessions that begin and end, and lost races.
         optimistic: `checkout` trusts a hot state that fits the frame, and asks Redis only where there is none. What it
             does not know by then (the session was closed, or went on elsewhere), commit and spend find out.
     """
 
-    def __init__(self, client: Redis, limits: RedisLimits, metrics: Metrics, *, optimistic: bool = False) -> None:
-        self._limits = limits
+    def __init__(self, client: Redis, settings: Settings, metrics: Metrics, *, optimistic: bool = False) -> None:
+        self._keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
+        self._times_ms = (_ms(settings.hold_lease_s), _ms(settings.remembered_s))
         self._optimistic = optimistic
         self._metrics = metrics
         self._scripts = Scripts(client, _texts())
-        self._index = SessionIndex(self._scripts, limits.keyspace, limits.max_sessions, metrics)
-        self._hot = StateCache(limits.hot_states)
+        self._index = SessionIndex(self._scripts, self._keyspace, settings.max_sessions, metrics)
+        self._hot = StateCache(settings.hot_states)
 
     async def create(self, session_id: str, meta: SessionMeta, owner_limit: int | None = None) -> SessionHead:
         """See SessionStore. Raises TooManySessions, too, where Redis is at its memory limit."""
@@ -103,9 +120,9 @@ class RedisSessions:
         await self._index.admit(session_id, ttl_ms, meta.owner, owner_limit)
         epoch = secrets.randbits(63)
         try:
-            reply = await self._run("create", session_id, epoch, encode_meta(meta), ttl_ms)
+            reply = await self._run("create", session_id, epoch, encode_record(meta), ttl_ms)
         except TooManySessions:
-            await self._index.leave(session_id, meta.owner)
+            await self._index.leave(session_id)
             raise
         if reply[0] == b"used":
             raise BadRequest(f"session {session_id} is in use", session_id)
@@ -184,11 +201,11 @@ class RedisSessions:
         """Write, and settle the delivery with it; the token of what was written."""
         token = secrets.token_bytes(8)
         pts = "" if result.pts_us is None else result.pts_us
-        written = (version.epoch, version.seq, token, encode_result(result), pts, kind, state, version.token)
+        written = (version.epoch, version.seq, token, encode_record(result), pts, kind, state, version.token)
         if delivery is None:
             reply = await self._run("commit", session_id, *written)
         else:
-            settled = (GROUP, delivery.entry, delivery.channel, delivery.reply_id + RESULT)
+            settled = (delivery.group, delivery.entry, delivery.channel, delivery.before_result)
             reply = await self._run("commit", session_id, *written, *settled, stream=delivery.stream)
         if reply[0] == b"stale":
             self._hot.drop(session_id)
@@ -208,7 +225,7 @@ class RedisSessions:
         self._hot.drop(session_id)
         self._metrics.sessions_closed.labels("closed").inc()
         with suppress(StoreUnavailable):  # A sweep takes it out, then.
-            await self._index.leave(session_id, head.meta.owner)
+            await self._index.leave(session_id)
         return head
 
     async def sweep(self) -> int:
@@ -216,12 +233,11 @@ class RedisSessions:
         return await self._index.sweep()
 
     async def _run(self, script: str, session_id: str, *args: str | bytes | int, stream: str | None = None) -> Reply:
-        limits = (_ms(self._limits.hold_lease_s), _ms(self._limits.remembered_s))
-        keys: tuple[str, ...] = self._limits.keyspace.session(session_id)
+        keys: tuple[str, ...] = self._keyspace.session(session_id)
         if stream is not None:
             keys = (*keys, stream)
         try:
-            reply = await self._scripts.run(script, keys, *limits, *args)
+            reply = await self._scripts.run(script, keys, *self._times_ms, *args)
         except KineposeError as error:
             error.session_id = session_id
             raise

@@ -13,7 +13,7 @@ from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
 from service.errors import StoreUnavailable
 from service.redis.client import connected
-from service.redis.sessions.keys import Keyspace
+from service.redis.keys import Keyspace
 
 CLIP = "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a"
 RESULT_TTL_S = 100.0

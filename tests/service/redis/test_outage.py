@@ -8,6 +8,7 @@ import pytest
 from service.errors import StoreUnavailable, TooManySessions
 from service.redis.client import MOST_CONNECTIONS, connected
 from service.sessions.store import Version
+from tests.support.pipelines import eventually
 from tests.support.redis_server import OwnRedis, own_redis
 from tests.support.stores import TTL_S, KeptInRedis, meta, result, same, state
 
@@ -80,9 +81,11 @@ async def test_hanging_redis_is_told_in_time(redis: OwnRedis, kept: KeptInRedis)
         with pytest.raises(StoreUnavailable):
             await kept.store.commit("a", version, state(1), result("a", 1))
     redis.go_on()
-    async with asyncio.timeout(20):
-        while (await kept.store.info("a")).next_seq == 1:  # noqa: ASYNC110 - Redis tells nobody what it caught up with
-            await asyncio.sleep(0.01)
+
+    async def caught_up() -> bool:
+        return (await kept.store.info("a")).next_seq == 2
+
+    await eventually(caught_up)
     assert same((await kept.store.checkout("a", 1)).replay, result("a", 1))
     assert same((await kept.store.checkout("a", 2)).state, state(1))
 
@@ -127,7 +130,7 @@ async def test_full_redis_takes_nothing_new_and_goes_on_with_what_it_has(kept: K
 async def test_full_redis_is_swept(kept: KeptInRedis) -> None:
     """Expired and living sessions are distinguished without memory to write with."""
     await kept.store.create("b", meta(ttl_s=0.02))
-    await asyncio.sleep(0.05)
+    await kept.ended("b")
     await kept.elapse(0.9 * TTL_S)
     await kept.store.hold("a")
     await kept.elapse(0.9 * TTL_S)

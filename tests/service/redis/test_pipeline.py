@@ -15,7 +15,7 @@ from service.inference.loaded_model import LoadedModel
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.processes.wiring import open_redis
-from service.redis.sessions.store import RedisLimits, RedisSessions
+from service.redis.sessions.store import RedisSessions
 from tests.support.pipelines import CARD, Source, frame, value_of
 from tests.support.redis_server import OwnRedis, own_redis
 from tests.support.trackers import FakeTracker, history
@@ -34,7 +34,7 @@ async def faked(redis: OwnRedis) -> AsyncIterator[Pipeline]:
     settings = Settings(redis_url=SecretStr(redis.url), redis_timeout_s=0.3)
     metrics = Metrics()
     async with open_redis(settings) as client:
-        store = RedisSessions(client, RedisLimits.of(settings), metrics)
+        store = RedisSessions(client, settings, metrics)
         executor = LocalExecutor(settings, LoadedModel(CARD, KINEPOSE_13, FakeTracker()), store, metrics)
         pipeline = Pipeline(settings, CARD, executor, store, metrics=metrics)
         try:

@@ -13,7 +13,7 @@ from service.contract.messages import FrameResult, SessionOptions
 from service.errors import BadImage, KineposeError, SeqOutOfOrder, SessionExpired
 from service.pipeline.pipeline import Pipeline
 from tests.support.fleet import FakeWorker, Fleet, fleet
-from tests.support.pipelines import frame, until, value_of
+from tests.support.pipelines import eventually, frame, until, value_of
 from tests.support.trackers import history
 
 NAMES = st.sampled_from(["a", "b"])
@@ -60,9 +60,7 @@ class Deployment(RuleBasedStateMachine):
 
     async def _frontend(self, number: int) -> Pipeline:
         frontend = self.fleet.frontends[number]
-        async with asyncio.timeout(20):
-            while not await frontend.lifecycle.ready():
-                pass
+        await eventually(frontend.lifecycle.ready)
         return frontend
 
     def _alive(self) -> list[FakeWorker]:

@@ -9,38 +9,34 @@ import pytest
 
 from model.engines.base import EngineError
 from model.values import Frame, Region
-from service.contract.messages import DropPolicy, EncodedFrame, FrameResult, Outcome, SessionOptions
+from service.contract.messages import DropPolicy, EncodedFrame, FrameResult, Outcome
 from service.errors import (
     BadImage,
     DeadlinePassed,
-    KineposeError,
     NoWorker,
     QueueFull,
     SeqOutOfOrder,
     SessionUnknown,
     StaleCommit,
     TooManySessions,
-    WorkerFailed,
 )
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import Priority
+from service.redis.keys import GROUP, Keyspace
 from service.redis.queue.consumer import BLOCK_MS
-from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup
-from service.redis.queue.membership import ShardMismatch, WorkerRegistry
-from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import Keyspace
-from service.redis.sessions.store import GROUP, RedisLimits, RedisSessions
-from tests.support.fleet import LEASE_S, fleet
-from tests.support.pipelines import Source, counted, frame, in_flight, until, value_of
+from service.redis.queue.consumer_group import (
+    MOST_DELIVERIES,
+    ConsumerGroup,
+    ShardMismatch,
+    WorkerRegistry,
+    queue_scripts,
+)
+from service.redis.sessions.store import RedisSessions
+from tests.support.fleet import LEASE_S, Fleet, at_device, deployed, fleet, opened
+from tests.support.pipelines import Source, counted, eventually, frame, in_flight, until, value_of
 from tests.support.redis_server import own_redis
 from tests.support.trackers import grey, history
-
-
-async def opened(frontend: Pipeline, *names: str) -> None:
-    """Sessions of these ids."""
-    for name in names or ("s",):
-        await frontend.sessions.create(SessionOptions(), name)
 
 
 async def streamed(frontend: Pipeline, *frames: EncodedFrame, session: str = "s") -> list[FrameResult]:
@@ -52,9 +48,7 @@ async def streamed(frontend: Pipeline, *frames: EncodedFrame, session: str = "s"
 
 async def test_frames_come_back_with_the_joints_of_an_unbroken_run(redis_url: str) -> None:
     """One after the other and as a stream; at the end nothing is left in any stream."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (deployment, frontend):
         assert value_of(await frontend.frames.estimate(frame(0))) == history([0])
         results = await streamed(frontend, *(frame(seq) for seq in range(1, 6)))
         assert [value_of(result) for result in results] == [history(list(range(end))) for end in range(2, 7)]
@@ -93,7 +87,7 @@ async def test_sessions_stay_with_their_worker(redis_url: str) -> None:
     async with fleet(redis_url, workers=2) as deployment:
         [frontend] = deployment.frontends
         await until(lambda: all(len(worker.consumer.shards()) == 4 for worker in deployment.workers))
-        await asyncio.sleep(2 * BLOCK_MS / 1000)  # The first one's last read of all shards is over.
+        await eventually(lambda: _each_reads_its_own(deployment))
         await opened(frontend, *names)
         for seq in range(3):
             await asyncio.gather(
@@ -105,16 +99,23 @@ async def test_sessions_stay_with_their_worker(redis_url: str) -> None:
         assert all(seen)
 
 
+async def _each_reads_its_own(deployment: Fleet) -> bool:
+    """No worker's last read of a shard that is not its own any more is still under way."""
+    for worker in deployment.workers:
+        for shard in {*range(8)} - {*worker.consumer.shards()}:
+            stream = deployment.keyspace.stream(shard, Priority.LIVE)
+            for consumer in await deployment.client.xinfo_consumers(stream, GROUP):
+                if consumer["name"].decode() == worker.name and consumer["idle"] <= BLOCK_MS:
+                    return False
+    return True
+
+
 async def test_what_a_killed_worker_had_is_taken_over(redis_url: str) -> None:
     """In the middle of a batch: another worker goes on from the last commit, with the joints of an unbroken run."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (deployment, frontend):
         await frontend.frames.estimate(frame(0))
         [first] = deployment.workers
-        first.tracker.hold()
-        answer = asyncio.create_task(frontend.frames.estimate(frame(1)))
-        await first.tracker.entered()
+        answer = await at_device(first, frontend, frame(1))
         await first.kill()
         second = await deployment.worker()
         assert value_of(await answer) == history([0, 1])
@@ -125,13 +126,9 @@ async def test_what_a_killed_worker_had_is_taken_over(redis_url: str) -> None:
 
 async def test_a_worker_that_is_told_to_stop_finishes_what_it_has(redis_url: str) -> None:
     """Then it takes no more, and another worker gets the next frame."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (deployment, frontend):
         [first] = deployment.workers
-        first.tracker.hold()
-        answer = asyncio.create_task(frontend.frames.estimate(frame(0)))
-        await first.tracker.entered()
+        answer = await at_device(first, frontend, frame(0))
         stopping = asyncio.create_task(first.stop())
         first.tracker.let_go()
         assert await stopping
@@ -144,9 +141,7 @@ async def test_a_worker_that_is_told_to_stop_finishes_what_it_has(redis_url: str
 @pytest.mark.parametrize("streams", [False, True])
 async def test_a_lost_device_costs_no_frame(redis_url: str, streams: bool) -> None:
     """Its frames are left for another worker, also those of a stream."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (deployment, frontend):
         [first] = deployment.workers
         first.tracker.raises.append(EngineError("context lost", sticky=True))
         send = streamed if streams else _one
@@ -163,13 +158,9 @@ async def _one(frontend: Pipeline, sent: EncodedFrame) -> list[FrameResult]:
 
 async def test_an_answer_that_is_lost_is_asked_for_again(redis_url: str) -> None:
     """The frame is not computed twice: the store has its answer."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (deployment, frontend):
         [worker] = deployment.workers
-        worker.tracker.hold()
-        answer = asyncio.create_task(frontend.frames.estimate(frame(0)))
-        await worker.tracker.entered()
+        answer = await at_device(worker, frontend, frame(0))
         await deployment.client.client_kill_filter(_type="pubsub")
         worker.tracker.let_go()
         assert value_of(await answer) == history([0])
@@ -178,17 +169,13 @@ async def test_an_answer_that_is_lost_is_asked_for_again(redis_url: str) -> None
 
 async def test_frames_that_nobody_waits_for_are_not_computed(redis_url: str) -> None:
     """Withdrawn while it waits behind another one: its session is as it was, and no stream holds it."""
-    async with fleet(redis_url, max_batch=1) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend, "a", "b")
+    async with deployed(redis_url, "a", "b", max_batch=1) as (deployment, frontend):
         [worker] = deployment.workers
-        worker.tracker.hold()
-        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
-        await worker.tracker.entered()
+        first = await at_device(worker, frontend, frame(0, session="a"))
         gone = asyncio.create_task(frontend.frames.estimate(frame(0, 77, session="b")))
-        await until(lambda: len(worker.consumer.at_work()) == 2)
+        await until(lambda: worker.consumer.at_work() == 2)
         gone.cancel()
-        await until(lambda: len(worker.consumer.at_work()) == 1)
+        await until(lambda: worker.consumer.at_work() == 1)
         worker.tracker.let_go()
         await first
         assert value_of(await frontend.frames.estimate(frame(0, 5, session="b"))) == history([5])
@@ -198,13 +185,9 @@ async def test_frames_that_nobody_waits_for_are_not_computed(redis_url: str) -> 
 
 async def test_a_deadline_that_passes_in_the_queue_is_told(redis_url: str) -> None:
     """The frame's seq stays open; sent again it is computed."""
-    async with fleet(redis_url, max_batch=1) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend, "a", "b")
+    async with deployed(redis_url, "a", "b", max_batch=1) as (deployment, frontend):
         [worker] = deployment.workers
-        worker.tracker.hold()
-        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
-        await worker.tracker.entered()
+        first = await at_device(worker, frontend, frame(0, session="a"))
         deadline = asyncio.get_running_loop().time() + 0.05
         with pytest.raises(DeadlinePassed):
             await frontend.frames.estimate(replace(frame(0, session="b"), deadline=deadline))
@@ -215,13 +198,9 @@ async def test_a_deadline_that_passes_in_the_queue_is_told(redis_url: str) -> No
 
 async def test_a_deadline_on_a_stream_spends_its_frame_alone(redis_url: str) -> None:
     """It ends as expired; the frames behind it go on from the one before."""
-    async with fleet(redis_url, max_batch=1) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend, "a", "b")
+    async with deployed(redis_url, "a", "b", max_batch=1) as (deployment, frontend):
         [worker] = deployment.workers
-        worker.tracker.hold()
-        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
-        await worker.tracker.entered()
+        first = await at_device(worker, frontend, frame(0, session="a"))
         late = replace(frame(0, session="b"), deadline=asyncio.get_running_loop().time() + 0.05)
         source = Source(late, frame(1, session="b"))
         source.end()
@@ -234,9 +213,7 @@ async def test_a_deadline_on_a_stream_spends_its_frame_alone(redis_url: str) -> 
 
 async def test_a_broken_picture_fails_its_frame_and_spends_it(redis_url: str) -> None:
     """As in one process: the error is typed, sent again it is the same, the next frame goes on."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (_, frontend):
         for _ in range(2):
             with pytest.raises(BadImage):
                 await frontend.frames.estimate(frame(0, image=b"no picture"))
@@ -245,9 +222,7 @@ async def test_a_broken_picture_fails_its_frame_and_spends_it(redis_url: str) ->
 
 async def test_errors_of_order_and_of_unknown_sessions_are_told_as_in_one_process(redis_url: str) -> None:
     """With the seq that is expected."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (_, frontend):
         await frontend.frames.estimate(frame(0))
         with pytest.raises(SeqOutOfOrder) as raised:
             await frontend.frames.estimate(frame(2))
@@ -258,9 +233,7 @@ async def test_errors_of_order_and_of_unknown_sessions_are_told_as_in_one_proces
 
 async def test_frames_of_clips_arrive_as_they_were_decoded(redis_url: str) -> None:
     """Pixels, size, rotation, pts and region."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (_, frontend):
         region = Region(1.5, 2.5, 10.25, 20.0)
         sent = Frame(grey(7), pts_us=-5, rotation_applied=90)
         result = await frontend.frames.estimate_decoded("s", 0, sent, region)
@@ -270,9 +243,7 @@ async def test_frames_of_clips_arrive_as_they_were_decoded(redis_url: str) -> No
 
 async def test_without_a_worker_frames_are_refused_at_once(redis_url: str) -> None:
     """With a time to try again; the frontend is alive and not ready; with a worker it is."""
-    async with fleet(redis_url, workers=0) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url, workers=0) as (deployment, frontend):
         with pytest.raises(NoWorker) as raised:
             await frontend.frames.estimate(frame(0))
         assert raised.value.retry_after_ms
@@ -285,13 +256,12 @@ async def test_without_a_worker_frames_are_refused_at_once(redis_url: str) -> No
 
 async def test_a_full_stream_refuses(redis_url: str) -> None:
     """What is in it is answered all the same, and a stream's next frame waits for room."""
-    async with fleet(redis_url, max_stream_frames=1, redis_shards=1, max_batch=1) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend, "a", "b")
+    async with deployed(redis_url, "a", "b", max_stream_frames=1, redis_shards=1, max_batch=1) as (
+        deployment,
+        frontend,
+    ):
         [worker] = deployment.workers
-        worker.tracker.hold()
-        first = asyncio.create_task(frontend.frames.estimate(frame(0, session="a")))
-        await worker.tracker.entered()
+        first = await at_device(worker, frontend, frame(0, session="a"))
         await until(lambda: counted(frontend, "stream_frames", line="live") == 1)
         with pytest.raises(QueueFull) as raised:
             await frontend.frames.estimate(frame(0, session="b"))
@@ -303,37 +273,11 @@ async def test_a_full_stream_refuses(redis_url: str) -> None:
         assert [value_of(result) for result in await waits_for_capacity] == [history([8])]
 
 
-async def test_a_frame_that_ends_every_worker_is_given_up(redis_url: str) -> None:
-    """After some of them, so that the others live."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
-        answer = asyncio.create_task(_failure(frontend, frame(0)))
-        for _ in range(MOST_DELIVERIES):
-            worker = deployment.workers[-1]
-            worker.tracker.hold()
-            await worker.tracker.entered()
-            await worker.kill()
-            await deployment.worker()
-        assert isinstance(await answer, WorkerFailed)
-        assert value_of(await frontend.frames.estimate(frame(0, 9))) == history([9])
-
-
-async def _failure(frontend: Pipeline, sent: EncodedFrame) -> KineposeError:
-    with pytest.raises(KineposeError) as raised:
-        await frontend.frames.estimate(sent)
-    return raised.value
-
-
 async def test_outages_do_not_count_against_a_frame(redis_url: str) -> None:
     """A worker that finds its own frames again, however often, has not died with them."""
-    async with fleet(redis_url, max_batch=1) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url, max_batch=1) as (deployment, frontend):
         [worker] = deployment.workers
-        worker.tracker.hold()
-        answer = asyncio.create_task(frontend.frames.estimate(frame(0)))
-        await worker.tracker.entered()
+        answer = await at_device(worker, frontend, frame(0))
         group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
         for _ in range(2 * MOST_DELIVERIES):
             [found] = await group.unfinished(())
@@ -355,11 +299,14 @@ async def test_workers_that_are_gone_are_struck_out(redis_url: str) -> None:
         await deployment.client.xgroup_createconsumer(stream, GROUP, "holds one")
         await deployment.client.xadd(stream, {"job": b"{}", "picture": b""}, id="1-1")
         await deployment.client.xclaim(stream, GROUP, "holds one", 0, ["1-1"], force=True)
-        await asyncio.sleep(0.05)
-        await group.open()
-        names = {one["name"] for one in await deployment.client.xinfo_consumers(stream, GROUP)}
-        assert b"long gone" not in names
-        assert b"holds one" in names
+
+        async def struck_out() -> bool:
+            await group.open()
+            names = {one["name"] for one in await deployment.client.xinfo_consumers(stream, GROUP)}
+            assert b"holds one" in names
+            return b"long gone" not in names
+
+        await eventually(struck_out)
 
 
 async def test_a_full_redis_goes_on_with_the_sessions_it_has() -> None:
@@ -373,24 +320,34 @@ async def test_a_full_redis_goes_on_with_the_sessions_it_has() -> None:
             assert value_of(await frontend.frames.estimate(frame(1))) == history([0, 1])
             with pytest.raises(TooManySessions):
                 await opened(frontend, "another")
-            await asyncio.sleep(2 * LEASE_S)
+            await _beats_go_on(deployment)
             assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 1, 2])
             assert await deployment.left() == (0, 0)
             await deployment.client.config_set("maxmemory", "0")
 
 
+async def _beats_go_on(deployment: Fleet) -> None:
+    """Wait for a beat two leases from now."""
+    name, client = deployment.workers[0].name, deployment.client
+    begin_s, _ = await client.time()
+
+    async def has_beaten() -> bool:
+        beat_ms = await client.zscore(deployment.keyspace.workers(), name)
+        return beat_ms is not None and beat_ms > 1000 * (begin_s + 1 + 2 * LEASE_S)
+
+    await eventually(has_beaten)
+
+
 async def test_a_session_that_went_on_elsewhere_is_read_again(redis_url: str) -> None:
     """A worker whose hot state is old, since Redis lost its last write, starts from Redis's."""
-    async with fleet(redis_url) as deployment:
-        [frontend] = deployment.frontends
-        await opened(frontend)
+    async with deployed(redis_url) as (deployment, frontend):
         await frontend.frames.estimate(frame(0))
         key = deployment.keyspace.session("s").session
         before: Any = await deployment.client.hgetall(key)
         await frontend.frames.estimate(frame(1, 50))
         await deployment.client.hset(key, mapping=before)
         await frontend.frames.estimate(frame(1, 60))
-        other = RedisSessions(deployment.client, RedisLimits.of(deployment.settings), Metrics())
+        other = RedisSessions(deployment.client, deployment.settings, Metrics())
         lost = await other.checkout("s", 2)
         assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 60, 2])
         with pytest.raises(StaleCommit):

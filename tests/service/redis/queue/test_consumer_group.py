@@ -1,4 +1,4 @@
-"""Which shards are whose."""
+"""Which workers live, and which shards are whose."""
 
 from collections import Counter
 
@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from service.redis.queue.membership import WorkerRegistry, shard_owners
-from service.redis.queue.scripts import queue_scripts
-from service.redis.sessions.keys import Keyspace
+from service.redis.keys import Keyspace
+from service.redis.queue.consumer_group import WorkerRegistry, queue_scripts, shard_owners
+from tests.support.pipelines import eventually
 from tests.support.stores import kept_in_redis
 
 workers = st.sets(st.text("abcdef0123456789-", min_size=1, max_size=12), min_size=1, max_size=20).map(sorted)
@@ -45,7 +45,7 @@ def test_few_shards_move_when_a_worker_goes(count: int) -> None:
     assert sum(before[one] != after[one] for one in stayed) < len(stayed) / 2
 
 
-async def rosters(client: Redis, prefix: str, lease_s: float, *names: str | None) -> list[WorkerRegistry]:
+async def registries(client: Redis, prefix: str, lease_s: float, *names: str | None) -> list[WorkerRegistry]:
     """One for each name."""
     scripts = queue_scripts(client)
     return [WorkerRegistry(scripts, Keyspace(prefix, 4), lease_s, name) for name in names]
@@ -54,7 +54,7 @@ async def rosters(client: Redis, prefix: str, lease_s: float, *names: str | None
 async def test_those_who_beat_are_on_the_list_until_they_leave(redis_url: str) -> None:
     """Who only looks is not."""
     async with kept_in_redis(redis_url, 1) as kept:
-        one, two, looker = await rosters(kept.client, kept.prefix, 60, "one", "two", None)
+        one, two, looker = await registries(kept.client, kept.prefix, 60, "one", "two", None)
         for registry in (two, one, looker):
             await registry.beat()
         assert list(looker.workers) == list(one.workers) == ["one", "two"]
@@ -67,11 +67,16 @@ async def test_those_who_beat_are_on_the_list_until_they_leave(redis_url: str) -
 async def test_who_was_not_heard_of_for_a_lease_is_off_the_list(redis_url: str) -> None:
     """Even where no other worker is left to strike the name out."""
     async with kept_in_redis(redis_url, 1) as kept:
-        one, looker = await rosters(kept.client, kept.prefix, 60, "one", None)
+        one, looker = await registries(kept.client, kept.prefix, 0.3, "one", None)
         await one.beat()
-        await kept.client.zincrby(kept.keyspace.workers(), -61_000, "one")
+
+        async def is_off() -> bool:
+            await looker.beat()
+            return looker.workers == ()
+
+        await eventually(is_off)
         await looker.beat()
-        assert list(looker.workers) == []
+        assert await kept.client.zcard(kept.keyspace.workers()) == 0
         await one.beat()
         await looker.beat()
         assert list(looker.workers) == ["one"]
@@ -80,10 +85,10 @@ async def test_who_was_not_heard_of_for_a_lease_is_off_the_list(redis_url: str) 
 async def test_a_list_that_is_old_counts_for_nothing(redis_url: str) -> None:
     """A frontend that has not heard of Redis for a lease reckons with no worker."""
     async with kept_in_redis(redis_url, 1) as kept:
-        one, looker = await rosters(kept.client, kept.prefix, 0.2, "one", None)
+        one, looker = await registries(kept.client, kept.prefix, 0.2, "one", None)
         await one.beat()
         assert looker.alive() == 0
         await looker.beat()
         assert looker.alive() == 1
-        looker._seen_at -= 0.2
+        looker._looked_at -= 0.2
         assert looker.alive() == 0

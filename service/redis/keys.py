@@ -10,6 +10,9 @@ from zlib import crc32
 
 from service.pipeline.request import Priority
 
+GROUP = "workers"
+"""The consumer group of every stream of frames."""
+
 
 class SessionKeys(NamedTuple):
     """The keys of one session.
@@ -52,12 +55,16 @@ class Keyspace:
         """Sorted set of all (or one owner's) session ids, each with a time (Unix ms) until which it lives at least."""
         return f"{self.prefix}:{{index}}" if owner is None else f"{self.prefix}:{{index}}:{owner}"
 
+    def owners(self) -> str:
+        """Hash: whose each session is that has an owner. In the slot of the indexes."""
+        return f"{self.prefix}:owners:{{index}}"
+
     def clip(self, clip_id: str) -> str:
         """String: base URL of the frontend that keeps this clip job. The id holds no braces (`places.CLIP_ID`)."""
         return f"{self.prefix}:clip:{clip_id}"
 
     def workers(self) -> str:
-        """Sorted set of workers, each with the time (Unix ms) when it was last heard of."""
+        """Sorted set of workers, each with the time (Unix ms, of a clock that may jump) of its last beat."""
         return f"{self.prefix}:{{workers}}"
 
     def shape(self) -> str:
