@@ -132,7 +132,7 @@ class ClipJobs:
                 return
             except (QueueFull, StorageFull) as error:
                 victim = self._oldest_result(job.caller.key_id) or self._result_of_a_larger(job.caller.key_id, error)
-                if victim is None:
+                if victim is None or victim is job:
                     raise
                 self._discard_soon(victim.id)
 
@@ -301,8 +301,17 @@ class ClipJobs:
             if not job.overlay_path.exists():
                 async with self._overlay_turns.turn(job.caller):
                     drawing = asyncio.get_running_loop().run_in_executor(self._artists, _draw, job, self._settings)
-                    self.grow(job, await drawing)
+                    self._count_overlay(job, await drawing)
         return job.overlay_path
+
+    def _count_overlay(self, job: ClipJob, size: int) -> None:
+        if job.id not in self._jobs:
+            return  # It was cleared away meanwhile.
+        try:
+            self.grow(job, size)
+        except KineposeError:
+            job.overlay_path.unlink()
+            raise
 
 
 def _make_empty(job: ClipJob) -> None:
