@@ -1,4 +1,4 @@
-"""DKD (Nie et al. 2019): dynamic kernels carry what the last frame knew. Our reading of the paper; no code is public."""
+"""DKD (Nie et al. 2019): dynamic kernels carry what the last frame knew. Our reading: no code is public."""
 
 from torch import Tensor, nn
 

@@ -1,5 +1,6 @@
-"""Table IV: other networks with KIMNet's KMM in the place of their temporal module. The paper does not say how the prior
-meets their features; here it is joined with them by the layers that each network has for that.
+"""Table IV: other networks with KIMNet's KMM in the place of their temporal module.
+
+The paper does not say how the prior meets their features; here each network joins it by its own layers.
 """
 
 import torch

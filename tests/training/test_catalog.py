@@ -25,6 +25,7 @@ def test_names_and_parts_are_those_promised() -> None:
     assert {name: dataset.parts for name, dataset in DATASETS.items()} == {
         "jhmdb": ("train", "val", "test"),
         "sub-jhmdb": ("train1", "test1", "train2", "test2", "train3", "test3"),
+        "sub-jhmdb-15": ("train1", "test1", "train2", "test2", "train3", "test3"),
         "penn-action": ("train", "test"),
         "lsp": ("train", "test"),
         "coco": ("train", "val"),

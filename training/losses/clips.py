@@ -14,8 +14,8 @@ class ClipLosses(nn.Module):
     """Losses of a network over a batch of sequences; the module that training runs.
 
     "clip" is eq. 11 over the recurrence. Where the initial maps are a head on every frame's features, "first" trains
-    it on all T frames: the frame-by-frame reader has then seen as much as the recurrent one. Where they are not, and the
-    relation is one of heatmaps, "estimate" teaches the head that these come from.
+    it on all T frames: the frame-by-frame reader has then seen as much as the recurrent one. Where they are not, and
+    the relation is one of heatmaps, "estimate" teaches the head that these come from.
     """
 
     def __init__(self, network: KIMNet) -> None:

@@ -151,7 +151,12 @@ SUB_JHMDB = Benchmark(
     ),
 )
 
-_BENCHMARKS: Mapping[str, Benchmark] = {"jhmdb": SUB_JHMDB, "sub-jhmdb": SUB_JHMDB, "penn-action": _PENN}
+_BENCHMARKS: Mapping[str, Benchmark] = {
+    "jhmdb": SUB_JHMDB,
+    "sub-jhmdb": SUB_JHMDB,
+    "sub-jhmdb-15": SUB_JHMDB,
+    "penn-action": _PENN,
+}
 
 _PEERS = (
     Peer("MediaPipe Pose lite", "nothing", {"person": 80.1, "torso": 59.1}),

@@ -8,7 +8,6 @@ from lightning_fabric import seed_everything
 from torch import Tensor
 
 from model.checkpoints import load_simple_baseline
-from model.config import CONFIGS
 from model.encoders.efficientnet_lite import EfficientNetLite0
 from model.encoders.movenet import MoveNetEncoder
 from model.encoders.simple_baseline import SimpleBaseline
@@ -41,7 +40,7 @@ def start(config: RunConfig, weights: Weights) -> KIMNet:
         GraphError: the MoveNet files are not as they should be.
     """
     seed_everything(config.seed, verbose=False)
-    network: KIMNet = KIMNet(CONFIGS[config.model])
+    network: KIMNet = KIMNet(config.network)
     if config.start == "file":
         _from_file(network, weights)
     if config.start == "movenet":
