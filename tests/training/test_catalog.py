@@ -54,7 +54,7 @@ def test_sub_jhmdb_part_names_its_fold(tmp_path: Path) -> None:
 
 def test_unknown_dataset_is_told_the_names(tmp_path: Path) -> None:
     """At the call, before anything is iterated."""
-    known = "jhmdb, sub-jhmdb, penn-action, lsp, coco, lspet"
+    known = "jhmdb, sub-jhmdb, sub-jhmdb-15, penn-action, lsp, coco, lspet"
     with pytest.raises(DatasetError, match=f"no dataset 'mpii'; there are {known}"):
         catalog.read(tmp_path, "mpii", "train")
 
