@@ -129,7 +129,7 @@ class PictureCache:
         key = hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
         place = self._places.get(key)
         if place is None or self._shape is None:
-            kept = self._features(picture[None])[0]
+            kept: Array = self._features(picture[None])[0]
             self._shape = kept.shape
             if place is None:
                 self._append(key, kept)
