@@ -26,6 +26,15 @@ _SERIES = ("#0a0001", "#0a0002", "#0a0003", "#0a0004")
 _COLOURS = {_INK: "currentColor", _RULE: "var(--rule)", _HEAT: "var(--heat)"} | {
     marker: f"var(--series-{i})" for i, marker in enumerate(_SERIES, 1)
 }
+_ALONE = {
+    "var(--rule)": "#d5d5d0",
+    "var(--heat)": "#1f5fa8",
+    "currentColor": "#222222",
+    "var(--series-1)": "#1f5fa8",
+    "var(--series-2)": "#c2571a",
+    "var(--series-3)": "#2e7d32",
+    "var(--series-4)": "#7b3fa0",
+}
 _DASHES = ("-", "--", ":", "-.")  # who cannot tell the colours can tell the lines
 _MARKS = ("o", "s", "^", "D")
 
@@ -67,6 +76,17 @@ class _Line:
     name: str
     x: Sequence[float]
     y: Sequence[float]
+
+
+def alone(chart: Chart) -> str:
+    """The chart as a file of its own, on white: without a page there is nobody to give it colours."""
+    text = str(chart.svg).replace(
+        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ', 1
+    )
+    for variable, colour in _ALONE.items():
+        text = text.replace(variable, colour)
+    end = text.index(">") + 1
+    return f'{text[:end]}<rect width="100%" height="100%" fill="#fff"/>{text[end:]}\n'
 
 
 def curves_over_alpha(content: Content) -> list[Chart]:
