@@ -14,6 +14,8 @@ EncoderName = Literal[
     "resnet50",
     "resnet101",
     "resnet152",
+    "hourglass",
+    "hrnet_w32",
 ]
 FuseAct = Literal["bn_relu", "none"]
 SoftmaxDim = Literal["last", "first"]
