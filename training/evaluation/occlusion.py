@@ -13,7 +13,7 @@ The person's true box is given in every frame: the curve is about reading joints
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -92,6 +92,7 @@ def occlusion_curves(
     clips: Iterable[Clip],
     options: OcclusionOptions | None = None,
     progress: Callable[[str], None] = lambda clip: None,
+    readers: Sequence[Reader] = READERS,
 ) -> Curves:
     """Kind -> reader -> curve; kinds for which no clip is long enough are left out.
 
@@ -100,20 +101,21 @@ def occlusion_curves(
         clips: as many as there is time for: a window costs 1 + 8 passes for each point of the curve.
         options: None means all points with every window.
         progress: told the name of each clip that is done.
+        readers: which of the two are wanted.
     """
     chosen = options or OcclusionOptions()
     points: dict[tuple[Kind, Reader, int], _Point] = defaultdict(_Point)
     for clip in clips:
         for kind in KINDS:
             for trial in trials(tracker, clip, kind, chosen.stride):
-                _run_trial(tracker, clip, kind, trial, chosen, points)
+                _run_trial(tracker, clip, kind, trial, chosen, points, readers)
         progress(clip.name)
     skeleton = tracker.engine.config.skeleton
     present = [kind for kind in KINDS if any(kind == key[0] for key in points)]
     return {
         kind: {
             reader: [_measured(n, points[kind, reader, n], chosen.alpha, skeleton) for n in chosen.hidden]
-            for reader in READERS
+            for reader in readers
         }
         for kind in present
     }
@@ -169,6 +171,7 @@ def _run_trial(
     trial: Trial,
     options: OcclusionOptions,
     points: dict[tuple[Kind, Reader, int], _Point],
+    readers: Sequence[Reader],
 ) -> None:
     span = slice(trial.start, trial.start + len(trial.frames))
     numbers = range(len(clip))[span]
@@ -179,7 +182,7 @@ def _run_trial(
             cover(rgb, clip.joints[t, mask], options.patch * size)
             for t, rgb, mask, size in zip(numbers, trial.frames, hidden, sizes, strict=True)
         ]
-        for reader in READERS:
+        for reader in readers:
             point = points[kind, reader, n]
             point.joints.append(_read_all(with_reader(tracker, reader), clip, trial, pictures))
             point.truth.append(clip.joints[span])

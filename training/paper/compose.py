@@ -17,12 +17,17 @@ CPU_TABLES = ("II", "IV", "V", "VI")
 
 
 def cpu_page(
-    measured: Measured, scale: Scale, command: str, only: Sequence[str] = (), figures: Sequence[Figure] = ()
+    measured: Measured,
+    scale: Scale,
+    command: str,
+    tables: Sequence[str],
+    figures: Sequence[Figure] = (),
+    more: Sequence[Section] = (),
 ) -> Page:
-    """The page of the CPU scale; `only` names tables ("II") and leaves the others out."""
-    tables = [TABLES[number] for number in CPU_TABLES if not only or number in only]
-    sections = [claims_section(tables, measured), *(section(table, measured) for table in tables)]
-    sections += [conditions(measured), other_tables()]
+    """The page of the CPU scale, with these tables ("II"); `more` sections come after them."""
+    chosen = [TABLES[number] for number in CPU_TABLES if number in tables]
+    sections = [claims_section(chosen, measured), *(section(table, measured) for table in chosen)]
+    sections += [*more, conditions(measured), other_tables()]
     return Page(intro(measured, scale), command, sections, figures, _NOTES)
 
 

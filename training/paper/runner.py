@@ -2,7 +2,7 @@
 
 import fcntl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +10,18 @@ from pathlib import Path
 import torch
 from lightning_fabric import Fabric
 
+from model.tracker import Tracker
 from training.datasets import catalog
 from training.datasets.person import Clip, in_skeleton
 from training.loop.machine import machine_name
-from training.paper import results
+from training.paper import occluded, results
 from training.paper.cache import PictureCache, SequenceCache
 from training.paper.reading import read_clips, tracker_of
 from training.paper.results import Made
 from training.paper.rows import Row
 from training.paper.settings import Scale, pyramid_run, row_run
 from training.paper.shared import Shared, Tail, is_finished, load_shared, train_pyramid
-from training.paper.train import train_row
+from training.paper.train import load_row, train_row
 from training.samples.pool import Pool, Pools
 
 DATASET = "sub-jhmdb-15"
@@ -74,6 +75,38 @@ class Paper:
             yield cache
         finally:
             cache.close()
+
+    @contextmanager
+    def trackers(self, rows: Sequence[Row], fold: int, seed: int = 0) -> Iterator["Readers"]:
+        """Trained rows of a fold, to read pictures with."""
+        shared = self.shared(fold)
+        with self.pictures(fold, shared) as pictures:
+            tails = {row.key: load_row(self.scale, row, shared, self.folder(row, fold, seed)) for row in rows}
+            trackers = {key: tracker_of(tail, pictures.read, key) for key, tail in tails.items()}
+            yield Readers(tails, trackers, pictures)
+
+    def hide(self, rows: Sequence[Row], fold: int = 1) -> None:
+        """Hidden joints (Fig. 9) of trained rows that have not been measured yet."""
+        missing = [row for row in rows if self.is_there(row, fold) and not self._hidden(row, fold).exists()]
+        if not missing:
+            return
+        clips = self.test_clips(fold)
+        with self.trackers(missing, fold) as readers:
+            for row in missing:
+                began = time.monotonic()
+                occluded.measure(readers.trackers[row.key], clips, self.folder(row, fold, 0))
+                self.say(f"fold {fold} {row.title}: hidden joints, {time.monotonic() - began:.0f} s")
+
+    def hidden(self, rows: Sequence[Row], fold: int = 1) -> dict[str, occluded.RowCurves]:
+        """What has been measured of hidden joints."""
+        return {row.key: occluded.read(self.folder(row, fold, 0)) for row in rows if self._hidden(row, fold).exists()}
+
+    def is_there(self, row: Row, fold: int, seed: int = 0) -> bool:
+        """Whether a row has been trained and measured."""
+        return results.is_there(self.folder(row, fold, seed))
+
+    def _hidden(self, row: Row, fold: int) -> Path:
+        return self.folder(row, fold, 0) / occluded.FILE
 
     def _fold_folder(self, fold: int) -> Path:
         return self.state / f"fold{fold}"
@@ -139,6 +172,15 @@ class Paper:
             machine=machine_name(torch.device("cpu")),
             skeleton=self.scale.network.skeleton.name,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Trained rows by their keys, as networks and as trackers, and the features that they read."""
+
+    tails: Mapping[str, Tail]
+    trackers: Mapping[str, Tracker]
+    pictures: PictureCache
 
 
 @contextmanager
