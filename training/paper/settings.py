@@ -21,6 +21,7 @@ class Scale:
         sequences: different augmented clips of a fold, whose features are kept.
         steps, batch, frames: optimiser steps of a row, clips a step, frames a clip.
         rate: peak of the cosine; sigma: size of the blobs, cells.
+        save_every: steps between two checkpoints.
     """
 
     network: KIMNetConfig
@@ -32,6 +33,7 @@ class Scale:
     frames: int
     rate: float
     sigma: float
+    save_every: int = 100
 
 
 CPU = Scale(
@@ -82,7 +84,8 @@ def pyramid_run(scale: Scale, fold: int) -> RunConfig:
         stills=[Source(dataset="lspet", part="train", weight=0.4)],
         stages=[stage],
         average=0.99,
-        save_every=80,
+        save_every=scale.save_every,
+        log_every=min(20, scale.save_every),
     )
 
 
@@ -109,5 +112,6 @@ def row_run(scale: Scale, row: Row, seed: int) -> RunConfig:
         clips=[Source(dataset="sub-jhmdb-15", part="train1")],
         stages=[stage],
         average=0.99,
-        save_every=100,
+        save_every=scale.save_every,
+        log_every=min(20, scale.save_every),
     )
