@@ -18,13 +18,17 @@ class RecurrenceEngine:
 
     Args:
         config: of the network; read: what one picture uint8 [S, S, 3] contributes, a batch of one.
-        recurrence: in eval mode, on the CPU.
+        recurrence: in eval mode, on the device that `read` computes on; fresh is true at t = 1.
     """
 
-    device = "cpu"
-
-    def __init__(self, config: KIMNetConfig, read: Callable[[Array, bool], Features], recurrence: Recurrence) -> None:
-        self.config = config
+    def __init__(
+        self,
+        config: KIMNetConfig,
+        read: Callable[[Array, bool], Features],
+        recurrence: Recurrence,
+        device: str = "cpu",
+    ) -> None:
+        self.config, self.device = config, device
         self.signature = signature("torch", torch.__version__, self.device, "f32")
         self._read, self._recurrence = read, recurrence
 
@@ -43,8 +47,12 @@ class RecurrenceEngine:
             m, state = self._recurrence.first(features)
         else:
             self._check(item.q_prev, item.m_prev)
-            m, state = self._recurrence.next(features, State(_batch(item.m_prev), _batch(item.q_prev)))
+            m, state = self._recurrence.next(features, self._state(item.m_prev, item.q_prev))
         return ModelOutput(_array(m), _array(state.memory), _array(state.m), presence=1.0)
+
+    def _state(self, maps: Array, memory: Array) -> State:
+        m, kept = (torch.from_numpy(np.ascontiguousarray(x))[None].to(self.device) for x in (maps, memory))
+        return State(m, kept)
 
     def _check(self, memory: Array, maps: Array) -> None:
         side = self.config.heatmap_size
@@ -57,10 +65,6 @@ class RecurrenceEngine:
                 raise ValueError(f"ModelInput.{name}: expected {expected}, got {value.dtype} {list(value.shape)}")
 
 
-def _batch(maps: Array) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(maps))[None]
-
-
 def _array(maps: Tensor) -> Array:
-    array: Array = maps[0].float().contiguous().numpy().copy()
+    array: Array = maps[0].float().contiguous().cpu().numpy().copy()
     return array

@@ -50,7 +50,7 @@ def _measured(paper: Paper) -> Measured:
 
 
 def _page(paper: Paper, folder: Path) -> str:
-    write(cpu_page(_measured(paper), small_paper.SCALE, "kinepose-train paper", CPU_TABLES), folder)
+    write(cpu_page(_measured(paper), small_paper.SCALE, "kinepose-train paper"), folder)
     return (folder / "index.md").read_text()
 
 

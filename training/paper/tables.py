@@ -1,5 +1,7 @@
 """The paper's tables with our rows beside the printed ones, and what they say of its claims."""
 
+from collections.abc import Sequence
+
 from training.evaluation.metrics import NORMALISERS, Normaliser
 from training.paper.bootstrap import SERVED, Interval
 from training.paper.measured import Measured
@@ -14,12 +16,12 @@ HOLDS, CONTRARY, UNDECIDED = "holds", "the contrary", "cannot be told"
 _NOTES = {row.key: row.note for row in ROWS}
 
 
-def section(table: PaperTable, measured: Measured) -> Section:
-    """One table: a grid for each normaliser that the paper prints."""
+def section(table: PaperTable, measured: Measured, ours: str) -> Section:
+    """One table: a grid for each normaliser that the paper prints; `ours` says what our figures are of."""
     printed = [n for n in NORMALISERS if any(n in entry.printed for entry in table.entries)]
     grids = [_grid(table, measured, normaliser) for normaliser in printed]
-    text = f"Printed figures are of {table.dataset}; ours of sub-JHMDB (reconstructed), mean of folds, 15 joints."
-    if table.dataset != "sub-JHMDB":
+    text = f"Printed figures are of {table.dataset}; ours of {ours}."
+    if table.dataset not in ours:
         text += " So absolute figures do not compare; what a row gains or loses against the row beside it does."
     remarks = [f"{entry.title}: {_NOTES[entry.row]}." for entry in table.entries if entry.row and _NOTES.get(entry.row)]
     return Section(f"table-{table.number}", f"Table {table.number}: {table.title}", text, grids, remarks=tuple(remarks))
@@ -44,11 +46,11 @@ def claims(table: PaperTable, measured: Measured) -> list[tuple[str, float, Inte
     return found
 
 
-def claims_section(tables: list[PaperTable], measured: Measured) -> Section:
+def claims_section(tables: Sequence[tuple[PaperTable, Measured]]) -> Section:
     """All claims in one table."""
     rows = [
         Row(f"{table.number}: {words}", [signed(printed), interval(ours, signs=True), found])
-        for table in tables
+        for table, measured in tables
         for words, printed, ours, found in claims(table, measured)
     ]
     columns = [Column("printed"), Column("ours, 95 %"), Column("here", text=True)]
