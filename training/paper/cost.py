@@ -42,7 +42,7 @@ class Cost:
     runtime: str
 
 
-class _Later(nn.Module):
+class Later(nn.Module):
     """features, brightness, maps and memory to maps and memory."""
 
     def __init__(self, recurrence: Recurrence) -> None:
@@ -57,8 +57,8 @@ class _Later(nn.Module):
 def cost_of(config: KIMNetConfig, method: str) -> Cost:
     """Measured here and now; nobody else should use the CPU meanwhile."""
     recurrence = build_recurrence(method, config).eval().requires_grad_(False)
-    inputs = _inputs(config, recurrence.memory_channels)
-    module = _Later(recurrence)
+    inputs = example_inputs(config, recurrence.memory_channels)
+    module = Later(recurrence)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         module(*inputs)
     traceable = not isinstance(recurrence, OpticalFlow) and recurrence.memory_channels > 0
@@ -97,22 +97,26 @@ def section(scale: Scale, rows: Sequence[Row]) -> Section:
     return Section("cost", "Cost of a later frame", text, [Grid("Cost", "Row", columns, lines)])
 
 
-def _inputs(config: KIMNetConfig, memory: int) -> tuple[Tensor, ...]:
+def example_inputs(config: KIMNetConfig, memory: int) -> tuple[Tensor, ...]:
+    """Random f, p, grey, m and memory of one frame."""
     side, k = config.heatmap_size, config.joints
     channels = (config.dim, k, GREY_CHANNELS, k, memory)
     generator = torch.Generator().manual_seed(0)
     return tuple(torch.rand(1, count, side, side, generator=generator) for count in channels)
 
 
-def _openvino_ms(module: nn.Module, inputs: tuple[Tensor, ...]) -> float:
+def compiled(module: nn.Module, inputs: tuple[Tensor, ...]) -> ov.InferRequest:
+    """The module on OpenVINO's CPU plugin, one thread, float32."""
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, see model.engines.openvino_engine
         traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
         graph = ov.convert_model(traced, input=[tuple(x.shape) for x in inputs], example_input=inputs)
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}
-    request = ov.Core().compile_model(graph, "CPU", settings).create_infer_request()
-    shapes = [tuple(port.shape) for port in graph.inputs]
-    arrays = [torch.rand(shape).numpy() for shape in shapes]  # inputs that a method does not read are not in the graph
+    return ov.Core().compile_model(graph, "CPU", settings).create_infer_request()
+
+
+def _openvino_ms(module: nn.Module, inputs: tuple[Tensor, ...]) -> float:
+    request, arrays = compiled(module, inputs), [x.numpy() for x in inputs]
     return _timed(lambda: request.infer(arrays))
 
 
