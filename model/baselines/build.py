@@ -7,6 +7,7 @@ from types import MappingProxyType
 from model.baselines.dkd import DKD
 from model.baselines.flow import OpticalFlow
 from model.baselines.frame_by_frame import FrameByFrame
+from model.baselines.kfpn import KFPN
 from model.baselines.kimnet import KIMNetRecurrence
 from model.baselines.kmm_variants import DKDWithKMM, LSTMPMWithKMM
 from model.baselines.lstm_pm import LSTMPM
@@ -24,6 +25,7 @@ METHODS: Mapping[str, Callable[[KIMNetConfig], Recurrence]] = MappingProxyType(
         "dkd": DKD,
         "rpstn": RPSTN,
         "tce": TCE,
+        "k-fpn": KFPN,
         "kimnet": KIMNetRecurrence,
         "lstm-pm-kmm": LSTMPMWithKMM,
         "dkd-kmm": DKDWithKMM,

@@ -40,7 +40,7 @@ class PaperTable:
     entries: tuple[Entry, ...]
 
 
-_OURS = {"LSTM-PM": "lstm-pm", "DKD": "dkd", "RPSTN": "rpstn", "KIMNet": "kimnet", "TCE": "tce"}
+_OURS = {"LSTM-PM": "lstm-pm", "DKD": "dkd", "RPSTN": "rpstn", "KIMNet": "kimnet", "TCE": "tce", "K-FPN": "k-fpn"}
 _BESIDE = (
     ("optical flow", "flow"),
     ("frame by frame", "frame-by-frame"),

@@ -51,6 +51,7 @@ ROWS: tuple[Row, ...] = (
     Row("frame-by-frame-jre", "frame by frame, JRE", "frame-by-frame-jre", _HEAD, "KIMNet's frame 1 at every frame"),
     Row("flow", "optical flow", "flow", note="DIS flow moves the last maps; fusion and decoder are KIMNet's"),
     Row("tce", "TCE", "tce", note="our reading, causal: five frames that end with the present one"),
+    Row("k-fpn", "K-FPN", "k-fpn", note="our reading, causal, without the price on key frames"),
     Row(
         "kimnet-served",
         "KIMNet as served",

@@ -262,6 +262,59 @@ def kimnet_itself(f: Array, p: Array, grey: Array, w: Weights, config: KIMNetCon
     return kimnet.run_clip(f, p[0], under(w, "head."), config)
 
 
+def k_fpn(f: Array, p: Array, grey: Array, w: Weights, config: KIMNetConfig) -> Array:
+    """Maps read, mixed with tracks that poles continue."""
+    window, maps = [p[0]] * 6, [p[0]]
+    for features in f[1:]:
+        tracks = np.stack([soft_places(one).reshape(-1) for one in window])
+        blobs = np.stack([blob(x, y, features.shape[1:]) for x, y in continued(tracks, w).reshape(-1, 2)])
+        key = sigmoid(w["propose.weight"] @ features.mean(axis=(1, 2)) + w["propose.bias"])[0]
+        maps.append(key * pointwise(features, w, "read") + (1 - key) * blobs)
+        window = [*window[1:], maps[-1]]
+    return np.stack(maps)
+
+
+def soft_places(maps: Array) -> Array:
+    """[K, 2], x and y as shares of the side."""
+    places = []
+    for one in maps:
+        e = np.exp(20 * (one - one.max()))
+        e = e / e.sum()
+        h, width = one.shape
+        places.append([(e.sum(axis=0) @ np.arange(width)) / width, (e.sum(axis=1) @ np.arange(h)) / h])
+    return np.array(places)
+
+
+def blob(x: float, y: float, shape: tuple[int, ...]) -> Array:
+    """Height 1, a 32nd of the side wide."""
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    squared = (columns / shape[1] - x) ** 2 + (rows / shape[0] - y) ** 2
+    return np.asarray(np.exp(-squared * 32**2 / 2))
+
+
+def continued(tracks: Array, w: Weights) -> Array:
+    """The next place of each of n tracks [6, n], by FISTA over poles."""
+    atoms = [np.ones(7)]
+    for turn in (np.cos, np.sin):
+        for sign in (1, -1):
+            atoms += [
+                (sign * abs(rho)) ** np.arange(7.0) * turn(theta * np.arange(7))
+                for rho, theta in zip(w["poles.rho"], w["poles.theta"], strict=True)
+            ]
+    d = np.stack(atoms, axis=1)
+    d = d / np.maximum(np.linalg.norm(d[:6], axis=0), 1e-6)
+    step = 1 / np.linalg.norm(d[:6].T @ d[:6])
+    code = ahead = np.zeros((d.shape[1], tracks.shape[1]))
+    momentum = 1.0
+    for _ in range(20):
+        moved = ahead - step * d[:6].T @ (d[:6] @ ahead - tracks)
+        new = np.sign(moved) * np.maximum(np.abs(moved) - 0.01 * step, 0)
+        following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
+        ahead = new + (momentum - 1) / following * (new - code)
+        code, momentum = new, following
+    return np.asarray(d[6] @ code)
+
+
 METHODS: Mapping[str, Method] = {
     "frame-by-frame": frame_by_frame,
     "frame-by-frame-jre": frame_by_frame_jre,
@@ -270,6 +323,7 @@ METHODS: Mapping[str, Method] = {
     "dkd": dkd,
     "rpstn": rpstn,
     "tce": tce,
+    "k-fpn": k_fpn,
     "kimnet": kimnet_itself,
     "lstm-pm-kmm": lstm_pm_kmm,
     "dkd-kmm": dkd_kmm,

@@ -30,7 +30,7 @@ def _method(name: str, separable: bool = True) -> Recurrence:
     for key, value in recurrence.state_dict().items():
         if key.endswith("running_var"):
             nn.init.uniform_(value, 0.5, 2.0)
-        elif value.is_floating_point():
+        elif value.is_floating_point() and not key.startswith("poles."):
             inputs = max(1, value[:1].numel())
             nn.init.normal_(value, std=min(0.25, 1.5 * inputs**-0.5))  # wide layers would blow small differences up
     return recurrence.double().eval()
