@@ -48,7 +48,7 @@ def with_relation(clip: Clip, t: int, weights: Array, strongest: int = 12) -> Ar
     picture = np.array(crop(clip, t), order="C")
     order = np.argsort(shown, axis=None)[::-1][:strongest]
     for j, i in zip(*np.unravel_index(order, shown.shape), strict=True):
-        width = max(1, round(6 * float(shown[j, i]) / max(float(shown.max()), 1e-9)))
+        width = max(1, round(4 * float(shown[j, i]) / max(float(shown.max()), 1e-9)))
         draw_bone(picture, now[j], before[i], joint_colour(clip.skeleton.joints[int(j)]), width)
     return picture
 

@@ -26,8 +26,7 @@ def illustrate(paper: Paper, folder: Path, wanted: set[int]) -> list[Figure]:
     if row("kimnet") not in rows or not wanted:
         return []
     clip = window(rendered(paper.scale.network.skeleton), _RENDERED_AT, _STEP)
-    with paper.trackers(rows, FOLD) as readers:
-        return _draw(readers, clip, folder, wanted)
+    return _draw(paper.readers(rows, FOLD), clip, folder, wanted)
 
 
 def illustrate_people(paper: Paper, folder: Path, wanted: set[int]) -> None:
@@ -35,17 +34,17 @@ def illustrate_people(paper: Paper, folder: Path, wanted: set[int]) -> None:
     rows: list[Row] = [row(key) for key in BESIDE if paper.is_there(row(key), FOLD)]
     clips = paper.test_clips(FOLD)
     picked = clips[:: max(1, len(clips) // _SHOWN)][:_SHOWN]
-    with paper.trackers(rows, FOLD) as readers:
-        for clip in picked:
-            middle = max(0, len(clip) // 2 - 2)
-            _draw(readers, window(clip, middle), folder / clip.name.replace("/", "-"), wanted)
+    readers = paper.readers(rows, FOLD)
+    for clip in picked:
+        middle = max(0, len(clip) // 2 - 2)
+        _draw(readers, window(clip, middle), folder / clip.name.replace("/", "-"), wanted)
 
 
 def _draw(readers: Readers, clip: Clip, folder: Path, wanted: set[int]) -> list[Figure]:
     folder.mkdir(parents=True, exist_ok=True)
     drawn = []
     if wanted & {4, 6}:
-        unrolled = figures.Unrolled(readers.tails["kimnet"], readers.pictures.read, clip)
+        unrolled = figures.Unrolled(readers.tails["kimnet"], readers.kept, clip)
         drawn += [figures.figure_4(unrolled, clip, folder), figures.figure_6(unrolled, clip, folder)]
     if wanted & {7, 8, 10}:
         drawn += figures.figures_7_8_10(readers.trackers, clip, folder)

@@ -11,6 +11,7 @@ import torch
 from lightning_fabric import Fabric
 
 from model.tracker import Tracker
+from model.values import Array
 from training.datasets import catalog
 from training.datasets.person import Clip, in_skeleton
 from training.loop.machine import machine_name
@@ -76,25 +77,28 @@ class Paper:
         finally:
             cache.close()
 
-    @contextmanager
-    def trackers(self, rows: Sequence[Row], fold: int, seed: int = 0) -> Iterator["Readers"]:
-        """Trained rows of a fold, to read pictures with."""
+    def readers(self, rows: Sequence[Row], fold: int) -> "Readers":
+        """Trained rows of a fold, to read pictures with; nothing of these is kept on disk."""
         shared = self.shared(fold)
-        with self.pictures(fold, shared) as pictures:
-            tails = {row.key: load_row(self.scale, row, shared, self.folder(row, fold, seed)) for row in rows}
-            trackers = {key: tracker_of(tail, pictures.read, key) for key, tail in tails.items()}
-            yield Readers(tails, trackers, pictures)
+
+        def kept(picture: Array) -> Array:
+            features: Array = shared.of_pictures(picture[None])[0]
+            return features
+
+        tails = {row.key: self._trained(row, fold, shared) for row in rows}
+        return Readers(tails, {key: tracker_of(tail, kept, key) for key, tail in tails.items()}, kept)
 
     def hide(self, rows: Sequence[Row], fold: int = 1) -> None:
         """Hidden joints (Fig. 9) of trained rows that have not been measured yet."""
         missing = [row for row in rows if self.is_there(row, fold) and not self._hidden(row, fold).exists()]
         if not missing:
             return
-        clips = self.test_clips(fold)
-        with self.trackers(missing, fold) as readers:
+        clips, shared = self.test_clips(fold), self.shared(fold)
+        with self.pictures(fold, shared) as pictures:
             for row in missing:
                 began = time.monotonic()
-                occluded.measure(readers.trackers[row.key], clips, self.folder(row, fold, 0))
+                tracker = tracker_of(self._trained(row, fold, shared), pictures.read, row.key)
+                occluded.measure(tracker, clips, self.folder(row, fold, 0))
                 self.say(f"fold {fold} {row.title}: hidden joints, {time.monotonic() - began:.0f} s")
 
     def hidden(self, rows: Sequence[Row], fold: int = 1) -> dict[str, occluded.RowCurves]:
@@ -104,6 +108,9 @@ class Paper:
     def is_there(self, row: Row, fold: int, seed: int = 0) -> bool:
         """Whether a row has been trained and measured."""
         return results.is_there(self.folder(row, fold, seed))
+
+    def _trained(self, row: Row, fold: int, shared: Shared) -> Tail:
+        return load_row(self.scale, row, shared, self.folder(row, fold, 0))
 
     def _hidden(self, row: Row, fold: int) -> Path:
         return self.folder(row, fold, 0) / occluded.FILE
@@ -176,11 +183,11 @@ class Paper:
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Trained rows by their keys, as networks and as trackers, and the features that they read."""
+    """Trained rows by their keys, as networks and as trackers, and what makes the features that they read."""
 
     tails: Mapping[str, Tail]
     trackers: Mapping[str, Tracker]
-    pictures: PictureCache
+    kept: Callable[[Array], Array]
 
 
 @contextmanager
