@@ -1,5 +1,6 @@
 """The paper's tables: trained, measured, killed and gone on with, and read with intervals."""
 
+import argparse
 import json
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from model.skeletons import JHMDB_15
 from tests.training import small_paper
+from training.commands import paper as command
 from training.evaluation.metrics import ClipResult, pck_of
 from training.paper import bootstrap, occluded, results
 from training.paper.bootstrap import Interval
@@ -114,6 +116,44 @@ def test_the_page_has_every_table_and_says_what_was_not_run(unbroken: Paper, tmp
     assert "Penn Action's frames are not at hand" in text
     assert _page(unbroken, tmp_path / "twice") == text
     assert (tmp_path / "once" / "index.html").read_text().count("<table") == text.count("\n|---")
+
+
+def test_the_command_writes_what_has_been_run(
+    data: Path, unbroken: Paper, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """--no-train trains nothing; --only leaves the other tables and all figures out; people are drawn where asked."""
+    monkeypatch.setattr(command, "CPU", small_paper.SCALE)
+    where = ["--data", str(data), "--state", str(unbroken.state), "--movenet", str(data / "movenet.json")]
+    _call("--scale", "cpu", *where, "--no-train", "--only", "II", "fig10", "--out", str(tmp_path / "page"))
+    text = (tmp_path / "page" / "index.md").read_text()
+    assert "## Table II" in text
+    assert "## Table V" not in text
+    assert "figure-10.webp" in text
+    assert "--only II fig10" in text
+    assert str(tmp_path) not in text
+    _call("--scale", "cpu", *where, "--no-train", "--only", "fig7", "--pictures", str(tmp_path / "people"))
+    assert len(list((tmp_path / "people").glob("*/figure-7.webp"))) == 2
+    with pytest.raises(SystemExit, match="nothing has been run"):
+        _call(
+            "--scale",
+            "cpu",
+            *where[:2],
+            "--state",
+            str(tmp_path / "empty"),
+            "--movenet",
+            "x",
+            "--no-train",
+            "--out",
+            "x",
+        )
+    with pytest.raises(SystemExit, match="--checkpoints"):
+        _call("--scale", "gpu", *where)
+
+
+def _call(*words: str) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    command.run(parser.parse_args(words))
 
 
 def test_figures_are_drawn_of_the_rendered_clip(unbroken: Paper, tmp_path: Path) -> None:

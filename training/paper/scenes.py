@@ -27,8 +27,8 @@ def rendered(skeleton: Skeleton, clip: Path = _RENDERED) -> Clip:
 
 
 def window(clip: Clip, first: int, step: int = 1) -> Clip:
-    """Five frames of a clip, each `step` after the last."""
-    picked = np.arange(WINDOW) * step + first
+    """Five frames of a clip, each `step` after the last; a clip that is too short stands still at its end."""
+    picked = np.minimum(np.arange(WINDOW) * step + first, len(clip) - 1)
     frames = np.stack([clip.frames[int(t)] for t in picked])
     return replace(
         clip, frames=frames, joints=clip.joints[picked], labelled=clip.labelled[picked], boxes=clip.boxes[picked]
