@@ -8,10 +8,18 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from model.config import CONFIGS, InitialiserName, KIMNetConfig
-from model.fusion import FuseAct
-from model.jre import AttentionScale, Layout, SoftmaxDim
-from model.kmm import Activation, Norm, Scale
+from model.config import (
+    CONFIGS,
+    Activation,
+    AttentionScale,
+    FuseAct,
+    InitialiserName,
+    KIMNetConfig,
+    Layout,
+    Norm,
+    Scale,
+    SoftmaxDim,
+)
 from model.skeletons import SKELETONS
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -81,6 +81,6 @@ def test_the_mean_counts_all_15() -> None:
     everywhere = np.ones((4, 15), bool)
     result = ClipResult("a", "", wrong, truth, everywhere, boxes, np.ones((4, 15), np.float32), JHMDB_15)
     for normaliser in ("person", "torso"):
-        found = pck_of([result], normaliser)  # type: ignore[arg-type]
+        found = pck_of([result], normaliser)
         assert found.mean == pytest.approx(100 * 14 / 15)
         assert found.per_joint["belly"] == 0.0
