@@ -123,6 +123,7 @@ def test_the_command_writes_what_has_been_run(
 ) -> None:
     """--no-train trains nothing; --only leaves the other tables and all figures out; people are drawn where asked."""
     monkeypatch.setattr(command, "CPU", small_paper.SCALE)
+    monkeypatch.setattr(command, "keep_memory", lambda: None)  # it would last for all other tests
     where = ["--data", str(data), "--state", str(unbroken.state), "--movenet", str(data / "movenet.json")]
     _call("--scale", "cpu", *where, "--no-train", "--only", "II", "fig10", "--out", str(tmp_path / "page"))
     text = (tmp_path / "page" / "index.md").read_text()

@@ -92,14 +92,14 @@ def _run_gpu(args: argparse.Namespace) -> None:
 def _write_cpu(args: argparse.Namespace, paper: Paper, smoke: WholePaper) -> None:
     rows = _rows(args, ROWS)
     measured = _measured(paper, rows, args.folds, args.seeds)
-    if measured is None:
+    tried = _measured(smoke, _rows(args, ENCODER_ROWS), [1], 1)
+    if measured is None and tried is None:
         raise SystemExit(f"kinepose-train paper: nothing has been run in {args.state}")
     curves = paper.hidden(rows) if 9 in _figures(args) else {}
     figures = illustrate(paper, args.out, _figures(args))
     figures += [occluded.figure(curves)] if curves else []
     more = [occluded.section(curves)] if curves else []
     more += [cost.section(CPU, rows)] if args.cost else []
-    tried = _measured(smoke, _rows(args, ENCODER_ROWS), [1], 1)
     page = cpu_page(measured, CPU, command_text(args), _tables(args, CPU_TABLES), tried, figures, more)
     for path in write(page, args.out):
         _say(f"wrote {path}")

@@ -5,7 +5,7 @@ from statistics import fmean
 
 from training.paper.measured import Measured
 from training.paper.page import Figure, Page
-from training.paper.published import TABLES
+from training.paper.published import TABLES, PaperTable
 from training.paper.rows import ENCODER_ROWS, ROWS
 from training.paper.settings import Scale
 from training.paper.tables import claims_section, section
@@ -29,7 +29,7 @@ _NOTES = (
 
 
 def cpu_page(
-    measured: Measured,
+    measured: Measured | None,
     scale: Scale,
     command: str,
     tables: Sequence[str] = CPU_TABLES,
@@ -40,15 +40,20 @@ def cpu_page(
     """The page of the CPU scale.
 
     Args:
+        measured: rows on the shared features; None where only Table III's encoders were run.
         tables: those that are wanted ("II"); smoke: Table III's encoders at 128 pixels, where they were run.
         more: sections that come after the tables.
     """
     chosen = [TABLES[number] for number in CPU_TABLES if number in tables]
-    sections = [claims_section([(table, measured) for table in chosen])]
-    sections += [section(table, measured, _SUB) for table in chosen]
+    sections = _shared_sections(chosen, measured) if measured else []
     sections += [_smoke(smoke)] if smoke else []
-    sections += [*more, conditions(measured), _left_out(smoke)]
-    return Page(intro(measured, scale), command, sections, figures, _NOTES)
+    sections += [*more, *(conditions(one) for one in (measured, smoke) if one), _left_out(smoke)]
+    return Page(intro(measured, scale) if measured else [], command, sections, figures, _NOTES)
+
+
+def _shared_sections(tables: Sequence[PaperTable], measured: Measured) -> list[Section]:
+    claims = claims_section([(table, measured) for table in tables])
+    return [claims, *(section(table, measured, _SUB) for table in tables)]
 
 
 def gpu_page(measured: Mapping[str, Measured], command: str) -> Page:
@@ -103,7 +108,7 @@ def conditions(measured: Measured) -> Section:
         f"On {machine}, one core of it, which other work shared: times are upper bounds, and of the last start where a "
         "run was interrupted. Seeds change a row's start and the order of its clips; the pyramid of a fold is common."
     )
-    return Section("conditions", "What was run", text, [Grid("A row and fold", "Row", columns, rows)])
+    return Section(f"conditions-{known[0].key}", "What was run", text, [Grid("A row and fold", "Row", columns, rows)])
 
 
 def _conditions(measured: Measured, key: str) -> list[str]:
