@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from model.encoders.hrnet import HRNet
 from model.encoders.simple_baseline import SimpleBaseline
 from model.skeletons import KINEPOSE_13, Skeleton
 
@@ -37,6 +38,9 @@ MPII_JOINTS = (
     "left_wrist",
 )
 """Rows of the official final layer, in our joint names."""
+
+_MPII_NAMES = {"neck": "upper_neck", "belly": "pelvis"}
+"""Joints of JHMDB that MPII has under another name; its belly lies between MPII's pelvis and thorax."""
 
 _FINAL = "final_layer."
 
@@ -109,16 +113,29 @@ def load_simple_baseline(
     network.load_state_dict({**own, **given})
 
 
+def load_hrnet(network: HRNet, path: Path) -> None:
+    """Fill an encoder with an official HRNet-W32 pose checkpoint, without its final layer; else it stays as it was.
+
+    Raises:
+        UnreadableCheckpoint, CheckpointMismatch, OSError: as `load_simple_baseline`.
+    """
+    given = {key: value for key, value in read_state(path).items() if not key.startswith(_FINAL)}
+    own = network.state_dict()
+    _check_fit(own, given)
+    network.load_state_dict({**own, **given})
+
+
 def mpii_rows(skeleton: Skeleton) -> tuple[int, ...]:
     """For every joint of a skeleton its row in an MPII final layer.
 
     Raises:
         ValueError: a joint that MPII does not have.
     """
-    foreign = [joint for joint in skeleton.joints if joint not in MPII_JOINTS]
+    names = [_MPII_NAMES.get(joint, joint) for joint in skeleton.joints]
+    foreign = [joint for joint in names if joint not in MPII_JOINTS]
     if foreign:
         raise ValueError(f"skeleton {skeleton.name}: MPII has no joint {', '.join(foreign)}")
-    return tuple(MPII_JOINTS.index(joint) for joint in skeleton.joints)
+    return tuple(MPII_JOINTS.index(joint) for joint in names)
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -14,6 +14,8 @@ EncoderName = Literal[
     "resnet50",
     "resnet101",
     "resnet152",
+    "hourglass",
+    "hrnet_w32",
 ]
 FuseAct = Literal["bn_relu", "none"]
 SoftmaxDim = Literal["last", "first"]
@@ -39,7 +41,7 @@ class KIMNetConfig:
         kmm_*: eqs. 6-9; see model.kmm. kmm_heat_in: which maps of frame t the KMM carries on.
         share_qk: one projection for q and k (Table V, Share-QK).
         residual: m^p = W M + M (Table V, Residual).
-        heatmap_relation: relate m_t with head(f_{t+1}) instead of features (Table V, Heatmap).
+        heatmap_relation: relate m_t with the first estimate of m_{t+1} instead of features (Table V, Heatmap).
         detach_prev: stop gradients between frames.
         fuse_act, jre_*: see model.fusion and model.jre.
     """
@@ -71,11 +73,8 @@ class KIMNetConfig:
             raise ValueError(f"input_size: expected a multiple of 32, got {self.input_size}")
         if self.kmm_norm == "linear" and self.kmm_act == "none":
             raise ValueError("kmm_norm 'linear' divides by a sum and needs kmm_act other than 'none'")
-
-        if self.heatmap_relation and (self.initialiser != "head" or self.kmm_norm == "linear"):
-            raise ValueError(
-                "heatmap_relation needs initialiser 'head' (its head reads every frame) and kmm_norm 'softmax'"
-            )
+        if self.heatmap_relation and self.kmm_norm == "linear":
+            raise ValueError("heatmap_relation relates maps that may be negative and needs kmm_norm 'softmax'")
 
     @property
     def joints(self) -> int:

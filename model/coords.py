@@ -145,6 +145,8 @@ def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Arra
     size = (new.heatmap_size, new.heatmap_size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     planes = np.ascontiguousarray(maps, np.float32)
+    if not len(planes):
+        return np.zeros((0, *size), np.float32)
     return np.stack([cv2.warpAffine(plane, matrix, size, flags=flags) for plane in planes])
 
 

@@ -42,8 +42,8 @@ class JRE(nn.Module):
         self.g = nn.Conv2d(joints, joints, 1)
         inner = nn.BatchNorm2d(joints)
         self.w = nn.Sequential(nn.Conv2d(joints, joints, 1), inner)
-        self.norm = _last_norm(joints, bn_after)
-        self.start_norm = _last_norm(joints, bn_after) if own_start_norm else None
+        self.norm: nn.Module = last_norm(joints) if bn_after else nn.Identity()
+        self.start_norm = (last_norm(joints) if bn_after else nn.Identity()) if own_start_norm else None
         nn.init.zeros_(inner.weight)
         nn.init.zeros_(inner.bias)
 
@@ -60,9 +60,8 @@ class JRE(nn.Module):
         return out
 
 
-def _last_norm(joints: int, wanted: bool) -> nn.Module:
-    if not wanted:
-        return nn.Identity()
+def last_norm(joints: int) -> nn.BatchNorm2d:
+    """A norm that ends in maps: begins at the scale of its targets."""
     norm = nn.BatchNorm2d(joints)
     nn.init.constant_(norm.weight, _BLOB_STD)
     return norm

@@ -76,5 +76,12 @@ KINEPOSE_13 = Skeleton(
     ),
 )
 
-SKELETONS = {KINEPOSE_13.name: KINEPOSE_13}
+JHMDB_15 = Skeleton(
+    name="jhmdb15",
+    joints=(*KINEPOSE_13.joints, "neck", "belly"),
+    bones=(*KINEPOSE_13.bones, (0, 13), (13, 14)),
+)
+"""All joints of JHMDB, the served ones first: the paper's mean by torso on sub-JHMDB counts them all."""
+
+SKELETONS = {skeleton.name: skeleton for skeleton in (KINEPOSE_13, JHMDB_15)}
 """Every skeleton by its name, as model cards have it."""

@@ -56,7 +56,8 @@ class TrackState:
 
     Attributes:
         model: digest of what computed it; a state goes on only on its like.
-        q, m: query maps and carried heatmaps, in the crop `transform`.
+        q, m: query maps and carried heatmaps, in the crop `transform`. What another method than KIMNet keeps stands in
+            the place of q, in as many channels as it needs.
         transform: the crop of that frame.
         box: the person's box for the next frame, frame pixels (smoothed, without margin).
         lost_frames: how many frames in a row the person was not seen; 0 while tracked.
@@ -72,5 +73,5 @@ class TrackState:
     image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
-        if self.q.levels.shape != self.m.levels.shape:
+        if self.q.levels.shape[1:] != self.m.levels.shape[1:]:
             raise ValueError(f"TrackState: q {self.q.levels.shape} does not go with m {self.m.levels.shape}")

@@ -159,6 +159,8 @@ def _maps(levels: Array, low: Array, step: Array) -> QuantisedMaps:
 
 def _problem(state: TrackState) -> str:
     """What makes this state one that no frame leaves behind; empty where nothing does."""
+    if state.q.levels.shape != state.m.levels.shape:
+        return f"q {state.q.levels.shape} does not go with m {state.m.levels.shape}"
     if 0 in state.q.levels.shape or 2 * state.q.levels.size > MOST_CELLS:
         return f"maps of {state.q.levels.shape} are impossible"
     scales = np.concatenate([state.q.low, state.q.step, state.m.low, state.m.step])

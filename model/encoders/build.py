@@ -1,14 +1,25 @@
 """From the names in a config to networks. Each of them takes RGB in 0..255 and normalises it by itself."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
+
 from torch import Tensor, nn
 
 from model.config import EncoderName, InitialiserName
+from model.encoders import hourglass, hrnet
 from model.encoders.efficientnet_lite import PYRAMID_CHANNELS, EfficientNetLite0, normalise
 from model.encoders.movenet import WIDTHS, MoveNetEncoder
 from model.encoders.pyramid import LightPyramid
 from model.encoders.simple_baseline import FEATURE_CHANNELS, SimpleBaseline
 
 _RESNET_DEPTH = {"resnet18": 18, "resnet34": 34, "resnet50": 50, "resnet101": 101, "resnet152": 152}
+
+_WHOLE: Mapping[str, tuple[int, Callable[[], nn.Module]]] = {
+    **{name: (FEATURE_CHANNELS, partial(SimpleBaseline, depth)) for name, depth in _RESNET_DEPTH.items()},
+    "hourglass": (hourglass.FEATURE_CHANNELS, hourglass.StackedHourglass),
+    "hrnet_w32": (hrnet.FEATURE_CHANNELS, hrnet.HRNet),
+}
+"""Encoders that give their own number of channels."""
 
 
 class LiteEncoder(nn.Module):
@@ -31,17 +42,18 @@ def build_encoder(name: EncoderName, dim: int) -> nn.Module:
     """The backbone F of that name, giving D = dim feature channels at stride 4.
 
     Raises:
-        ValueError: the name is unknown, or dim is not what that backbone gives (256 for a ResNet).
+        ValueError: the name is unknown, or dim is not what that backbone gives (32 for HRNet, 256 for the others).
     """
     if name == "efficientnet_lite0":
         return LiteEncoder(dim)
     if name in WIDTHS:
         return MoveNetEncoder(name, dim)
-    if name not in _RESNET_DEPTH:
+    if name not in _WHOLE:
         raise ValueError(f"unknown encoder {name}")
-    if dim != FEATURE_CHANNELS:
-        raise ValueError(f"encoder {name}: expected dim {FEATURE_CHANNELS}, got {dim}")
-    return SimpleBaseline(_RESNET_DEPTH[name])
+    channels, build = _WHOLE[name]
+    if dim != channels:
+        raise ValueError(f"encoder {name}: expected dim {channels}, got {dim}")
+    return build()
 
 
 def build_initialiser(name: InitialiserName, joints: int) -> nn.Module:

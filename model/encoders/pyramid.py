@@ -56,14 +56,18 @@ class LightPyramid(nn.Module):
         self.smooth4 = nn.Sequential(SeparableConv(dim, dim, 3), SeparableConv(dim, dim, 3))
 
     def forward(self, maps: tuple[Tensor, ...], beside: Tensor | None = None) -> Tensor:
+        out: Tensor = self.smooth4(self.merge(maps, beside))
+        return out
+
+    def merge(self, maps: tuple[Tensor, ...], beside: Tensor | None = None) -> Tensor:
+        """All maps joined at stride 4 [B, D, S/4, S/4], before the last two convolutions."""
         f4, f8, f16, f32 = maps
         x = self.smooth16(self.lateral16(f16) + double(self.lateral32(f32)))  # [B, wide, S/16, S/16]
         x = self.smooth8(self.lateral8(f8) + double(x))  # [B, wide, S/8, S/8]
-        x = self.lateral4(f4) + double(self.narrow(x))  # [B, D, S/4, S/4]
+        joined: Tensor = self.lateral4(f4) + double(self.narrow(x))  # [B, D, S/4, S/4]
         if self.lateral_beside is not None and beside is not None:
-            x = x + self.lateral_beside(beside)
-        out: Tensor = self.smooth4(x)
-        return out
+            joined = joined + self.lateral_beside(beside)
+        return joined
 
 
 def double(x: Tensor) -> Tensor:

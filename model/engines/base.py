@@ -14,6 +14,7 @@ class ModelInput:
     Attributes:
         image: uint8 [S, S, 3], RGB, the crop.
         q_prev, m_prev: float32 [K, h, w], the previous frame's maps in this frame's crop; both None at t = 1.
+            Another method than KIMNet has its memory [C, h, w] in the place of q_prev.
     """
 
     image: Array

@@ -49,7 +49,7 @@ def first_maps(f: Array, first: Array | None, w: Weights, config: KIMNetConfig) 
 def kmm(previous: Array, current: Array, m: Array, w: Weights, config: KIMNetConfig) -> Array:
     """Eqs. 6-10: prior of the current frame [K, h, w] from features of both frames and the previous maps."""
     q = m if config.heatmap_relation else project(previous, w, "to_query", config)
-    k = first_maps(current, None, w, config) if config.heatmap_relation else project(current, w, "to_key", config)
+    k = first_estimate(current, w, config) if config.heatmap_relation else project(current, w, "to_key", config)
     joints, cells = config.joints, m.shape[1] * m.shape[2]
     d = {"hw": cells, "joints": joints, "dim": config.dim, "none": 1}[config.kmm_scale]
     o = np.empty((joints, joints))
@@ -63,6 +63,12 @@ def kmm(previous: Array, current: Array, m: Array, w: Weights, config: KIMNetCon
         for i in range(joints):
             prior[j] += row[i] / total * m[i]
     return prior + m if config.residual else prior
+
+
+def first_estimate(f: Array, w: Weights, config: KIMNetConfig) -> Array:
+    """Table V, Heatmap: what stands for m_{t+1} before it is known, decoded as m_1 is."""
+    head = "initialiser" if config.initialiser == "head" else "estimate"
+    return jre(convolve(f, w[f"{head}.weight"], w[f"{head}.bias"]), w, config, start=True)
 
 
 def project(f: Array, w: Weights, name: str, config: KIMNetConfig) -> Array:

@@ -7,6 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from model.config import CONFIGS, KIMNetConfig
 from model.encoders.simple_baseline import SimpleBaseline
+from model.initialisers import initial_maps
 from model.kimnet import KIMNet
 
 SIDE = 256
@@ -26,7 +27,8 @@ def _gflop_of_a_later_frame(network: KIMNet) -> float:
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         side = network.config.input_size
         features = network.encoder(torch.zeros(1, 3, side, side))
-        p = network._initial_maps(features, features, torch.zeros(1, dtype=torch.bool, device="cpu"))
+        later = torch.zeros(1, dtype=torch.bool, device="cpu")
+        p = initial_maps(network.config, network.initialiser, features, features, later)
         encoded = network.describe(features, p)
         network.recur(encoded.q, encoded.k, encoded.g, torch.zeros_like(encoded.q))
     return float(counter.get_total_flops()) / 1e9

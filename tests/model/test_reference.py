@@ -38,9 +38,8 @@ CHANGING = [switch for switch in ONE_AT_A_TIME if switch != {"detach_prev": True
 
 def _possible(switches: dict[str, Any]) -> bool:
     literal_eq9_without_s = switches["kmm_norm"] == "linear" and switches["kmm_act"] == "none"
-    maps_are_no_keys = switches["initialiser"] != "head" or switches["kmm_norm"] == "linear"
-    heatmaps_without_head = switches["heatmap_relation"] and maps_are_no_keys
-    return not literal_eq9_without_s and not heatmaps_without_head
+    maps_may_be_negative = switches["heatmap_relation"] and switches["kmm_norm"] == "linear"
+    return not literal_eq9_without_s and not maps_may_be_negative
 
 
 def _combinations(count: int) -> list[dict[str, Any]]:

@@ -25,6 +25,7 @@ def test_names_and_parts_are_those_promised() -> None:
     assert {name: dataset.parts for name, dataset in DATASETS.items()} == {
         "jhmdb": ("train", "val", "test"),
         "sub-jhmdb": ("train1", "test1", "train2", "test2", "train3", "test3"),
+        "sub-jhmdb-15": ("train1", "test1", "train2", "test2", "train3", "test3"),
         "penn-action": ("train", "test"),
         "lsp": ("train", "test"),
         "coco": ("train", "val"),
@@ -53,7 +54,7 @@ def test_sub_jhmdb_part_names_its_fold(tmp_path: Path) -> None:
 
 def test_unknown_dataset_is_told_the_names(tmp_path: Path) -> None:
     """At the call, before anything is iterated."""
-    known = "jhmdb, sub-jhmdb, penn-action, lsp, coco, lspet"
+    known = "jhmdb, sub-jhmdb, sub-jhmdb-15, penn-action, lsp, coco, lspet"
     with pytest.raises(DatasetError, match=f"no dataset 'mpii'; there are {known}"):
         catalog.read(tmp_path, "mpii", "train")
 

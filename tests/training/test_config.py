@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from model.config import CONFIGS
+from model.skeletons import JHMDB_15
 from tests.training import small_run
 from training.config import bundled, read_config
 
@@ -68,3 +70,17 @@ def test_a_stage_knows_the_phase_of_each_step() -> None:
         (stage.phases[1], 5),
         (stage.phases[1], 5),
     ]
+
+
+def test_switches_of_table_v_come_from_yaml_and_from_the_command_line() -> None:
+    """Each is checked by name and value; the command line goes over the file."""
+    run = small_run.config()
+    assert run.network == CONFIGS["kimnet-lite"]
+    turned = run.with_switches(["share_qk=true", "kmm_scale=none", "kmm_norm=softmax", "skeleton=jhmdb15"])
+    network = turned.network
+    assert (network.share_qk, network.kmm_scale, network.kmm_norm) == (True, "none", "softmax")
+    assert network.skeleton is JHMDB_15
+    assert turned.with_switches(["share_qk=false"]).network.share_qk is False
+    for wrong in (["share_qk"], ["shared=true"], ["kmm_norm=cubic"], ["heatmap_relation=true"]):
+        with pytest.raises(ValueError, match=r"switch|Extra inputs|Input should be|heatmap_relation"):
+            run.with_switches(wrong)

@@ -9,9 +9,9 @@ from model.coords import frame_to_heatmap, resample_maps, resampling_theta
 from model.heatmaps import SIGMA
 from model.kimnet import KIMNet
 from model.values import FrameTransform
-from tests.model.small import unrolled
+from tests.model.small import JOINTS, random_clip, small_network, unrolled
 from tests.support.blobs import blobs
-from training.losses.clips import encode_sequences, sample_maps, unroll_moving
+from training.losses.clips import ClipLosses, encode_sequences, sample_maps, unroll_moving
 from training.losses.heatmap import gaussian_targets, heatmap_loss
 from training.losses.prior import made_up_prior
 
@@ -86,3 +86,18 @@ def test_unrolling_with_still_crops_is_the_networks_own_unrolling() -> None:
         torch.testing.assert_close(
             unroll_moving(network, encoded, still), unrolled(network, clip), atol=1e-4, rtol=1e-3
         )
+
+
+@pytest.mark.parametrize(("initialiser", "named"), [("head", "first"), ("zeros", "estimate")])
+def test_heatmaps_that_are_related_are_taught(initialiser: str, named: str) -> None:
+    """Their head learns from every frame: as the head of frame 1, or by itself where another network reads that."""
+    network = small_network(initialiser=initialiser, heatmap_relation=True).float().train()
+    clip = random_clip(frames=3).float()
+    places, labelled = torch.rand(2, 3, JOINTS, 2) * 8, torch.ones(2, 3, JOINTS, dtype=torch.bool)
+    thetas = torch.eye(2, 3).expand(2, 3, 2, 3)
+    losses = ClipLosses(network)((clip, places, labelled, thetas, torch.ones(2, 3)), 1.0)
+    assert set(losses) == {"clip", "presence", named}
+    losses[named].backward()
+    head = network.initialiser if initialiser == "head" else network.estimate
+    assert isinstance(head, torch.nn.Conv2d)
+    assert head.weight.grad is not None

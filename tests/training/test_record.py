@@ -152,6 +152,17 @@ def test_a_folder_of_another_model_is_refused(tmp_path: Path) -> None:
         begin(tmp_path, other, CALL, start_record(other, Weights()), small_run.pools())
 
 
+def test_weights_with_switches_are_no_served_model(tmp_path: Path) -> None:
+    """The record says which; a call without them does not go on from it, and export refuses the run."""
+    turned = small_run.config().with_switches(["share_qk=true"])
+    record = recorded(tmp_path / "run", turned)
+    assert record.switches == {"share_qk": True}
+    with pytest.raises(ValueError, match=r"with switches \{'share_qk': True\}, not \{\}"):
+        begin(tmp_path / "run", small_run.config(), CALL, start_record(turned, Weights()), small_run.pools())
+    with pytest.raises(SystemExit, match="no such switches where it is served"):
+        exported(tmp_path / "run", to=tmp_path / "weights")
+
+
 def test_a_file_that_is_no_record_is_named(tmp_path: Path) -> None:
     """Somebody's run.json of another program."""
     (tmp_path / "run.json").write_text('{"epochs": 90}')

@@ -42,6 +42,9 @@ def run(args: argparse.Namespace) -> None:
     [model, *others] = dict.fromkeys(record.model for record in records)
     if others:
         raise SystemExit(f"kinepose-train export: runs of several models: {', '.join([model, *others])}")
+    turned = [record.switches for record in records if record.switches]
+    if turned:
+        raise SystemExit(f"kinepose-train export: {model} has no such switches where it is served: {turned[0]}")
     network = KIMNet(CONFIGS[model]).eval()
     network.load_state_dict(checkpoint.mean([checkpoint.averaged(path) for path in args.checkpoints]))
     args.to.mkdir(parents=True, exist_ok=True)

@@ -30,6 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--movenet", type=Path, help="movenet-{thunder,lightning}.json, where it says `start: movenet`")
     parser.add_argument("--teacher", type=Path, help="file of `kinepose-train pseudo-label`, for sources that need it")
     parser.add_argument("--fold", type=int, choices=(1, 2, 3), default=1, help="of sub-JHMDB (default %(default)s)")
+    parser.add_argument(
+        "--set",
+        dest="switches",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a switch of the network (Table V and more), such as share_qk=true, kmm_scale=none or kmm_norm=linear",
+    )
     parser.add_argument("--accelerator", default="auto", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--devices", type=int, default=1, help="processes or GPUs (under torchrun: its processes)")
     parser.add_argument(
@@ -43,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Train as the config says."""
-    config = read_config(args.config).with_fold(args.fold)
+    config = read_config(args.config).with_fold(args.fold).with_switches(args.switches)
     fabric = _fabric(args, config.precision)
     fabric.launch()
     keep_memory()
@@ -86,6 +94,7 @@ def command_text(args: argparse.Namespace) -> str:
     for option, default in (("fold", 1), ("accelerator", "auto"), ("devices", 1), ("precision", "auto")):
         if getattr(args, option) != default:
             words.append(f"--{option} {getattr(args, option)}")
+    words += [f"--set {switch}" for switch in args.switches]
     return " ".join([*words, "--out RUN"])
 
 

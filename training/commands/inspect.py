@@ -14,7 +14,7 @@ from rich.table import Table
 from model.values import Array
 from training.contact_sheets.contact import Tile, contact_sheet, person_tile
 from training.datasets.catalog import DATASETS, DatasetError, read
-from training.datasets.person import SKELETON, Clip
+from training.datasets.person import Clip
 from training.datasets.summary import Summary
 
 WRONG_LAYOUT = 2
@@ -102,7 +102,7 @@ def _facts(summary: Summary) -> dict[str, str]:
         "frames": str(summary.frames),
         "person, px (min / median / max)": f"{smallest:.0f} / {median:.0f} / {largest:.0f}",
     }
-    shares = zip(SKELETON.joints, summary.labelled_percent(), strict=True)
+    shares = zip(summary.skeleton.joints, summary.labelled_percent(), strict=True)
     facts |= {f"labelled {joint}": f"{percent:.1f} %" for joint, percent in shares}
     return facts | {f"clips of {action}": str(count) for action, count in sorted(summary.actions.items())}
 

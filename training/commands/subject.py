@@ -16,7 +16,7 @@ from training.report.measure import Subject
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of both commands."""
     parser.add_argument("--data", type=Path, required=True, help="folder that holds JHMDB/, LSPET/, Penn_Action/ ...")
-    parser.add_argument("--dataset", default="jhmdb", help="jhmdb (default), sub-jhmdb or penn-action")
+    parser.add_argument("--dataset", default="jhmdb", help="jhmdb (default), sub-jhmdb, sub-jhmdb-15 or penn-action")
     parser.add_argument("--part", default="test", help="default %(default)s; of sub-JHMDB test1, test2 or test3")
     parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
     parser.add_argument("--weights", type=Path, help="folder of the weights (default: those of the package)")

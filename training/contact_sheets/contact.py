@@ -40,7 +40,7 @@ def person_tile(clip: Clip, t: int) -> Tile:
     corners = np.array([[region.x, region.y], [region.x + region.w, region.y + region.h]])
     low, high = np.round(frame_to_input(corners, transform)).astype(int).tolist()
     cv2.rectangle(image, low, high, _INK, 1)
-    image = draw_pose(image, frame_to_input(clip.joints[t], transform), clip.labelled[t])
+    image = draw_pose(image, frame_to_input(clip.joints[t], transform), clip.labelled[t], skeleton=clip.skeleton)
     return Tile(image, f"{_shortened(clip.name)} #{t}")
 
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from model.skeletons import JHMDB_15
 from training.datasets import coco, jhmdb, lsp, lspet, penn_action
 from training.datasets.errors import DatasetError
 from training.datasets.jhmdb_splits import FOLDS, left_out_names
@@ -46,6 +48,9 @@ _JHMDB_LAYOUT = (
     "ReCompress_Videos/<action>/<clip>.avi, joint_positions/<action>/<clip>/joint_positions.mat and "
     "puppet_mask/<action>/<clip>/puppet_mask.mat"
 )
+_SUB_PARTS = tuple(f"{part}{fold}" for fold in FOLDS for part in ("train", "test"))
+_SUB_NEEDS = {**_JHMDB_NEEDS, "sub_splits": "lists of the folds"}
+_SUB_LAYOUT = f"{_JHMDB_LAYOUT}, sub_splits/<action>_test_split_<k>.txt"
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
@@ -60,11 +65,19 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         ),
         "sub-jhmdb": Dataset(
             folder="JHMDB",
-            parts=tuple(f"{part}{fold}" for fold in FOLDS for part in ("train", "test")),
-            needs={**_JHMDB_NEEDS, "sub_splits": "lists of the folds"},
-            layout=f"{_JHMDB_LAYOUT}, sub_splits/<action>_test_split_<k>.txt",
+            parts=_SUB_PARTS,
+            needs=_SUB_NEEDS,
+            layout=_SUB_LAYOUT,
             names=_sub_names,
             clips=jhmdb.read_clips,
+        ),
+        "sub-jhmdb-15": Dataset(
+            folder="JHMDB",
+            parts=_SUB_PARTS,
+            needs=_SUB_NEEDS,
+            layout=_SUB_LAYOUT,
+            names=_sub_names,
+            clips=partial(jhmdb.read_clips, skeleton=JHMDB_15),
         ),
         "penn-action": Dataset(
             folder="Penn_Action",
@@ -101,7 +114,8 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         ),
     }
 )
-"""`jhmdb` is divided as the served weights are; `sub-jhmdb` has the folds that papers report (train1, test1, ...)."""
+"""`jhmdb` is divided as the served weights are; `sub-jhmdb` has the folds that papers report (train1, test1, ...);
+`sub-jhmdb-15` has neck and belly besides, which some papers count."""
 
 
 def read(data: Path, dataset: str, part: str) -> Iterator[Clip]:

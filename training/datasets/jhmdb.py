@@ -12,6 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 
+from model.skeletons import Skeleton
 from model.values import Array
 from training.datasets.errors import DatasetError
 from training.datasets.files import read_mat
@@ -39,11 +40,9 @@ JOINTS_15 = (
 )
 """The official order; `face` is what the served skeleton calls head."""
 
-_PICK = [JOINTS_15.index(name) for name in SKELETON.joints]
 
-
-def read_clips(root: Path, names: list[str]) -> Iterator[Clip]:
-    """The clips of that name, one after the other.
+def read_clips(root: Path, names: list[str], skeleton: Skeleton = SKELETON) -> Iterator[Clip]:
+    """The clips of that name, one after the other, with the joints of the skeleton: all of them are labelled.
 
     Raises:
         DatasetError: before the first clip, where a file of any of them is missing; or as `read_clip`.
@@ -56,16 +55,17 @@ def read_clips(root: Path, names: list[str]) -> Iterator[Clip]:
             f"{missing[0]}; expected {wanted}"
         )
     for name in names:
-        yield read_clip(root, name)
+        yield read_clip(root, name, skeleton)
 
 
-def read_clip(root: Path, name: str) -> Clip:
+def read_clip(root: Path, name: str, skeleton: Skeleton = SKELETON) -> Clip:
     """One clip; DatasetError where a file is missing or broken, or video, joints and masks disagree in length."""
     video, positions, masks = _paths(root, name)
-    joints, boxes, frames = read_joints(positions), read_boxes(masks), decode_video(video)
+    joints, boxes, frames = read_joints(positions, skeleton), read_boxes(masks), decode_video(video)
     if not len(frames) == len(joints) == len(boxes):
         raise DatasetError(f"{name}: {len(frames)} frames, {len(joints)} joint rows, {len(boxes)} masks")
-    return Clip(name, frames, joints, np.ones(joints.shape[:2], bool), boxes, action=name.partition("/")[0])
+    labelled = np.ones(joints.shape[:2], bool)
+    return Clip(name, frames, joints, labelled, boxes, action=name.partition("/")[0], skeleton=skeleton)
 
 
 def _paths(root: Path, name: str) -> tuple[Path, Path, Path]:
@@ -76,14 +76,15 @@ def _paths(root: Path, name: str) -> tuple[Path, Path, Path]:
     )
 
 
-def read_joints(path: Path) -> Array:
-    """Joints of the served skeleton float32 [T, K, 2], 0-based."""
+def read_joints(path: Path, skeleton: Skeleton = SKELETON) -> Array:
+    """Joints of the skeleton float32 [T, K, 2], 0-based."""
     [pos] = read_mat(path, "pos_img")
     if pos.ndim == 2:
         pos = pos[:, :, None]  # MATLAB drops the last axis of a clip of one frame
     if pos.shape[:2] != (2, len(JOINTS_15)):
         raise DatasetError(f"{path}: expected pos_img [2, 15, T], got {list(pos.shape)}")
-    return np.asarray(pos.transpose(2, 1, 0)[:, _PICK] - 1.0, np.float32)
+    picked = [JOINTS_15.index(name) for name in skeleton.joints]
+    return np.asarray(pos.transpose(2, 1, 0)[:, picked] - 1.0, np.float32)
 
 
 def read_boxes(path: Path) -> Array:

@@ -1,12 +1,12 @@
 """What every dataset reader gives: people with labelled joints of the served skeleton."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
-from model.skeletons import KINEPOSE_13
+from model.skeletons import KINEPOSE_13, Skeleton
 from model.values import Array, Region
 
 SKELETON = KINEPOSE_13
@@ -33,6 +33,7 @@ class Clip:
         labelled: bool [T, K]; False joints have no meaning and are masked.
         boxes: float32 [T, 4], the person's own box x, y, w, h.
         action: what the person does, in the dataset's words; empty where the dataset does not say.
+        skeleton: which K joints these are.
     """
 
     name: str
@@ -41,9 +42,10 @@ class Clip:
     labelled: Array
     boxes: Array
     action: str = ""
+    skeleton: Skeleton = SKELETON
 
     def __post_init__(self) -> None:
-        t, k = len(self.frames), len(SKELETON)
+        t, k = len(self.frames), len(self.skeleton)
         shapes = (self.joints.shape, self.labelled.shape, self.boxes.shape)
         if shapes != ((t, k, 2), (t, k), (t, 4)):
             raise ValueError(f"{self.name}: {t} frames of {k} joints, got joints, labels, boxes of {shapes}")
@@ -55,6 +57,17 @@ class Clip:
         """The person's own box in frame t."""
         x, y, w, h = (float(v) for v in self.boxes[t])
         return Region(x, y, w, h)
+
+
+def in_skeleton(clip: Clip, skeleton: Skeleton) -> Clip:
+    """The same clip with the joints of another skeleton, found by their names; one that it lacks is not labelled."""
+    joints = np.zeros((len(clip), len(skeleton), 2), np.float32)
+    labelled = np.zeros((len(clip), len(skeleton)), bool)
+    for k, name in enumerate(skeleton.joints):
+        if name in clip.skeleton.joints:
+            own = clip.skeleton.index(name)
+            joints[:, k], labelled[:, k] = clip.joints[:, own], clip.labelled[:, own]
+    return replace(clip, joints=joints, labelled=labelled, skeleton=skeleton)
 
 
 def box_of_joints(xy: Array, labelled: Array, grow: float) -> Array:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model.pck import person_size
+from model.skeletons import Skeleton
 from model.values import Array
 from training.datasets.person import SKELETON, Clip
 
@@ -15,19 +16,26 @@ class Summary:
     """Counts over the clips added so far.
 
     Attributes:
+        skeleton: that of the clips.
         clips, frames: how many.
         labelled: int [K], frames in which each joint is labelled.
         actions: clips of each action; empty where the dataset knows none.
     """
 
+    skeleton: Skeleton = SKELETON
     clips: int = 0
     frames: int = 0
-    labelled: Array = field(default_factory=lambda: np.zeros(len(SKELETON), np.int64))
+    labelled: Array = field(init=False)
     actions: Counter[str] = field(default_factory=Counter)
     _sizes: list[Array] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.labelled = np.zeros(len(self.skeleton), np.int64)
+
     def add(self, clip: Clip) -> None:
         """Count one more clip."""
+        if not self.clips:
+            self.skeleton, self.labelled = clip.skeleton, np.zeros(len(clip.skeleton), np.int64)
         self.clips += 1
         self.frames += len(clip)
         self.labelled = self.labelled + clip.labelled.sum(axis=0)

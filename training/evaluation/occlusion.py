@@ -13,17 +13,18 @@ The person's true box is given in every frame: the curve is about reading joints
 
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from model.pck import pck, person_size
+from model.skeletons import Skeleton
 from model.state import TrackState
 from model.tracker import Tracked, Tracker, TrackRequest
 from model.values import Array, Frame
-from training.datasets.person import SKELETON, Clip
+from training.datasets.person import Clip
 from training.evaluation.run import READERS, Reader, read, with_reader
 from training.report.content import Occluded
 
@@ -91,6 +92,7 @@ def occlusion_curves(
     clips: Iterable[Clip],
     options: OcclusionOptions | None = None,
     progress: Callable[[str], None] = lambda clip: None,
+    readers: Sequence[Reader] = READERS,
 ) -> Curves:
     """Kind -> reader -> curve; kinds for which no clip is long enough are left out.
 
@@ -99,18 +101,21 @@ def occlusion_curves(
         clips: as many as there is time for: a window costs 1 + 8 passes for each point of the curve.
         options: None means all points with every window.
         progress: told the name of each clip that is done.
+        readers: which of the two are wanted.
     """
     chosen = options or OcclusionOptions()
     points: dict[tuple[Kind, Reader, int], _Point] = defaultdict(_Point)
     for clip in clips:
         for kind in KINDS:
             for trial in trials(tracker, clip, kind, chosen.stride):
-                _run_trial(tracker, clip, kind, trial, chosen, points)
+                _run_trial(tracker, clip, kind, trial, chosen, points, readers)
         progress(clip.name)
+    skeleton = tracker.engine.config.skeleton
     present = [kind for kind in KINDS if any(kind == key[0] for key in points)]
     return {
         kind: {
-            reader: [_measured(n, points[kind, reader, n], chosen.alpha) for n in chosen.hidden] for reader in READERS
+            reader: [_measured(n, points[kind, reader, n], chosen.alpha, skeleton) for n in chosen.hidden]
+            for reader in readers
         }
         for kind in present
     }
@@ -140,9 +145,9 @@ def _windows(tracker: Tracker, clip: Clip, stride: int) -> Iterator[Trial]:
 def hidden_joints(clip: Clip, t: int, n: int, seed: int) -> Array:
     """Which joints of frame t are hidden: bool [K], n random ones of those that are labelled, or all if fewer are."""
     rng = np.random.default_rng([seed, zlib.crc32(clip.name.encode()), t])
-    order = rng.permutation(len(SKELETON))
+    order = rng.permutation(len(clip.skeleton))
     order = order[clip.labelled[t, order]]
-    mask = np.zeros(len(SKELETON), bool)
+    mask = np.zeros(len(clip.skeleton), bool)
     mask[order[:n]] = True
     return mask
 
@@ -166,6 +171,7 @@ def _run_trial(
     trial: Trial,
     options: OcclusionOptions,
     points: dict[tuple[Kind, Reader, int], _Point],
+    readers: Sequence[Reader],
 ) -> None:
     span = slice(trial.start, trial.start + len(trial.frames))
     numbers = range(len(clip))[span]
@@ -176,7 +182,7 @@ def _run_trial(
             cover(rgb, clip.joints[t, mask], options.patch * size)
             for t, rgb, mask, size in zip(numbers, trial.frames, hidden, sizes, strict=True)
         ]
-        for reader in READERS:
+        for reader in readers:
             point = points[kind, reader, n]
             point.joints.append(_read_all(with_reader(tracker, reader), clip, trial, pictures))
             point.truth.append(clip.joints[span])
@@ -199,11 +205,11 @@ def _read(tracker: Tracker, clip: Clip, t: int, rgb: Array, past: TrackState | N
     return read(tracker, TrackRequest(Frame(rgb), t, past, clip.region(t)))
 
 
-def _measured(n: int, point: _Point, alpha: float) -> Occluded:
+def _measured(n: int, point: _Point, alpha: float, skeleton: Skeleton) -> Occluded:
     """With nothing hidden, `hidden_joints` is the PCK of all joints: where the curve of randomly drawn ones begins."""
     joints, truth, labelled, hidden, sizes = (
         np.concatenate(part) for part in (point.joints, point.truth, point.labelled, point.hidden, point.sizes)
     )
-    everywhere = pck(joints, truth, sizes, SKELETON, alpha, labelled).mean
-    covered = pck(joints, truth, sizes, SKELETON, alpha, hidden).mean if hidden.any() else everywhere
+    everywhere = pck(joints, truth, sizes, skeleton, alpha, labelled).mean
+    covered = pck(joints, truth, sizes, skeleton, alpha, hidden).mean if hidden.any() else everywhere
     return Occluded(n, everywhere, covered)

@@ -88,7 +88,7 @@ def run_clip(
         state = answer.state
         poses.append(answer.pose)
     joints, scores = np.stack([pose.xy_px for pose in poses]), np.stack([pose.score for pose in poses])
-    return ClipResult(clip.name, clip.action, joints, clip.joints, clip.labelled, clip.boxes, scores)
+    return ClipResult(clip.name, clip.action, joints, clip.joints, clip.labelled, clip.boxes, scores, clip.skeleton)
 
 
 def read(tracker: Tracker, request: TrackRequest) -> Tracked:

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from model.encoders.backbone import Backbone
-from model.kimnet import KIMNet
 from training.config import Optimizer, StageConfig
 
 
@@ -34,7 +33,7 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate * group["share"]
 
 
-def set_training_mode(network: KIMNet, stage: StageConfig) -> None:
+def set_training_mode(network: nn.Module, stage: StageConfig) -> None:
     """Train mode, but the frozen parts neither learn nor update their running statistics.
 
     What has a share of 0 of the rate is frozen, too: its gradient would count towards the clip norm.
@@ -50,13 +49,17 @@ def set_training_mode(network: KIMNet, stage: StageConfig) -> None:
             parameter.requires_grad_(False)
 
 
-def _frozen_parts(network: KIMNet, frozen: str) -> Sequence[nn.Module]:
+def _frozen_parts(network: nn.Module, frozen: str) -> Sequence[nn.Module]:
     if frozen == "nothing":
         return []
-    backbone = getattr(network.encoder, "backbone", None)
+    backbone = getattr(getattr(network, "encoder", None), "backbone", None)
     if not isinstance(backbone, Backbone):
-        raise ValueError(f"frozen: {network.config.name} has no part named {frozen}")
+        raise ValueError(f"frozen: {_name(network)} has no part named {frozen}")
     return [backbone] if frozen == "backbone" else backbone.early_parts()
+
+
+def _name(network: nn.Module) -> str:
+    return str(getattr(getattr(network, "config", None), "name", type(network).__name__))
 
 
 def _groups(network: nn.Module, config: Optimizer) -> list[dict[str, Any]]:

@@ -15,8 +15,10 @@ def init_relation_from_head(network: KIMNet) -> None:
     same joint for all (docs/training.md).
 
     Raises:
-        ValueError: the network has no head on its features, or no norm at the end of its JRE.
+        ValueError: the network has no head on its features, no norm at the end of its JRE, or no such projections.
     """
+    if network.config.heatmap_relation:
+        raise ValueError(f"{network.config.name}: heatmap_relation has no queries and keys to begin as the head")
     head, norm = network.initialiser, network.jre.start_norm or network.jre.norm
     if not isinstance(head, nn.Conv2d) or not isinstance(norm, nn.BatchNorm2d):
         raise ValueError(f"{network.config.name}: the relation can start from a 1x1 head and a JRE with its norm only")

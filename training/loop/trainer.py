@@ -1,5 +1,6 @@
 """The training loop, on Lightning Fabric: one device or many, mixed precision, resumable to the same result."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class Trainer:
     workers: int = 1
     on_save: Callable[[Progress], None] = lambda progress: None
 
-    def run(self, network: KIMNet, pools: Pools) -> dict[str, Tensor]:
+    def run(self, network: nn.Module, pools: Pools) -> dict[str, Tensor]:
         """Train, or go on from `out/last.pt`; gives the averaged weights of the last stage."""
         last = self.out / "last.pt"
         found = checkpoint.read(last) if last.exists() else None
@@ -54,14 +55,16 @@ class Trainer:
             found = None
         return {key: value.cpu() for key, value in network.state_dict().items()}
 
-    def _run_stage(self, number: int, network: KIMNet, pools: Pools, found: dict[str, Any] | None) -> dict[str, Tensor]:
+    def _run_stage(
+        self, number: int, network: nn.Module, pools: Pools, found: dict[str, Any] | None
+    ) -> dict[str, Tensor]:
         """One stage from the network's present weights (or the checkpoint); gives its averaged weights."""
         stage = self.config.stages[number]
-        if stage.init_relation_from_head and not found:
+        if stage.init_relation_from_head and not found and isinstance(network, KIMNet):
             init_relation_from_head(network)
         self.fabric.to_device(network)
         set_training_mode(network, stage)
-        losses: nn.Module = PictureLosses(network) if stage.kind == "pictures" else ClipLosses(network)
+        losses = self._losses(stage, network)
         optimizer = build_optimizer(network, stage.optimizer)
         state = TrainState(network, optimizer, moving_average(network, self.config.average), Progress(number, 0))
         if found:
@@ -111,7 +114,9 @@ class Trainer:
         set_rate(optimizer, rate)
         optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(total)
-        norm = self.fabric.clip_gradients(losses, optimizer, max_norm=stage.optimizer.clip, error_if_nonfinite=False)
+        norm = self.fabric.clip_gradients(
+            losses, optimizer, max_norm=stage.optimizer.clip or math.inf, error_if_nonfinite=False
+        )
         if norm is not None and not bool(torch.isfinite(norm)) and not self._scales_gradients():
             raise FloatingPointError(f"{stage.name}, step {step}: the gradient's norm is {float(norm)}")
         optimizer.step()
@@ -139,6 +144,12 @@ class Trainer:
         """What is drawn on the device, too, depends on the step alone."""
         place = [self.config.seed, progress.stage, progress.step, self.fabric.global_rank]
         return int(np.random.SeedSequence(place).generate_state(1)[0])
+
+    def _losses(self, stage: StageConfig, network: nn.Module) -> nn.Module:
+        """The module that training runs. Another kind of network has its own."""
+        if not isinstance(network, KIMNet):
+            raise TypeError(f"expected a KIMNet, got {type(network).__name__}")
+        return PictureLosses(network) if stage.kind == "pictures" else ClipLosses(network)
 
     def _samples(self, stage: StageConfig, phase: Phase, pools: Pools, number: int) -> Dataset[Any]:
         seed = self.config.seed + 1000 * number + phase.size

@@ -14,7 +14,8 @@ class ClipLosses(nn.Module):
     """Losses of a network over a batch of sequences; the module that training runs.
 
     "clip" is eq. 11 over the recurrence. Where the initial maps are a head on every frame's features, "first" trains
-    it on all T frames: the frame-by-frame reader has then seen as much as the recurrent one.
+    it on all T frames: the frame-by-frame reader has then seen as much as the recurrent one. Where they are not, and
+    the relation is one of heatmaps, "estimate" teaches the head that these come from.
     """
 
     def __init__(self, network: KIMNet) -> None:
@@ -33,6 +34,8 @@ class ClipLosses(nn.Module):
         if self.network.config.initialiser == "head":
             first = self.network.start(encoded.p.flatten(0, 1)).m
             losses["first"] = heatmap_loss(first, targets.flatten(0, 1), labelled.flatten(0, 1))
+        elif self.network.config.heatmap_relation:
+            losses["estimate"] = heatmap_loss(encoded.k, targets, labelled)
         return losses
 
 

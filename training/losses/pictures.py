@@ -27,7 +27,7 @@ class PictureLosses(nn.Module):
         first = self.network.start(encoded.p).m
         # Where nobody is, the prior is somebody else's: what was there a frame ago is to be let go.
         former = torch.where(present[:, None, None], cells, cells.roll(1, dims=0))
-        prior = made_up_prior(former, labelled, first.detach().float(), sigma)
+        prior = made_up_prior(former, labelled, first.detach().float(), sigma, self.network.config.skeleton)
         later = self.network.recur(encoded.q, encoded.k, encoded.g, prior).m
         targets = gaussian_targets(cells, first.shape[-1], sigma)
         return {

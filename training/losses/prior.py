@@ -8,13 +8,12 @@ prior and to overrule it.
 import torch
 from torch import Tensor
 
+from model.skeletons import Skeleton
 from training.datasets.person import SKELETON
 from training.losses.heatmap import gaussian_targets
 
-_MIRROR = list(SKELETON.mirrored())
 
-
-def made_up_prior(cells: Tensor, labelled: Tensor, own: Tensor, sigma: float) -> Tensor:
+def made_up_prior(cells: Tensor, labelled: Tensor, own: Tensor, sigma: float, skeleton: Skeleton = SKELETON) -> Tensor:
     """Prior maps [B, K, h, w].
 
     Args:
@@ -30,7 +29,7 @@ def made_up_prior(cells: Tensor, labelled: Tensor, own: Tensor, sigma: float) ->
     wander = torch.randn(batch, joints, 2, device=device) * size * 0.025
     moved = cells + shift + wander
     swapped = torch.rand(batch, 1, 1, device=device) < 0.07
-    moved = torch.where(swapped, moved[:, _MIRROR], moved)
+    moved = torch.where(swapped, moved[:, list(skeleton.mirrored())], moved)
     height = torch.rand(batch, joints, device=device) * 0.6 + 0.4
     height = height * (torch.rand(batch, joints, device=device) > 0.12)
     blobs = gaussian_targets(moved, size, sigma) * height[..., None, None]

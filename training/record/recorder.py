@@ -72,20 +72,23 @@ def begin(folder: Path, config: RunConfig, call: Call, start: StartRecord, pools
     """The folder's record with one more call, or a new one; the start is that of the run's first call.
 
     Raises:
-        ValueError: the folder holds a record of another model.
+        ValueError: the folder holds a record of another model, or of other switches.
     """
     known, amount = read_record(folder), _amount_so_far(folder, config)
     if known is None:
         known = RunRecord(
             config_name=call.config_name,
             model=config.model,
-            fold=call.fold if any(source.dataset == "sub-jhmdb" for source in _sources(config)) else None,
+            switches=config.switches.turned(),
+            fold=call.fold if any(source.dataset.startswith("sub-jhmdb") for source in _sources(config)) else None,
             start=start,
             planned_steps=0,
             unrecorded_steps=amount.steps,
         )
     if known.model != config.model:
         raise ValueError(f"{folder}: holds a run of {known.model}, not of {config.model}")
+    if known.switches != config.switches.turned():
+        raise ValueError(f"{folder}: holds a run with switches {known.switches}, not {config.switches.turned()}")
     planned = sum(stage.steps for stage in config.stages)
     begun = _call_record(config, call, pools, amount.steps)
     return known.model_copy(update={"planned_steps": planned, "amount": amount, "calls": [*known.calls, begun]})

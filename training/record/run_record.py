@@ -96,7 +96,7 @@ class RunRecord(Settings):
     """All that is known of a run.
 
     Attributes:
-        config_name: of the config, and model: its network.
+        config_name: of the config, and model: its network; switches: what is otherwise in it.
         fold: of sub-JHMDB, for runs that learn from one.
         planned_steps: the config's; amount: what went into the last checkpoint's weights.
         unrecorded_steps: of those, how many were made before a record was kept.
@@ -106,6 +106,7 @@ class RunRecord(Settings):
 
     config_name: str
     model: str
+    switches: dict[str, bool | str] = Field(default_factory=dict)
     fold: int | None
     start: StartRecord
     planned_steps: int

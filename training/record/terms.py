@@ -26,6 +26,7 @@ DATASETS: Mapping[str, Terms] = MappingProxyType(
     {
         "jhmdb": _JHMDB,
         "sub-jhmdb": _JHMDB,
+        "sub-jhmdb-15": _JHMDB,
         "penn-action": Terms(title="Penn Action (Zhang et al. 2013)", licence=_RESEARCH, research_only=True),
         "lsp": Terms(title="Leeds Sports Pose (Johnson & Everingham 2010)", licence=_RESEARCH, research_only=True),
         "lspet": Terms(

@@ -37,7 +37,7 @@ def reconstructed(
     Raises:
         ValueError: the config has folds, and nobody knows which of them the run had.
     """
-    if any(source.dataset == "sub-jhmdb" for source in [*config.stills, *config.clips]):
+    if any(source.dataset.startswith("sub-jhmdb") for source in [*config.stills, *config.clips]):
         raise ValueError(f"{config_name}: which fold a run had can be read in its run.json only")
     amount = amount_of(config, progress)
     call = CallRecord(

@@ -22,12 +22,25 @@ from training.report.words import box_mode_name, joint_name, normaliser_name, pe
 
 # What is drawn -> what the page sees.
 _INK, _RULE, _HEAT = "#010101", "#020202", "#030303"
-_SERIES = ("#0a0001", "#0a0002", "#0a0003", "#0a0004")
+_SERIES = tuple(f"#0a000{i}" for i in range(1, 9))
 _COLOURS = {_INK: "currentColor", _RULE: "var(--rule)", _HEAT: "var(--heat)"} | {
     marker: f"var(--series-{i})" for i, marker in enumerate(_SERIES, 1)
 }
-_DASHES = ("-", "--", ":", "-.")  # who cannot tell the colours can tell the lines
-_MARKS = ("o", "s", "^", "D")
+_ALONE = {
+    "var(--rule)": "#d5d5d0",
+    "var(--heat)": "#1f5fa8",
+    "currentColor": "#222222",
+    "var(--series-1)": "#1f5fa8",
+    "var(--series-2)": "#c2571a",
+    "var(--series-3)": "#2e7d32",
+    "var(--series-4)": "#7b3fa0",
+    "var(--series-5)": "#a08000",
+    "var(--series-6)": "#00838f",
+    "var(--series-7)": "#ad1457",
+    "var(--series-8)": "#616161",
+}
+_DASHES = ("-", "--", ":", "-.") * 2  # who cannot tell the colours can tell the lines
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "kinepose",
@@ -63,10 +76,23 @@ class Chart:
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
+    """A named line of a chart."""
+
     name: str
     x: Sequence[float]
     y: Sequence[float]
+
+
+def alone(chart: Chart) -> str:
+    """The chart as a file of its own, on white: without a page there is nobody to give it colours."""
+    text = str(chart.svg).replace(
+        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" ', 1
+    )
+    for variable, colour in _ALONE.items():
+        text = text.replace(variable, colour)
+    end = text.index(">") + 1
+    return f'{text[:end]}<rect width="100%" height="100%" fill="#fff"/>{text[end:]}\n'
 
 
 def curves_over_alpha(content: Content) -> list[Chart]:
@@ -74,13 +100,13 @@ def curves_over_alpha(content: Content) -> list[Chart]:
     charts: list[Chart] = []
     for normaliser in content.head.normalisers:
         lines = [
-            _Line(box_mode_name(mode), content.alphas, c[normaliser])
+            Line(box_mode_name(mode), content.alphas, c[normaliser])
             for mode, c in content.curves.items()
             if normaliser in c
         ]
         title = f"PCK {normaliser_name(normaliser)}"
         if lines:
-            charts.append(_line_chart(f"alpha-{len(charts)}", title, "alpha", lines, reference=content.head.alpha))
+            charts.append(line_chart(f"alpha-{len(charts)}", title, "alpha", lines, reference=content.head.alpha))
     return charts
 
 
@@ -91,7 +117,7 @@ def occlusion_curves(content: Content) -> list[Chart]:
         for counted in ("all joints", "hidden joints"):
             lines = [_occluded(name, curve, counted == "hidden joints") for name, curve in readers.items()]
             title = f"Hidden in {kind}: {counted}"
-            charts.append(_line_chart(f"occlusion-{len(charts)}", title, "hidden joints", lines, marks=True))
+            charts.append(line_chart(f"occlusion-{len(charts)}", title, "hidden joints", lines, marks=True))
     return charts
 
 
@@ -99,24 +125,30 @@ def relation_map(content: Content) -> list[Chart]:
     """W_r as a map of tinted cells with the share in percent in each; none where there is no map."""
     if not content.relation:
         return []
-    names = [joint_name(joint) for joint in content.joints]
+    title = "W_r: share of each previous joint (columns) in each current joint (rows), %"
+    return [relation_chart("relation", title, content.relation, content.joints)]
+
+
+def relation_chart(name: str, title: str, weights: list[list[float]], joints: Sequence[str]) -> Chart:
+    """One W_r; `name` keeps its ids apart from those of other charts on a page."""
+    names = [joint_name(joint) for joint in joints]
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.6, 6.2), layout="constrained")
         axes = figure.add_subplot()
-        _cells(axes, content.relation)
+        _cells(axes, weights)
         _name_cells(axes, [_short(name, _LEGEND) for name in names])
-        title = "W_r: share of each previous joint (columns) in each current joint (rows), %"
-        return [Chart(title, _inline(figure, "relation", title))]
+        return Chart(title, _inline(figure, name, title))
 
 
-def _occluded(name: str, curve: list[Occluded], hidden_only: bool) -> _Line:
+def _occluded(name: str, curve: list[Occluded], hidden_only: bool) -> Line:
     shown = [p for p in curve if p.hidden > 0 or not hidden_only]
-    return _Line(name, [p.hidden for p in shown], [p.hidden_joints if hidden_only else p.all_joints for p in shown])
+    return Line(name, [p.hidden for p in shown], [p.hidden_joints if hidden_only else p.all_joints for p in shown])
 
 
-def _line_chart(
-    name: str, title: str, x_name: str, lines: list[_Line], reference: float | None = None, marks: bool = False
+def line_chart(
+    name: str, title: str, x_name: str, lines: list[Line], reference: float | None = None, marks: bool = False
 ) -> Chart:
+    """Lines over a common axis, percent; at most as many as there are colours."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=_PANEL, layout="constrained")
         axes = figure.add_subplot()
@@ -137,7 +169,7 @@ def _line_chart(
         return Chart(title, _inline(figure, name, f"{title}, % over {x_name}: {_in_words(lines)}"))
 
 
-def _frame(axes: Axes, title: str, x_name: str, lines: list[_Line]) -> None:
+def _frame(axes: Axes, title: str, x_name: str, lines: list[Line]) -> None:
     values = [v for line in lines for v in line.y if math.isfinite(v)]
     low = 10 * math.floor(min(values, default=0.0) / 10)
     axes.set_ylim(max(0, low - 1), 101)
@@ -156,7 +188,7 @@ def _short(words: str, most: int) -> str:
     return words if len(words) <= most else words[: most - 1] + "…"
 
 
-def _in_words(lines: list[_Line]) -> str:
+def _in_words(lines: list[Line]) -> str:
     ends = [(line.name, percent(line.y[0]), line.x[0], percent(line.y[-1]), line.x[-1]) for line in lines]
     return "; ".join(f"{name} from {first} at {low:g} to {last} at {high:g}" for name, first, low, last, high in ends)
 

@@ -36,7 +36,7 @@ def page(content: Content, pictures: PictureSource | None = None) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["spans"] = _spans
+    environment.filters["spans"] = spans
     return environment.get_template("template.html.j2").render(
         title=title(content.head),
         head=content.head,
@@ -74,6 +74,6 @@ def _cards(content: Content, pictures: PictureSource | None) -> list[_Card]:
     ]
 
 
-def _spans(columns: list[Column]) -> list[tuple[str, int]]:
+def spans(columns: list[Column]) -> list[tuple[str, int]]:
     """Groups of neighbouring columns and how many stand in each."""
     return [(group, len(list(members))) for group, members in groupby(columns, key=lambda column: column.group)]

@@ -11,7 +11,7 @@ from training.report.words import conditions, title
 def text(content: Content) -> str:
     """The whole report; ends with a newline."""
     parts = [f"# {escape(title(content.head))}", _conditions(content), _command(content.head.command)]
-    parts += [_section(section) for section in sections(content)]
+    parts += [section_text(section) for section in sections(content)]
     if content.notes:
         parts += ["## Notes", "\n".join(f"- {escape(note)}" for note in content.notes)]
     return "\n\n".join(parts) + "\n"
@@ -37,7 +37,8 @@ def _command(command: str) -> str:
     return f"{fence}sh\n{command}\n{fence}"
 
 
-def _section(section: Section) -> str:
+def section_text(section: Section) -> str:
+    """A heading, its text, its tables and remarks."""
     parts = [f"## {escape(section.title)}", escape(section.text)]
     for grid in section.grids:
         parts += [f"*{escape(grid.caption)}*", _table(grid)]

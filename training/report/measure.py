@@ -20,7 +20,7 @@ from model.region import PRESENT
 from model.tracker import Tracker
 from model.values import Array
 from training.box_mode import BOX_MODES, BoxMode
-from training.datasets.person import SKELETON, Clip
+from training.datasets.person import Clip
 from training.evaluation.blur import LENGTHS, blur_curves
 from training.evaluation.metrics import NORMALISERS, ClipResult, MetricOptions, Normaliser, in_words, pck_of
 from training.evaluation.occlusion import KINDS, WINDOW, Curves, OcclusionOptions, occlusion_curves
@@ -94,15 +94,15 @@ def measure(
     """
     if not clips:
         raise ValueError("measure: expected at least one clip, got none")
-    chosen, work = options or MetricOptions(), effort or Effort()
+    chosen, work, skeleton = options or MetricOptions(), effort or Effort(), clips[0].skeleton
     tracker = Tracker(subject.engine, subject.card.sha256[:16])
     modes = _run(tracker, clips, "recurrent", work.seeds, progress)
     alone = _run(tracker, clips, "frame by frame", 1, progress)
     first = {mode: runs[0] for mode, runs in modes.items()}
     return Content(
         head=_head(subject, clips, first["box"], conditions, chosen),
-        joints=list(SKELETON.joints),
-        bones=list(SKELETON.bones),
+        joints=list(skeleton.joints),
+        bones=list(skeleton.bones),
         modes={mode: _mean_table(runs, chosen) for mode, runs in modes.items()},
         frame_by_frame={mode: _mean_table(runs, chosen) for mode, runs in alone.items()},
         alphas=list(ALPHAS),

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model import kmm
 from model.coords import crop_input, region_to_transform, resample_maps
 from model.kimnet import Encoded, KIMNet
 from model.values import Array, FrameTransform
@@ -33,9 +32,8 @@ def relation_map(
 def _pair(network: KIMNet, clip: Clip, t: int) -> Array:
     """W_r [K, K] of frames t - 1 and t."""
     (before, old), (now, new) = _encoded(network, clip, t - 1), _encoded(network, clip, t)
-    query = network.start(before.p).m if network.config.heatmap_relation else before.q
-    moved = torch.from_numpy(resample_maps(query[0].float().numpy(), old, new))[None]
-    weights: Tensor = kmm.relation(moved, now.k.float(), network.relation_scale(now.k), network.config.kmm_norm)
+    moved = torch.from_numpy(resample_maps(before.q[0].float().numpy(), old, new))[None]
+    weights: Tensor = network.weights(moved, now.k.float(), moved)
     return weights[0].numpy()
 
 

@@ -13,6 +13,7 @@ _NORMALISERS = {"person": "by person size", "torso": "by torso"}
 _DATASETS = {
     "jhmdb": "JHMDB",
     "sub-jhmdb": "sub-JHMDB (reconstructed)",
+    "sub-jhmdb-15": "sub-JHMDB (reconstructed), 15 joints",
     "penn-action": "Penn Action",
     "lsp": "LSP",
     "lspet": "LSPET",

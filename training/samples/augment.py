@@ -12,10 +12,8 @@ import numpy as np
 from model.coords import crop_input, frame_to_heatmap, heatmap_to_input, pixels_within, region_to_transform
 from model.values import STRIDE, Array, FrameTransform
 from training.config import AugmentConfig
-from training.datasets.person import SKELETON, Clip
+from training.datasets.person import Clip
 from training.samples.absent import background
-
-_MIRROR = list(SKELETON.mirrored())
 
 NOWHERE = -1e4
 """Where the joints of nobody lie, heatmap cells: no blob reaches into the map from there."""
@@ -61,7 +59,8 @@ def render(clip: Clip, t: int, transform: FrameTransform) -> Sample:
     cells = frame_to_heatmap(clip.joints[t], transform).astype(np.float32)
     labelled = clip.labelled[t]
     if transform.flip:
-        cells, labelled = cells[_MIRROR], labelled[_MIRROR]
+        mirror = list(clip.skeleton.mirrored())
+        cells, labelled = cells[mirror], labelled[mirror]
     return Sample(crop_input(clip.frames[t], transform), cells, labelled)
 
 
@@ -130,8 +129,9 @@ def occlude_joints(sample: Sample, rng: np.random.Generator) -> Sample:
 
 def without_person(clip: Clip, t: int, size: int, rng: np.random.Generator) -> Sample:
     """A sample in which nobody is: its heatmap targets are empty."""
-    cells = np.full((len(SKELETON), 2), NOWHERE, np.float32)
-    return Sample(background(clip, t, size, rng), cells, np.ones(len(SKELETON), bool), present=False)
+    joints = len(clip.skeleton)
+    cells = np.full((joints, 2), NOWHERE, np.float32)
+    return Sample(background(clip, t, size, rng), cells, np.ones(joints, bool), present=False)
 
 
 def augment_frame(clip: Clip, t: int, size: int, config: AugmentConfig, rng: np.random.Generator) -> Sample:

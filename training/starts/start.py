@@ -7,9 +7,9 @@ import torch
 from lightning_fabric import seed_everything
 from torch import Tensor
 
-from model.checkpoints import load_simple_baseline
-from model.config import CONFIGS
+from model.checkpoints import load_hrnet, load_simple_baseline
 from model.encoders.efficientnet_lite import EfficientNetLite0
+from model.encoders.hrnet import HRNet
 from model.encoders.movenet import MoveNetEncoder
 from model.encoders.simple_baseline import SimpleBaseline
 from model.kimnet import KIMNet
@@ -41,7 +41,7 @@ def start(config: RunConfig, weights: Weights) -> KIMNet:
         GraphError: the MoveNet files are not as they should be.
     """
     seed_everything(config.seed, verbose=False)
-    network: KIMNet = KIMNet(CONFIGS[config.model])
+    network: KIMNet = KIMNet(config.network)
     if config.start == "file":
         _from_file(network, weights)
     if config.start == "movenet":
@@ -52,19 +52,27 @@ def start(config: RunConfig, weights: Weights) -> KIMNet:
 
 
 def _from_file(network: KIMNet, weights: Weights) -> None:
-    """A run's averaged weights, whatever the encoder; or SimpleBaseline checkpoints, where it is a ResNet."""
+    """A run's averaged weights, whatever the encoder; or official checkpoints, where it is a ResNet or HRNet."""
     if weights.network is None:
         raise ValueError("this config starts from a file: name it with --start")
     if checkpoint.is_run(weights.network):
         network.load_state_dict(checkpoint.averaged(weights.network))
         return
+    if isinstance(network.encoder, HRNet):
+        load_hrnet(network.encoder, weights.network)
+        _initialiser_from_file(network, weights)
+        return
     if not isinstance(network.encoder, SimpleBaseline):
         raise ValueError(f"{weights.network}: expected the last.pt of a run of {network.config.name}")
     load_simple_baseline(network.encoder, weights.network)
+    _initialiser_from_file(network, weights)
+
+
+def _initialiser_from_file(network: KIMNet, weights: Weights) -> None:
     if isinstance(network.initialiser, SimpleBaseline):
         if weights.initialiser is None:
             raise ValueError(f"{network.config.name} reads frame 1 by a network of its own: give --start-initialiser")
-        load_simple_baseline(network.initialiser, weights.initialiser, head="mpii")
+        load_simple_baseline(network.initialiser, weights.initialiser, "mpii", network.config.skeleton)
 
 
 def _from_movenet(network: KIMNet, path: Path | None) -> None:

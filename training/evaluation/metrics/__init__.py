@@ -18,7 +18,7 @@ def pck_of(results: Sequence[ClipResult], normaliser: Normaliser, options: Metri
     """PCK of clips by one normaliser, in percent; None for options means the clean protocol at alpha 0.2.
 
     Raises:
-        ValueError: there are no results, or they do not have the joints of the served skeleton.
+        ValueError: there are no results, or their shapes are not those of their skeleton.
     """
     if not results:
         raise ValueError("pck_of: expected results of at least one clip, got none")

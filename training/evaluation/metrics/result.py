@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+from model.skeletons import Skeleton
 from model.values import Array
+from training.datasets.person import SKELETON
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -16,6 +18,7 @@ class ClipResult:
         labelled: bool [T, K], joints whose truth is known and visible.
         boxes: float32 [T, 4], the person's true box x, y, w, h.
         scores: float32 [T, K], in [0, 1].
+        skeleton: which K joints these are.
     """
 
     name: str
@@ -25,6 +28,7 @@ class ClipResult:
     labelled: Array
     boxes: Array
     scores: Array
+    skeleton: Skeleton = SKELETON
 
     def __post_init__(self) -> None:
         t, k = self.labelled.shape

@@ -20,7 +20,6 @@ import numpy as np
 
 from model.pck import PCK
 from model.values import Array
-from training.datasets.person import SKELETON
 from training.evaluation.metrics.options import MetricOptions, Normaliser
 from training.evaluation.metrics.result import ClipResult
 
@@ -29,12 +28,11 @@ UNIT_CELLS = CELLS / 10
 STRAY = 1.0
 LAST_IGNORED_CELL = 1
 
-_SHOULDER, _HIP = SKELETON.index("left_shoulder"), SKELETON.index("right_hip")
-
 
 def pck_of(results: Sequence[ClipResult], normaliser: Normaliser, options: MetricOptions) -> PCK:
     """Mean over clips of the mean over joints; NaN where no joint counted."""
-    shares = np.full((len(results), len(SKELETON)), np.nan)
+    skeleton = results[0].skeleton
+    shares = np.full((len(results), len(skeleton)), np.nan)
     total = 0
     for row, result in enumerate(results):
         found, counted = _hits(result, normaliser, options.alpha)
@@ -42,7 +40,7 @@ def pck_of(results: Sequence[ClipResult], normaliser: Normaliser, options: Metri
         shares[row, seen] = 100.0 * found.sum(axis=0)[seen] / counted.sum(axis=0)[seen]
         total += int(counted.sum())
     clips = [_mean(row) for row in shares]
-    per_joint = {name: _mean(shares[:, k]) for k, name in enumerate(SKELETON.joints)}
+    per_joint = {name: _mean(shares[:, k]) for k, name in enumerate(skeleton.joints)}
     return PCK(_mean(np.array(clips)), {name: v for name, v in per_joint.items() if not np.isnan(v)}, total)
 
 
@@ -54,7 +52,8 @@ def _hits(result: ClipResult, normaliser: Normaliser, alpha: float) -> tuple[Arr
     if normaliser == "person":
         size = float(result.boxes[0, 2:].max())
     else:
-        size = float(np.linalg.norm(truth[0, _SHOULDER] - truth[0, _HIP]))
+        shoulder, hip = result.skeleton.index("left_shoulder"), result.skeleton.index("right_hip")
+        size = float(np.linalg.norm(truth[0, shoulder] - truth[0, hip]))
     near: Array = distance < alpha * size
     return counted & near, counted
 
