@@ -11,20 +11,22 @@ from collections.abc import Sequence
 
 from service.cli.failures import RUNTIME_FAILURE, CommandFailed
 
-# A command's module is imported by its name, for `add` and `run`; `bench` stands outside this package, above it.
-COMMANDS = (
-    "service.cli.estimate",
-    "service.cli.serve",
-    "service.cli.worker",
-    "service.cli.keys",
-    "service.cli.models",
-    "bench.commands",
-)
+# What a command does, and the module with its `describe` and `run`: imported by name, and only for the command that is
+# asked for. `bench` stands outside this package, above it.
+COMMANDS = {
+    "estimate": ("joints of a clip, without a server", "service.cli.estimate"),
+    "serve": ("the service: HTTP, WebSocket and gRPC", "service.cli.serve"),
+    "worker": ("computes frames that frontends put into Redis", "service.cli.worker"),
+    "keys": ("who may use a server: make, list and remove API keys", "service.cli.keys"),
+    "models": ("the models on this machine, and what they were measured at", "service.cli.models"),
+    "bench": ("measure the service: what it adds to a frame, how it bears a load", "bench.commands"),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; SystemExit(2) where the arguments do not parse."""
-    parsed = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    parsed = _parser(given[0] if given else "").parse_args(given)
     try:
         parsed.run(parsed)
     except CommandFailed as failure:
@@ -40,11 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(wanted: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kinepose", description="Human joints from video.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        importlib.import_module(module).add(commands)
+    for name, (text, module) in COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name == wanted:
+            importlib.import_module(module).describe(command)
     return parser
 
 

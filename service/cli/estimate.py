@@ -31,9 +31,8 @@ from service.media.overlay import OverlayWriter, open_overlay
 from service.media.video import Video, open_video
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser = commands.add_parser("estimate", help="joints of a clip, without a server")
     parser.add_argument("clip", type=Path, help="a video file")
     parser.add_argument("--region", metavar="X,Y,W,H", type=_region, help="the person's box in the first frame, pixels")
     parser.add_argument("--model", metavar="NAME", help="a name that `kinepose models` lists")

@@ -24,9 +24,8 @@ LIMITS = {
 }
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser = commands.add_parser("keys", help="who may use a server: make, list and remove API keys")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     new = actions.add_parser("new", help="make a key and print it, once: the file keeps a hash of it")
     new.add_argument("id", metavar="ID", help="a name for it: letters, digits and inner hyphens, at most 64")

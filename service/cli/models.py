@@ -13,9 +13,8 @@ from service.cli.settings import settings_with
 WIDTH_IN_A_PIPE = 240  # where no terminal sets a width, nothing is cut
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser = commands.add_parser("models", help="the models on this machine, and what they were measured at")
     parser.set_defaults(run=run)
 
 

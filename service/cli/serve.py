@@ -7,13 +7,9 @@ from service.cli.failures import CommandFailed
 from service.cli.settings import settings_with
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser = commands.add_parser(
-        "serve",
-        help="the service: HTTP, WebSocket and gRPC",
-        epilog="Every setting is also an environment variable KINEPOSE_...; the command line comes first.",
-    )
+    parser.epilog = "Every setting is also an environment variable KINEPOSE_...; the command line comes first."
     parser.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--http-port", type=int, metavar="PORT", help="default: 8000; 0 takes a free one")
     parser.add_argument("--grpc-port", type=int, metavar="PORT", help="default: 50051; 0 takes a free one")

@@ -7,13 +7,9 @@ from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.settings import settings_with
 
 
-def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser = commands.add_parser(
-        "worker",
-        help="computes frames that frontends put into Redis",
-        epilog="Needs KINEPOSE_REDIS_URL. Every setting is also an environment variable KINEPOSE_...",
-    )
+    parser.epilog = "Needs KINEPOSE_REDIS_URL. Every setting is also an environment variable KINEPOSE_..."
     parser.add_argument("--host", help="address of the probes (default: 127.0.0.1)")
     parser.add_argument(
         "--http-port", type=int, metavar="PORT", help="of the probes; default: 8000; 0 takes a free one"
