@@ -46,7 +46,7 @@ async def test_workers_live_on_and_keep_their_frames(redis: tuple[OwnRedis, Jump
         fewest = 2
         for _ in range(5):
             await some_beats(deployment)
-            fewest = min(fewest, int(counted(frontend, "workers_alive")), len(busy.consumer.workers()))
+            fewest = min(fewest, int(counted(frontend, "workers_alive")), len(busy.consumer.registry.workers))
         assert fewest == 2
         busy.tracker.let_go()
         assert value_of(await answer) == history([0, 1])
