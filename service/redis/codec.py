@@ -97,11 +97,6 @@ class _Error(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     retry_after_ms: int | None
 
 
-def encode_record(value: SessionMeta | FrameResult) -> bytes:
-    """What is fixed when a session is created, or an answer: about 1 KB with 13 joints."""
-    return _record(value)
-
-
 @lru_cache(maxsize=1024)
 def decode_meta(blob: bytes) -> SessionMeta:
     """A session's metadata. Raises RecordError. Every frame reads it, and it never changes: remembered."""
@@ -125,16 +120,20 @@ def encode_request(request: FrameRequest, reply_id: bytes, origin: Origin, budge
         picture = picture.rgb.tobytes()
     shared: dict[str, Any] = {name: getattr(request, name) for name in _OF_REQUEST}
     job = _Job(**shared, request=reply_id, origin=origin, budget_ms=budget_ms, frame=pixels)
-    return {"job": _record(job), "picture": picture}
+    return {"job": encode_record(job), "picture": picture}
 
 
 def decode_request(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sent:
     """What `encode_request` was given. Raises RecordError."""
     try:
-        job, picture = _value(fields[b"job"], _Job), fields[b"picture"]
+        job = _value(fields[b"job"], _Job)
+        picture: bytes | Frame = fields[b"picture"]
+        if job.frame is not None:
+            rgb = np.frombuffer(fields[b"picture"], np.uint8).reshape(job.frame.shape)
+            picture = Frame(rgb, pts_us=job.pts_us, rotation_applied=job.frame.rotation)
         request = FrameRequest(
             **{name: getattr(job, name) for name in _OF_REQUEST},
-            picture=picture if job.frame is None else _frame(job.frame, picture, job.pts_us),
+            picture=picture,
             waits_for_capacity=True,
             delivery=Delivery(stream, GROUP, entry, job.origin.channel.encode(), job.request, job.request + RESULT),
         )
@@ -143,16 +142,11 @@ def decode_request(stream: str, entry: bytes, fields: dict[bytes, bytes]) -> Sen
     return Sent(request, job.origin, job.budget_ms)
 
 
-def _frame(pixels: _Pixels, picture: bytes, pts_us: int | None) -> Frame:
-    rgb = np.frombuffer(picture, np.uint8).reshape(pixels.shape)
-    return Frame(rgb, pts_us=pts_us, rotation_applied=pixels.rotation)
-
-
 def encode_answer(reply_id: bytes, answer: FrameResult | KineposeError) -> bytes:
     """What a worker publishes."""
     if isinstance(answer, FrameResult):
-        return reply_id + RESULT + _record(answer)
-    return reply_id + ERROR + _record(_Error(*(getattr(answer, name) for name in _Error.__struct_fields__)))
+        return reply_id + RESULT + encode_record(answer)
+    return reply_id + ERROR + encode_record(_Error(*(getattr(answer, name) for name in _Error.__struct_fields__)))
 
 
 def decode_answer(blob: bytes) -> tuple[bytes, FrameResult | KineposeError]:
@@ -166,7 +160,8 @@ def decode_answer(blob: bytes) -> tuple[bytes, FrameResult | KineposeError]:
     return reply_id, BY_CODE.get(fields.pop("code"), KineposeError)(**fields)
 
 
-def _record(value: object) -> bytes:
+def encode_record(value: object) -> bytes:
+    """A session's metadata, or an answer: about 1 KB with 13 joints."""
     return bytes((VERSION,)) + msgspec.msgpack.encode(value, enc_hook=_plain)
 
 

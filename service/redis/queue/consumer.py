@@ -8,7 +8,7 @@ StreamConsumer     the whole, for as long as the worker runs
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -52,6 +52,7 @@ class FrameTasks:
     """The frames that a worker has taken and that have not ended, at most `most` of live streams and of clips each.
 
     Attributes:
+        at_work: which they are.
         some_left: a frame ended without an answer and is still this worker's: it is to be read again.
     """
 
@@ -61,17 +62,13 @@ class FrameTasks:
     registry: WorkerRegistry
     most: int
     some_left: bool = True
-    _at_work: dict[Place, _Work] = field(default_factory=dict)
+    at_work: dict[Place, _Work] = field(default_factory=dict)
     _withdrawn: set[bytes] = field(default_factory=set)
     _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def places(self) -> Collection[Place]:
-        """Which frames they are."""
-        return self._at_work.keys()
-
     def open_lines(self) -> list[Priority]:
         """Those of which more frames may be taken."""
-        lines = [work.request.priority for work in self._at_work.values()]
+        lines = [work.request.priority for work in self.at_work.values()]
         return [line for line in Priority if lines.count(line) < self.most]
 
     async def wait_for_end(self, most_s: float) -> None:
@@ -85,28 +82,28 @@ class FrameTasks:
         """Take these on, but for those that are at work already."""
         for sent in frames:
             request, delivery = sent.request, _delivery(sent.request)
-            if delivery.place in self._at_work:
+            if delivery.place in self.at_work:
                 continue
-            before = [work.task for work in self._at_work.values() if work.request.session_id == request.session_id]
+            before = [work.task for work in self.at_work.values() if work.request.session_id == request.session_id]
             task = self.tasks.create_task(self._guarded(sent, delivery, before))
-            self._at_work[delivery.place] = _Work(request, delivery, task)
+            self.at_work[delivery.place] = _Work(request, delivery, task)
             task.add_done_callback(partial(self._ended, delivery.place))
 
     def _ended(self, place: Place, _: "asyncio.Task[None]") -> None:
-        del self._at_work[place]
+        del self.at_work[place]
         self._one_ended.set()
 
     def withdraw(self, reply_id: bytes) -> None:
         """Nobody waits for this frame any more; it may be on its way here still."""
         self._withdrawn.add(reply_id)
         asyncio.get_running_loop().call_later(REMEMBER_S, self._withdrawn.discard, reply_id)
-        for work in self._at_work.values():
+        for work in self.at_work.values():
             if work.delivery.reply_id == reply_id:
                 work.task.cancel()
 
     async def finish(self, grace_s: float) -> bool:
         """Wait for all; what is late then is cancelled and not answered, and False comes back."""
-        tasks = [work.task for work in self._at_work.values()]
+        tasks = [work.task for work in self.at_work.values()]
         _, late = await asyncio.wait(tasks, timeout=grace_s) if tasks else (None, ())
         for task in late:
             task.cancel()
@@ -172,7 +169,7 @@ class FrameReader:
             try:
                 if self.frames.some_left:
                     await self.group.open()
-                    self.frames.begin(await self.group.unfinished(self.frames.places()))
+                    self.frames.begin(await self.group.unfinished(self.frames.at_work))
                     self.frames.some_left = False
                 if loop.time() >= look_at:
                     look_at = loop.time() + self.registry.beat_s
@@ -263,6 +260,10 @@ class StreamConsumer:
         executor: the model.
         processor: brings frames to their ends by it.
         metrics: counts what was taken over.
+
+    Attributes:
+        registry: which workers it knows to live, and the shards that it reads.
+        frames: what is at work.
     """
 
     def __init__(
@@ -276,12 +277,12 @@ class StreamConsumer:
     ) -> None:
         keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         scripts = queue_scripts(client)
-        self._registry = WorkerRegistry(scripts, keyspace, settings.worker_lease_s, name)
+        self.registry = WorkerRegistry(scripts, keyspace, settings.worker_lease_s, name)
         group = ConsumerGroup(scripts, keyspace, name, settings.worker_lease_s)
         self._tasks = asyncio.TaskGroup()
-        self._frames = FrameTasks(self._tasks, processor, group, self._registry, settings.worker_frames)
-        self._reader = FrameReader(group, self._registry, self._frames, executor, metrics)
-        self._control = WorkerControl(client, keyspace.orders(), self._registry, executor, self._frames)
+        self.frames = FrameTasks(self._tasks, processor, group, self.registry, settings.worker_frames)
+        self._reader = FrameReader(group, self.registry, self.frames, executor, metrics)
+        self._control = WorkerControl(client, keyspace.orders(), self.registry, executor, self.frames)
         self._grace_s = settings.drain_grace_s
         self._stopping = asyncio.Event()
 
@@ -298,26 +299,14 @@ class StreamConsumer:
                 for task in beside:
                     task.cancel()
                 with suppress(KineposeError):
-                    await self._registry.leave()
-                return await self._frames.finish(self._grace_s)
+                    await self.registry.leave()
+                return await self.frames.finish(self._grace_s)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
 
     def stop(self) -> None:
         """Take no more. What the read that is under way brings is not lost."""
         self._stopping.set()
-
-    def shards(self) -> tuple[int, ...]:
-        """The shards that it reads."""
-        return self._registry.own_shards
-
-    def workers(self) -> tuple[str, ...]:
-        """Names of the workers that it knows to live."""
-        return self._registry.workers
-
-    def at_work(self) -> int:
-        """How many frames were taken and have not ended."""
-        return len(self._frames.places())
 
 
 def _delivery(request: FrameRequest) -> Delivery:

@@ -46,7 +46,7 @@ async def test_workers_live_on_and_keep_their_frames(redis: tuple[OwnRedis, Jump
         fewest = 2
         for _ in range(5):
             await some_beats(deployment)
-            fewest = min(fewest, int(counted(frontend, "workers_alive")), len(busy.consumer.workers()))
+            fewest = min(fewest, int(counted(frontend, "workers_alive")), len(busy.consumer.registry.workers))
         assert fewest == 2
         busy.tracker.let_go()
         assert value_of(await answer) == history([0, 1])
@@ -72,22 +72,18 @@ async def test_what_a_killed_worker_had_is_taken_over_in_time(redis: tuple[OwnRe
 
 @JUMPS
 async def test_a_frame_that_waited_across_the_jump_keeps_its_time(redis: tuple[OwnRedis, Jump], seconds: float) -> None:
-    """It is neither given up at once nor waited for by nobody."""
+    """It is computed as soon as its worker has room."""
     server, jump = redis
-    async with deployed(server.url, "a", "b", max_batch=1, workers=1) as (deployment, frontend):
+    async with deployed(server.url, "a", "b", worker_frames=1) as (deployment, frontend):
         [worker] = deployment.workers
-        worker.consumer.stop()
-        await worker.run
+        first = await at_device(worker, frontend, frame(0, session="a"))
         deadline = asyncio.get_running_loop().time() + 60
         answer = asyncio.create_task(frontend.frames.estimate(replace(frame(0, session="b"), deadline=deadline)))
-
-        async def waits() -> bool:
-            return (await deployment.left())[0] == 1
-
-        await eventually(waits)
+        await until(lambda: counted(frontend, "stream_frames", line="live") == 2)
         jump(seconds)
-        await deployment.worker()
-        assert value_of(await answer) == history([0])
+        await some_beats(deployment)
+        worker.tracker.let_go()
+        assert [value_of(await one) for one in (first, answer)] == [history([0])] * 2
 
 
 async def test_a_session_in_use_bears_a_jump_ahead(redis: tuple[OwnRedis, Jump]) -> None:

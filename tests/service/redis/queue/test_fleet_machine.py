@@ -130,8 +130,8 @@ class Deployment(RuleBasedStateMachine):
         for worker in self._alive():
             worker.tracker.hold()
         sent = asyncio.create_task(chosen.frames.estimate(frame(self.seen[name].next_seq, shade, name)))
-        await until(lambda: any(worker.consumer.at_work() for worker in self._alive()))
-        busy = [worker for worker in self._alive() if worker.consumer.at_work()]
+        await until(lambda: any(worker.consumer.frames.at_work for worker in self._alive()))
+        busy = [worker for worker in self._alive() if worker.consumer.frames.at_work]
         for worker in self._alive():
             if worker is not busy[0]:
                 worker.tracker.let_go()
