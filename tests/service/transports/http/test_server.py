@@ -79,9 +79,9 @@ async def test_idle_time_of_a_connection_is_a_setting() -> None:
         assert server._server.config.timeout_keep_alive == 75
 
 
-async def test_calls_above_the_limit_are_refused() -> None:
-    """A connection that rests counts as well."""
-    async with running(limit_concurrency=2) as server:
+async def test_connections_above_the_limit_are_refused() -> None:
+    """One that rests counts as well."""
+    async with running(max_connections=1) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         answer = await replied("127.0.0.1", server.port, HEAD + b"Connection: close\r\n\r\n")
         writer.close()
