@@ -45,7 +45,8 @@ def quantise(maps: Array) -> QuantisedMaps:
     finite = np.nan_to_num(np.asarray(maps, np.float32), nan=0.0).clip(-_LIMIT, _LIMIT)
     low, high = finite.min(axis=(1, 2)), finite.max(axis=(1, 2))
     step = (high - low) / np.float32(_LEVELS)
-    scale = np.divide(1, step, out=np.zeros_like(step), where=step > 0)
+    # The inverse of a smaller step is not finite: such a map is flat.
+    scale = np.divide(1, step, out=np.zeros_like(step), where=step > np.finfo(np.float32).tiny)
     levels = np.rint((finite - low[:, None, None]) * scale[:, None, None])
     return QuantisedMaps(levels.clip(0, _LEVELS).astype(np.uint8), low, step)
 

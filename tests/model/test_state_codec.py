@@ -136,6 +136,12 @@ def test_quantised_maps_are_within_half_a_step(maps: np.ndarray[Any, Any]) -> No
     assert (error <= span / 255 * 0.501 + 1e-4).all()
 
 
+def test_a_map_whose_range_is_below_all_normal_numbers_is_flat() -> None:
+    """Its step has no finite inverse."""
+    back = quantise(np.array([[[0.0, 1e-42]]], np.float32)).maps()
+    np.testing.assert_allclose(back, 0.0, atol=1e-38)
+
+
 def test_maps_that_are_not_finite_become_finite() -> None:
     """No infinity gets into a state, and a flat map stays as it is."""
     maps = np.array([[[np.inf, -np.inf], [np.nan, 1.0]], [[7.0, 7.0], [7.0, 7.0]]], np.float32)
