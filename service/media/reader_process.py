@@ -68,6 +68,8 @@ def _mapped(memory: int, frame: Frame) -> Array:
 
 
 def _limit_process(memory_bytes: int) -> None:
+    # Where the machine has no memory left, the kernel ends this process before the server.
+    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     address_space = memory_bytes + _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
