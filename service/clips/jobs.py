@@ -33,6 +33,7 @@ from service.config import Settings
 from service.contract import wire
 from service.errors import ClipUnknown, KineposeError, QueueFull, StorageFull
 from service.media.overlay import render_overlay
+from service.media.readers import ClipReaders
 from service.pipeline.pipeline import Pipeline
 
 OVERLAYS: Final = 2
@@ -70,6 +71,8 @@ class ClipJobs:
         root = await asyncio.to_thread(self._own.enter_context, scratch_folder("kinepose-clips-"))
         self.storage = ClipStorage(root, self._settings)
         self._pipeline.lifecycle.ready_checks.append(self.storage.check_free)
+        readers = ClipReaders(self._settings.clip_memory_bytes, self._settings.max_running_clips)
+        self._readers = await asyncio.to_thread(self._own.enter_context, readers)
         return self
 
     async def __aexit__(
@@ -274,7 +277,7 @@ class ClipJobs:
 
     async def _compute(self, job: ClipJob) -> None:
         job.status = Status.RUNNING
-        job.run = ClipRun(self._pipeline, job.clip_path, job.options, job.caller)
+        job.run = ClipRun(self._pipeline, job.clip_path, job.options, job.caller, self._readers.open)
         with full_disk_told(), job.results_path.open("ab") as file:
             async with aclosing(job.run):
                 async for result in job.run:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, closing, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from model.values import Frame, Region
@@ -14,7 +15,7 @@ from service.config import Settings
 from service.contract.messages import ClipInfo, FrameResult, SessionOptions
 from service.errors import SessionExpired, SessionUnknown, StoreUnavailable
 from service.media.limits import ClipLimits
-from service.media.video import Video, open_video
+from service.media.video import OpenClip, OpenedClip, open_video
 from service.pipeline.pipeline import Pipeline
 
 READ_AHEAD = 2
@@ -48,6 +49,7 @@ class ClipRun:
         pipeline: computes its frames.
         path, options: the clip, and what is asked of it.
         caller: whose it is.
+        open_clip: reads it; a server does that in a process of its own.
 
     Attributes:
         info: what is known of the clip so far.
@@ -59,13 +61,21 @@ class ClipRun:
         KineposeError: what the pipeline says of a session or frame.
     """
 
-    def __init__(self, pipeline: Pipeline, path: Path, options: ClipOptions, caller: Caller = ANYONE) -> None:
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        path: Path,
+        options: ClipOptions,
+        caller: Caller = ANYONE,
+        open_clip: OpenClip = open_video,
+    ) -> None:
         self.info = NOTHING_KNOWN
         self.session_id: str | None = None
         self._pipeline = pipeline
         self._path = path
         self._options = options
         self._caller = replace(caller, limits=NO_LIMITS)  # Its session counts as a clip alone.
+        self._open_clip = open_clip
         self._results = self._run()
 
     def __aiter__(self) -> AsyncIterator[FrameResult]:
@@ -77,7 +87,8 @@ class ClipRun:
 
     async def _run(self) -> AsyncGenerator[FrameResult, None]:
         limits = clip_limits(self._pipeline.settings)
-        async with _reading(self._path, limits, self._options.strict) as (video, frames):
+        opening = partial(self._open_clip, self._path, limits, strict=self._options.strict)
+        async with _reading(opening) as (video, frames):
             self.info = known_of(video)
             async with self._session() as session_id:
                 async for result in self._estimate(session_id, video, frames):
@@ -99,7 +110,7 @@ class ClipRun:
                 await self._pipeline.sessions.close(session.session_id, caller=self._caller)
 
     async def _estimate(
-        self, session_id: str, video: Video, frames: AsyncIterator[Frame]
+        self, session_id: str, video: OpenedClip, frames: AsyncIterator[Frame]
     ) -> AsyncIterator[FrameResult]:
         seq = 0
         async for frame in frames:
@@ -116,7 +127,7 @@ def clip_limits(settings: Settings) -> ClipLimits:
     return ClipLimits(settings.max_clip_s, settings.max_clip_frames, settings.max_image_pixels)
 
 
-def known_of(video: Video) -> ClipInfo:
+def known_of(video: OpenedClip) -> ClipInfo:
     """What is known of a clip before its first frame."""
     return replace(
         NOTHING_KNOWN,
@@ -127,7 +138,7 @@ def known_of(video: Video) -> ClipInfo:
     )
 
 
-def brought_up_to(info: ClipInfo, video: Video, decoded: int = 0) -> ClipInfo:
+def brought_up_to(info: ClipInfo, video: OpenedClip, decoded: int = 0) -> ClipInfo:
     """The clip's facts after some more frames."""
     return replace(
         info,
@@ -139,13 +150,15 @@ def brought_up_to(info: ClipInfo, video: Video, decoded: int = 0) -> ClipInfo:
 
 
 @asynccontextmanager
-async def _reading(path: Path, limits: ClipLimits, strict: bool) -> AsyncIterator[tuple[Video, AsyncIterator[Frame]]]:
+async def _reading(
+    open_clip: Callable[[], AbstractContextManager[OpenedClip]],
+) -> AsyncIterator[tuple[OpenedClip, AsyncIterator[Frame]]]:
     """The opened clip and its frames, decoded in their own thread, READ_AHEAD frames in front."""
     thread = ThreadPoolExecutor(1, thread_name_prefix="clip")
     opened = ExitStack()
     ahead: deque[Future[Frame | None]] = deque()
     try:
-        opening = thread.submit(lambda: opened.enter_context(open_video(path, limits, strict=strict)))
+        opening = thread.submit(lambda: opened.enter_context(open_clip()))
         video = await asyncio.wrap_future(opening)
         # Closed before the clip is, and in this thread: FFmpeg's demuxer must not outlive its file.
         frames = opened.enter_context(closing(iter(video)))

@@ -1,10 +1,11 @@
 """Clips to Frames, through PyAV (FFmpeg). Blocking: the service reads a clip in a thread of its own."""
 
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -13,6 +14,7 @@ from av.video.stream import VideoStream
 from model.values import Frame
 from service.contract.messages import ClipGap, GapReason
 from service.errors import BadClip, FrameSizeChanged
+from service.media.framing import frame_of, shape_of
 from service.media.limits import ClipLimits, check_declared
 from service.media.opening import clock_jumps, declared_length_us, open_container, video_stream
 from service.media.pictures import Damage, Pictures
@@ -22,6 +24,32 @@ from service.media.timestamps import MICROSECONDS, Timestamps
 DEFAULT_LIMITS = ClipLimits()
 MOST_GAPS = 1000
 """So many are told of a clip; it is read on past more."""
+
+
+class OpenedClip(Protocol):
+    """An opened clip, wherever it is read: what `Video` says of these."""
+
+    @property
+    def codec(self) -> str: ...
+    @property
+    def frames_declared(self) -> int | None: ...
+    @property
+    def duration_us(self) -> int | None: ...
+    @property
+    def start_us(self) -> int | None: ...
+    @property
+    def shape(self) -> Shape: ...
+    @property
+    def gaps(self) -> tuple[ClipGap, ...]: ...
+    def __iter__(self) -> Generator[Frame, None, None]: ...
+
+
+class OpenClip(Protocol):
+    """What opens a clip: `open_video`, or what does the same elsewhere."""
+
+    def __call__(
+        self, path: Path, limits: ClipLimits, *, strict: bool = False
+    ) -> AbstractContextManager[OpenedClip]: ...
 
 
 class Video:
@@ -54,7 +82,7 @@ class Video:
         limits.check_pixels(stream.codec_context.width, stream.codec_context.height)
         self._events = iter(Pictures(container, stream))
         self._damaged, self._first = self._take_first()
-        self.shape = Shape(self._first, stream.sample_aspect_ratio, limits)
+        self.shape = shape_of(self._first, stream.sample_aspect_ratio, limits)
         self.rotation = self.shape.orientation.turn
         self._given = 0
         self._end_us = 0
@@ -92,7 +120,7 @@ class Video:
     def _frame(self, picture: VideoFrame) -> Frame:
         pts_us = self._clock.next_us(picture.pts, after_loss=self._is_in_gap())
         self._limits.check_place(pts_us, self._given)
-        rgb = self.shape.rgb(picture)
+        rgb = frame_of(picture, self.shape, self._limits)
         self._given += 1
         self._end_us = pts_us + round((picture.duration or 0) * self._unit * MICROSECONDS)
         self.duration_us = max(self.duration_us or 0, pts_us)

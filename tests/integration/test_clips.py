@@ -13,6 +13,7 @@ import pytest
 from service.auth.api_keys import ANYONE
 from service.contract import wire
 from service.processes.frontend import RunningServer
+from tests.cases.test_costly_clips import make_bomb
 from tests.support.clips import make_cut_off
 from tests.support.server import status_and_code
 
@@ -114,6 +115,16 @@ async def test_lines_of_a_strict_clip_that_breaks_off_end_with_its_error(
     assert answer.status_code == 200
     assert 0 < len(frames) < 12
     assert last["error"]["code"] == "bad_clip"
+
+
+async def test_a_costly_clip_gets_its_error_and_the_next_one_its_answer(
+    tmp_path: Path, http: httpx.AsyncClient, clip: bytes
+) -> None:
+    """A table of 50 million samples, which no process here has the memory for."""
+    bomb = make_bomb(tmp_path / "bomb.mp4").read_bytes()
+
+    assert status_and_code(await http.post("/v1/clips", content=bomb)) == (422, "bad_clip")
+    assert len((await at_once(http, clip))["frames"]) == 10
 
 
 async def test_lines_of_a_clip_that_does_not_open_have_its_status(http: httpx.AsyncClient) -> None:

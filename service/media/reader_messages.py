@@ -1,0 +1,102 @@
+"""What a server and its reading processes say to each other, as msgpack, one message a packet of a local socket."""
+
+import socket
+from fractions import Fraction
+from typing import TypeAlias
+
+import msgspec
+
+from service.contract.messages import ClipGap, GapReason
+from service.media.orientation import Orientation
+from service.media.shape import Shape
+
+SLOTS = 6
+"""Frames that the shared memory has room for."""
+MOST_BYTES = 128 * 1024
+"""Of a message; the longest tells of all gaps of a clip."""
+
+Gaps: TypeAlias = list[tuple[int | None, int, str]]
+
+
+class Open(msgspec.Struct, frozen=True, tag=True):
+    """Read this clip from now on; answered by Facts or Failed. The rest as `media.limits.ClipLimits`."""
+
+    path: str
+    seconds: float
+    frames: int
+    pixels: int
+    strict: bool
+
+
+class Next(msgspec.Struct, frozen=True, tag=True):
+    """The next frame, into this slot of the shared memory; answered by Picture, End or Failed."""
+
+    slot: int
+
+
+class Facts(msgspec.Struct, frozen=True, tag=True):
+    """What is known of a clip before its first frame: as the attributes of `media.video.Video`."""
+
+    codec: str
+    frames_declared: int | None
+    duration_us: int | None
+    rate: tuple[int, int] | None
+    stored: tuple[int, int]
+    aspect: tuple[int, int]
+    turn: int
+    mirrored: bool
+
+    def shape(self) -> Shape:
+        """Sizes of the pictures."""
+        return Shape(self.stored, Fraction(*self.aspect), Orientation(self.turn, self.mirrored))
+
+
+class Picture(msgspec.Struct, frozen=True, tag=True):
+    """A frame, whose pixels lie in the slot of the shared memory.
+
+    Attributes:
+        gaps: all of the clip by now; None: as before.
+    """
+
+    pts_us: int
+    duration_us: int | None
+    start_us: int | None
+    gaps: Gaps | None
+
+
+class End(msgspec.Struct, frozen=True, tag=True):
+    """There are no more frames."""
+
+    duration_us: int | None
+    start_us: int | None
+    gaps: Gaps | None
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """The clip ends with an error of this code of `service.errors`."""
+
+    code: str
+    detail: str
+
+
+Request: TypeAlias = Open | Next
+Answer: TypeAlias = Facts | Picture | End | Failed
+
+REQUESTS = msgspec.msgpack.Decoder(Request)
+ANSWERS = msgspec.msgpack.Decoder(Answer)
+_ENCODER = msgspec.msgpack.Encoder()
+
+
+def send(channel: socket.socket, message: Request | Answer) -> None:
+    """One message. OSError where the other side is gone."""
+    channel.sendall(_ENCODER.encode(message))
+
+
+def gaps_to_message(gaps: tuple[ClipGap, ...]) -> Gaps:
+    """As they travel."""
+    return [(gap.after_seq, gap.pts_us, gap.reason.value) for gap in gaps]
+
+
+def gaps_of_message(gaps: Gaps) -> tuple[ClipGap, ...]:
+    """What `gaps_to_message` made, read back."""
+    return tuple(ClipGap(after_seq, pts_us, GapReason(reason)) for after_seq, pts_us, reason in gaps)

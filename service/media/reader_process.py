@@ -1,0 +1,135 @@
+"""`python -m service.media.reader_process SOCKET MEMORY BYTES`: reads clips for a server, within limits of its own.
+
+A clip that crashes a decoder, hangs it, or makes it ask for all memory ends this process and no other. It knows nothing
+of the server's settings and writes no files.
+"""
+
+import mmap
+import resource
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from model.values import Array, Frame
+from service.contract.messages import ClipGap
+from service.errors import BadClip, KineposeError
+from service.media.limits import ClipLimits
+from service.media.reader_messages import (
+    MOST_BYTES,
+    REQUESTS,
+    SLOTS,
+    Answer,
+    End,
+    Facts,
+    Failed,
+    Next,
+    Open,
+    Picture,
+    Request,
+    gaps_to_message,
+    send,
+)
+from service.media.video import Video, open_video
+
+PICTURE_CPU_S = 30
+"""Seconds of CPU time that opening a clip, or one of its pictures, may take; beyond, the kernel ends this process."""
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until the server closes its end."""
+    channel, memory, memory_bytes = socket.socket(fileno=int(arguments[0])), int(arguments[1]), int(arguments[2])
+    _limit_process(memory_bytes)
+    while (request := _receive(channel)) is not None:
+        if isinstance(request, Open):
+            _read(request, channel, memory)
+    return 0
+
+
+def _read(request: Open, channel: socket.socket, memory: int) -> None:
+    slots: Array | None = None
+    for number, (answer, frame) in enumerate(_answers(request)):
+        # The next frame is ready by the time that it is asked for.
+        wanted = _receive(channel) if number > 0 else request
+        if wanted is None:
+            return
+        if frame is not None and isinstance(wanted, Next):
+            slots = _mapped(memory, frame) if slots is None else slots
+            np.copyto(slots[wanted.slot], frame.rgb)
+        send(channel, answer)
+
+
+def _mapped(memory: int, frame: Frame) -> Array:
+    """The memory that is shared with the server, uint8 [SLOTS, H, W, 3]; all frames of a clip have one size."""
+    shared = mmap.mmap(memory, SLOTS * frame.rgb.nbytes)
+    return np.frombuffer(shared, np.uint8).reshape(SLOTS, *frame.rgb.shape)
+
+
+def _limit_process(memory_bytes: int) -> None:
+    # Where the machine has no memory left, the kernel ends this process before the server.
+    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    address_space = memory_bytes + _address_space()
+    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+
+def _address_space() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    return pages * resource.getpagesize()
+
+
+def _allow_cpu() -> None:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime) + PICTURE_CPU_S + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
+
+
+def _receive(channel: socket.socket) -> Request | None:
+    packet = channel.recv(MOST_BYTES)
+    return REQUESTS.decode(packet) if packet else None
+
+
+def _answers(request: Open) -> Iterator[tuple[Answer, Frame | None]]:
+    """What is said of a clip, in order; an error is the last of it."""
+    limits = ClipLimits(request.seconds, request.frames, request.pixels)
+    _allow_cpu()
+    try:
+        with open_video(Path(request.path), limits, strict=request.strict) as video:
+            yield _facts(video), None
+            yield from _frames(video)
+    except KineposeError as error:
+        yield Failed(error.code, error.detail), None
+    except MemoryError:
+        yield Failed(BadClip.code, "the clip takes more memory to decode than is allowed"), None
+    except OSError as error:
+        yield Failed(KineposeError.code, f"the clip's file cannot be read: {error.strerror}"), None
+
+
+def _frames(video: Video) -> Iterator[tuple[Answer, Frame | None]]:
+    told: tuple[ClipGap, ...] = ()
+    for frame in video:
+        gaps, told = (None if video.gaps == told else gaps_to_message(video.gaps)), video.gaps
+        yield Picture(frame.pts_us or 0, video.duration_us, video.start_us, gaps), frame
+        _allow_cpu()
+    yield End(video.duration_us, video.start_us, gaps_to_message(video.gaps)), None
+
+
+def _facts(video: Video) -> Facts:
+    shape, rate = video.shape, video.rate
+    return Facts(
+        codec=video.codec,
+        frames_declared=video.frames_declared,
+        duration_us=video.duration_us,
+        rate=None if rate is None else (rate.numerator, rate.denominator),
+        stored=shape.stored,
+        aspect=(shape.aspect.numerator, shape.aspect.denominator),
+        turn=shape.orientation.turn,
+        mirrored=shape.orientation.mirrored,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

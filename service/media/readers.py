@@ -1,0 +1,212 @@
+"""Clips read in processes of their own, which can be lost: what the server opens clips with. Blocking, for threads.
+
+A frame travels through shared memory and is not copied here. A process reads one clip at a time, many in turn.
+"""
+
+import fcntl
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import cycle
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import numpy as np
+
+from model.values import Array, Frame
+from service.contract.messages import ClipGap
+from service.contract.problem import error_of
+from service.errors import BadClip
+from service.media import reader_process
+from service.media.limits import ClipLimits
+from service.media.reader_messages import (
+    ANSWERS,
+    MOST_BYTES,
+    SLOTS,
+    Answer,
+    End,
+    Facts,
+    Failed,
+    Next,
+    Open,
+    Picture,
+    Request,
+    gaps_of_message,
+    send,
+)
+
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME")
+"""Of the environment: passwords and keys are none of a decoder's business."""
+
+
+class ClipReaders:
+    """Reading processes; a context manager, at whose end all of them are.
+
+    Args:
+        memory_bytes: what each may take beyond what it has when it starts.
+        idle: so many wait for the next clip; more are started where more clips are read at once.
+    """
+
+    def __init__(self, memory_bytes: int, idle: int) -> None:
+        self._memory_bytes = memory_bytes
+        self._most_idle = idle
+        self._idle: list[_Reader] = []
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def __enter__(self) -> Self:
+        # The first clip need not wait for it.
+        self._put_back(_Reader(self._memory_bytes))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._closed, idle = True, self._idle
+            self._idle = []
+        for reader in idle:
+            reader.close()
+
+    @contextmanager
+    def open(self, path: Path, limits: ClipLimits, *, strict: bool = False) -> Iterator["RemoteVideo"]:
+        """As `media.video.open_video`, elsewhere.
+
+        Raises:
+            BadClip: also where the process came to its end by this clip.
+            KineposeError: as `open_video`; and `internal` where the file cannot be read at all.
+        """
+        reader = self._take()
+        try:
+            facts = reader.ask(Open(str(path), limits.seconds, limits.frames, limits.pixels, strict))
+            assert isinstance(facts, Facts)
+            limits.check_pixels(*facts.shape().frame_size)
+            yield RemoteVideo(reader, facts)
+        finally:
+            self._put_back(reader)
+
+    def _take(self) -> "_Reader":
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        return _Reader(self._memory_bytes)
+
+    def _put_back(self, reader: "_Reader") -> None:
+        with self._lock:
+            if reader.is_idle and not self._closed and len(self._idle) < self._most_idle:
+                self._idle.append(reader)
+                return
+        reader.close()
+
+
+class RemoteVideo:
+    """An opened clip, as `media.video.Video`, whose frames come from another process."""
+
+    def __init__(self, reader: "_Reader", facts: Facts) -> None:
+        self._reader = reader
+        self.codec = facts.codec
+        self.frames_declared = facts.frames_declared
+        self.duration_us = facts.duration_us
+        self.rate = Fraction(*facts.rate) if facts.rate else None
+        self.shape = facts.shape()
+        self.rotation = self.shape.orientation.turn
+        self.start_us: int | None = None
+        self.gaps: tuple[ClipGap, ...] = ()
+
+    def __iter__(self) -> Generator[Frame, None, None]:
+        """The frames, once; the pixels of one stay as they are until SLOTS - 1 more have come.
+
+        Raises:
+            KineposeError: as `Video`, and BadClip where the process came to its end.
+        """
+        width, height = self.shape.frame_size
+        slots = self._reader.shared(SLOTS * width * height * 3).reshape(SLOTS, height, width, 3)
+        for slot in cycle(range(SLOTS)):
+            answer = self._reader.ask(Next(slot))
+            assert isinstance(answer, Picture | End)
+            self.duration_us, self.start_us = answer.duration_us, answer.start_us
+            if answer.gaps is not None:
+                self.gaps = gaps_of_message(answer.gaps)
+            if isinstance(answer, End):
+                return
+            yield Frame(slots[slot], answer.pts_us, self.rotation)
+
+
+class _Reader:
+    """One process.
+
+    Attributes:
+        is_idle: whether it may be given a clip: it has read the last one to its end.
+    """
+
+    def __init__(self, memory_bytes: int) -> None:
+        self.is_idle = True
+        self._memory = os.memfd_create("kinepose-frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        # Whatever happens there, the pages that are mapped here stay.
+        fcntl.fcntl(self._memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            numbers = [str(theirs.fileno()), str(self._memory), str(memory_bytes)]
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", reader_process.__name__, *numbers],
+                pass_fds=(theirs.fileno(), self._memory),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                start_new_session=True,  # An interrupt at the terminal is the server's business.
+                env=_environment(),
+            )
+
+    def ask(self, request: Request) -> Answer:
+        """The answer to a request.
+
+        Raises:
+            KineposeError: what it says of the clip; BadClip where it ended instead.
+        """
+        self.is_idle = False
+        try:
+            send(self._channel, request)
+            packet = self._channel.recv(MOST_BYTES)
+            answer: Answer | None = ANSWERS.decode(packet) if packet else None
+        except (OSError, msgspec.DecodeError):
+            answer = None
+        if answer is None:
+            raise BadClip(self._last_words())
+        self.is_idle = isinstance(answer, End | Failed)
+        if isinstance(answer, Failed):
+            raise error_of(answer.code, answer.detail)
+        return answer
+
+    def shared(self, size: int) -> Array:
+        """The memory through which frames come, uint8 [size]; unmapped when nothing points into it any more."""
+        if os.fstat(self._memory).st_size < size:
+            os.ftruncate(self._memory, size)
+        return np.frombuffer(mmap.mmap(self._memory, size, prot=mmap.PROT_READ), np.uint8)
+
+    def close(self) -> None:
+        """End the process."""
+        self._channel.close()
+        self._process.kill()
+        self._process.wait()
+        os.close(self._memory)
+
+    def _last_words(self) -> str:
+        self._process.kill()
+        code = self._process.wait()
+        if code == -signal.SIGXCPU:
+            return f"the clip takes more than {reader_process.PICTURE_CPU_S} s to decode one picture"
+        return "the clip made its decoder fail"
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    # One thread: it does no algebra, and each thread of OpenBLAS takes address space.
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OPENBLAS_NUM_THREADS": "1"}
