@@ -110,7 +110,7 @@ def _estimate(
 def _warn_of_gaps(path: Path, info: ClipInfo) -> None:
     if info.gaps:
         reasons = ", ".join(sorted({gap.reason.value for gap in info.gaps}))
-        print(f"{path}: {len(info.gaps)} gaps ({reasons}), told in the results as `gaps`", file=sys.stderr)
+        print(f"{path}: the clip has gaps ({reasons}), told in the results as `gaps`", file=sys.stderr)
 
 
 class _Overlay:

@@ -39,6 +39,8 @@ from service.pipeline.pipeline import Pipeline
 OVERLAYS: Final = 2
 """Overlays that are drawn at once, each in a thread that does nothing else; one of a key."""
 READ_BYTES: Final = 64 * 1024
+IDLE_READERS: Final = 2
+"""Processes that wait for the next clip, 90 MB each; another one is ready 0.2 s after it is needed."""
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +73,7 @@ class ClipJobs:
         root = await asyncio.to_thread(self._own.enter_context, scratch_folder("kinepose-clips-"))
         self.storage = ClipStorage(root, self._settings)
         self._pipeline.lifecycle.ready_checks.append(self.storage.check_free)
-        readers = ClipReaders(self._settings.clip_memory_bytes, self._settings.max_running_clips)
+        readers = ClipReaders(self._settings.clip_memory_bytes, IDLE_READERS)
         self._readers = await asyncio.to_thread(self._own.enter_context, readers)
         return self
 

@@ -175,7 +175,7 @@ def _judged(events: Iterable[Event], one_late: bool) -> Iterator[tuple[Event, bo
     recordings were joined. There the decoder is to say.
 
     Args:
-        one_late: whether the mark of a packet is on the one before it.
+        one_late: whether the mark of a packet is on the one before it, as where a parser cuts a stream into packets.
     """
     late = False
     for event, after in pairwise(chain(events, (None,))):

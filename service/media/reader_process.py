@@ -9,6 +9,7 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,8 +69,8 @@ def _mapped(memory: int, frame: Frame) -> Array:
 
 
 def _limit_process(memory_bytes: int) -> None:
-    # Where the machine has no memory left, the kernel ends this process before the server.
-    Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+    with suppress(OSError):  # Where the machine has no memory left, the kernel ends this process before the server.
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     address_space = memory_bytes + _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

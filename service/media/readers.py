@@ -4,6 +4,7 @@ A frame travels through shared memory and is not copied here. A process reads on
 """
 
 import fcntl
+import logging
 import mmap
 import os
 import signal
@@ -46,6 +47,9 @@ from service.media.reader_messages import (
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME")
 """Of the environment: passwords and keys are none of a decoder's business."""
+
+
+log = logging.getLogger(__name__)
 
 
 class ClipReaders:
@@ -201,6 +205,7 @@ class _Reader:
     def _last_words(self) -> str:
         self._process.kill()
         code = self._process.wait()
+        log.warning("a process that read a clip ended with %d", code)
         if code == -signal.SIGXCPU:
             return f"the clip takes more than {reader_process.PICTURE_CPU_S} s to decode one picture"
         return "the clip made its decoder fail"

@@ -1,6 +1,7 @@
 """Small files that cost much: a table of 50 million samples, pictures of 134 million pixels, millions of pictures.
 
 1.6 KB of MP4 took 1.76 GB and 11 s, 395 KB of H.264 573 MB before it was refused, and nothing counted frames.
+Source: https://github.com/axiomatic-systems/Bento4/issues/1105 (a sample count that is believed).
 Right: refused before the memory is used. Limits count what is decoded, as it is decoded. A server reads a clip in a
 process of its own, with limits on memory and CPU time; a clip that ends it is `bad_clip`, and the next one is read.
 """

@@ -1,6 +1,8 @@
 """A clip that is damaged in the middle: a transport packet lost, bytes gone bad, the file cut off.
 
 One lost packet ended a clip there and as JSON lost all of it, while flipped bytes passed unnoticed.
+Source: https://github.com/microsoft/FFmpegInterop/issues/175 (streams end at the first broken packet) and
+https://github.com/PyAV-Org/PyAV/issues/1597 (a transport stream's mark is one packet off).
 Right, in every container: decoding goes on at the next key frame, each gap is told, no picture known to be damaged is
 given out, and what is good is kept. `strict` refuses such a clip. Nothing left at all is `bad_clip`.
 """

@@ -2,6 +2,8 @@
 
 Matroska and ASF declare where a clip ends, and a segment that starts at 1 h 30 was refused as 5,401 s long; a transport
 stream joined from two days as 86,455 s.
+Source: https://github.com/mbunkus/mkvtoolnix/issues/1847 (a part that was split off declares the end of the whole) and
+https://github.com/MediaArea/MediaInfoLib/issues/648.
 Right: a clip is as long as what is in it. Times begin at 0 with the first frame, `start_us` tells where the clip's
 clock stood, an overlay begins at 0.
 """

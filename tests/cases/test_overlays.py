@@ -2,6 +2,8 @@
 
 A time-lapse with pauses of minutes could not be written, and took the command line's joints with it; pixels that are
 not square lost their form in the drawing, and the person was read as stretched as they are stored.
+Source: https://github.com/streamyfin/streamyfin/issues/1785 and https://github.com/huceke/omxplayer/issues/3 (the form
+of pixels is ignored).
 Right: a drawing that fails never loses joints. Pauses are kept. The drawing has the pixels of the clip, 2:1 where the
 clip has 2:1; joints are told in the clip's stored pixels, and the person is read in square ones.
 """

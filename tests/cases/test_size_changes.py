@@ -1,6 +1,7 @@
 """The picture changes its size in the middle of a clip: a stream that adapts to its network, a phone that is turned.
 
 As JSON all was lost.
+Source: https://github.com/w3c/mediacapture-record/issues/173 and https://github.com/Kurento/bugtracker/issues/535.
 Right: no frame is lost. All joints are in pixels of the first frame: a picture of another size is fitted into it, its
 form kept, and the change is told in `gaps`.
 """

@@ -25,6 +25,8 @@ from model.coords import (
     region_to_transform,
     resample_maps,
     resampling_theta,
+    rescale_points,
+    rescale_region,
 )
 from model.heatmaps import decode
 from model.values import Array, FrameTransform, Region
@@ -281,3 +283,21 @@ def test_resampled_maps_are_empty_where_nothing_was_seen() -> None:
     after = resample_maps(np.ones((2, 64, 64), np.float32), old, new)
     assert (after[:, :, :31] == 1).all()
     assert (after[:, :, 33:] == 0).all()
+
+
+SIZES = st.tuples(st.integers(1, 4000), st.integers(1, 4000))
+
+
+@given(points, SIZES, SIZES)
+def test_a_picture_rescaled_and_back(xy: Array, old: tuple[int, int], new: tuple[int, int]) -> None:
+    """A point comes back from the picture of another size."""
+    there = rescale_points(xy, old, new)
+    assert np.abs(rescale_points(there, new, old) - xy).max() < TOLERANCE_PX
+
+
+def test_edges_stay_edges_when_a_picture_is_rescaled() -> None:
+    """Outer edges, half a pixel beyond the centres of the outer pixels, are those of the other picture."""
+    corners = np.array([[-0.5, -0.5], [63.5, 47.5]])
+
+    assert rescale_points(corners, (64, 48), (128, 48)).tolist() == [[-0.5, -0.5], [127.5, 47.5]]
+    assert rescale_region(Region(-0.5, -0.5, 64, 48), (64, 48), (128, 24)) == Region(-0.5, -0.5, 128, 24)
