@@ -207,6 +207,7 @@ class ConsumerGroup:
         self._worker = worker
         self._lease_s = lease_s
         self._seen_at: dict[Left, float] = {}
+        self._looked_at = -math.inf
 
     async def open(self) -> None:
         """Make the groups that are not there, which a Redis that lost its data needs again; strike out dead workers."""
@@ -262,6 +263,8 @@ class ConsumerGroup:
             alive: names of the workers that live.
         """
         now = asyncio.get_running_loop().time()
+        # Who could not look for a lease knows nothing of those who had frames then: perhaps nobody reached Redis.
+        known = self._seen_at if now - self._looked_at < self._lease_s else {}
         seen_at: dict[Left, float] = {}
         found = []
         for stream, entry in await self._pending(list(self._streams(shards, Priority))):
@@ -269,14 +272,14 @@ class ConsumerGroup:
             owner = left.owner.decode()
             if owner == self._worker:
                 continue
-            seen_at[left] = self._seen_at.get(left, now)
+            seen_at[left] = known.get(left, now)
             for_s = now - seen_at[left]
             by_redis_s = entry["time_since_delivered"] / 1000
             # A worker that just came may not be on the list yet, one that drains is not any more: both have a lease.
             given_up = owner not in alive and max(for_s, by_redis_s) >= self._lease_s
             if given_up or for_s >= STUCK_LEASES * self._lease_s:
                 found.append(left)
-        self._seen_at = seen_at
+        self._seen_at, self._looked_at = seen_at, now
         return found
 
     async def _pending(self, streams: Sequence[str], **which: Any) -> list[tuple[str, dict[str, Any]]]:

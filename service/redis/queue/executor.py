@@ -160,9 +160,10 @@ class StreamLoad:
         self._own_bytes: Counter[str] = Counter()
         self.redis_is_full = False
 
-    def excess(self, stream: str, size: int) -> str | None:
-        """Why a frame of so many bytes may not go in now; None where it may. One that is alone always may."""
-        frames, held = self._frames[stream], self._others_bytes[stream] + self._own_bytes[stream]
+    def excess(self, stream: str, size: int, *, counted: bool = False) -> str | None:
+        """Why a frame of so many bytes, `counted` or not, may not go in now; None where it may. Alone it always may."""
+        frames = self._frames[stream]
+        held = self._others_bytes[stream] + self._own_bytes[stream] - (size if counted else 0)
         if frames >= self._settings.max_stream_frames:
             return f"{frames} frames wait for the session's worker, the limit"
         share = SHARE_OF_A_FULL_REDIS if self.redis_is_full else 1
@@ -229,7 +230,7 @@ class RedisExecutor:
         if not self._registry.alive():
             raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
         stream = self._keyspace.stream(self._keyspace.shard_of(request.session_id), request.priority)
-        size = request.picture.rgb.nbytes if isinstance(request.picture, Frame) else len(request.picture)
+        size = _size(request)
         end = None if request.deadline is None else request.deadline + PAST_DEADLINE_S
         with self._replies.expected() as reply:
             async with asyncio.timeout_at(end):
@@ -268,6 +269,9 @@ class RedisExecutor:
                 self._load.redis_is_full = False
             except OutOfMemoryError:
                 self._load.redis_is_full = True
+                excess = self._load.excess(stream, _size(request), counted=True)
+                if excess is not None and not request.waits_for_capacity:
+                    raise QueueFull(excess, retry_after_ms=RETRY_AFTER_MS) from None
                 [entry] = await self._scripts.run("submit", (stream,), *fields.values())
         return entry
 
@@ -353,3 +357,8 @@ class RedisExecutor:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _size(request: FrameRequest) -> int:
+    """Bytes of its picture."""
+    return request.picture.rgb.nbytes if isinstance(request.picture, Frame) else len(request.picture)
