@@ -22,6 +22,9 @@ from training.paper.shared import Tail
 from training.report.charts import relation_chart
 
 _COLUMNS = [f"frame {t}" for t in range(1, 6)]
+_BLANK = 0.03
+"""Shares that Figure 4 leaves blank."""
+
 _HIDDEN = 2
 """Joints hidden in a frame of Figures 7 and 8, as there."""
 
@@ -59,15 +62,16 @@ class Unrolled:
 
 def figure_4(unrolled: Unrolled, clip: Clip, folder: Path) -> Figure:
     """W_r of frames 2 to 5 as maps, and its strongest lines over the pictures."""
+    joints = clip.skeleton.joints
     charts = [
-        relation_chart(f"figure-4-{t}", f"W_r of frame {t}, %", [[float(w) for w in r] for r in weights], _names(clip))
+        relation_chart(f"figure-4-{t}", f"W_r of frame {t}, %", weights.tolist(), joints, _BLANK)
         for t, weights in enumerate(unrolled.relations, start=2)
     ]
     tiles = [drawings.with_relation(clip, t, weights) for t, weights in enumerate(unrolled.relations, start=1)]
     drawings.save(folder / "figure-4.webp", drawings.grid([("strongest", tiles)], _COLUMNS[1:]))
     words = (
-        "Rows are joints of the present frame, columns of the frame before; rows sum to 100. Below, the strongest "
-        "lines between different joints, from where a joint is to where the other was."
+        "Rows are joints of the present frame, columns of the frame before; shares below 3 % are left blank. Below, "
+        "the strongest lines between different joints, from where a joint is to where the other was."
     )
     return Figure("figure-4", "Figure 4: temporal relations", words, tuple(charts), "figure-4.webp")
 
@@ -121,7 +125,3 @@ def figures_7_8_10(trackers: Mapping[str, Tracker], clip: Clip, folder: Path) ->
         figure_of_methods(number, title, words, trackers, occluded(clip, frames), folder)
         for number, title, words, frames in kinds
     ]
-
-
-def _names(clip: Clip) -> Sequence[str]:
-    return clip.skeleton.joints

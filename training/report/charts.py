@@ -129,13 +129,15 @@ def relation_map(content: Content) -> list[Chart]:
     return [relation_chart("relation", title, content.relation, content.joints)]
 
 
-def relation_chart(name: str, title: str, weights: list[list[float]], joints: Sequence[str]) -> Chart:
-    """One W_r; `name` keeps its ids apart from those of other charts on a page."""
+def relation_chart(
+    name: str, title: str, weights: list[list[float]], joints: Sequence[str], least: float = -1.0
+) -> Chart:
+    """One W_r; `name` keeps its ids apart from those of other charts on a page. Shares below `least` are left blank."""
     names = [joint_name(joint) for joint in joints]
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(6.6, 6.2), layout="constrained")
         axes = figure.add_subplot()
-        _cells(axes, weights)
+        _cells(axes, weights, least)
         _name_cells(axes, [_short(name, _LEGEND) for name in names])
         return Chart(title, _inline(figure, name, title))
 
@@ -193,10 +195,12 @@ def _in_words(lines: list[Line]) -> str:
     return "; ".join(f"{name} from {first} at {low:g} to {last} at {high:g}" for name, first, low, last, high in ends)
 
 
-def _cells(axes: Axes, weights: list[list[float]]) -> None:
+def _cells(axes: Axes, weights: list[list[float]], least: float) -> None:
     top = max(w for row in weights for w in row) or 1.0
     for i, row in enumerate(weights):
         for j, weight in enumerate(row):
+            if weight < least:
+                continue
             tint = 0.04 + 0.9 * max(0.0, weight / top)
             axes.add_patch(Rectangle((j - 0.47, i - 0.47), 0.94, 0.94, facecolor=_HEAT, alpha=tint, linewidth=0))
             axes.text(j, i, f"{100 * weight:.0f}", ha="center", va="center", fontsize=7)
