@@ -1,5 +1,6 @@
 """Skeletons drawn over pictures and clips."""
 
+import errno
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
@@ -31,6 +32,8 @@ FAINT = 0.35
 
 TICKS_A_SECOND = 90_000
 TICK = Fraction(1, TICKS_A_SECOND)
+SLOWEST_RATE = Fraction(1)
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 LONGEST_PAUSE = 6 * 3600 * TICKS_A_SECOND
 """An MP4 counts the ticks of a pause in 31 bits; a longer one is shortened to this."""
 
@@ -82,7 +85,8 @@ class OverlayWriter:
             result: in stored pixels, as clients get it.
 
         Raises:
-            OverlayFailed: the encoder or the disk gives up.
+            OverlayFailed: the encoder gives up.
+            OSError: the disk is full.
         """
         with _typed_errors():
             self._write(frame, result)
@@ -125,7 +129,8 @@ def open_overlay(path: Path, shape: Shape, rate: Fraction | None) -> Iterator[Ov
     """A writer for the frames of a clip of this shape (odd sizes are padded), complete once the block ends.
 
     Raises:
-        OverlayFailed: at the beginning and at the end, the encoder or the disk gives up.
+        OverlayFailed: at the beginning and at the end, the encoder gives up, or the file cannot be written.
+        OSError: likewise, the disk is full.
     """
     with _typed_errors(), ExitStack() as stack:
         container = stack.enter_context(av.open(str(path), "w", format="mp4"))
@@ -149,7 +154,8 @@ def render_overlay(
     Frames are upright, times the clip's own from 0 on, pixels as wide as the clip's, without sound.
 
     Raises:
-        OverlayFailed: the encoder or the disk gives up.
+        OverlayFailed: the encoder gives up, or the file cannot be written.
+        OSError: the disk is full.
         KineposeError: as reading the clip does.
     """
     with (
@@ -166,6 +172,8 @@ def _typed_errors() -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, OSError, ValueError, MemoryError, cv2.error) as error:
+        if getattr(error, "errno", None) in FULL_DISK:
+            raise
         why = getattr(error, "strerror", None) or type(error).__name__
         raise OverlayFailed(f"the clip could not be drawn: {why}") from error
 
@@ -173,7 +181,8 @@ def _typed_errors() -> Iterator[None]:
 def _add_stream(container: OutputContainer, shape: Shape, rate: Fraction) -> VideoStream:
     # No B-frames: with them, a pause between pictures becomes an offset that an MP4 may have no room for.
     options = {"preset": "veryfast", "crf": "20", "bf": "0"}
-    stream = container.add_stream("libx264", rate=rate, options=options)
+    # The last picture is shown for as long as the rate says.
+    stream = container.add_stream("libx264", rate=max(rate, SLOWEST_RATE), options=options)
     stream.width, stream.height = (side + side % 2 for side in shape.size)
     stream.pix_fmt = "yuv420p"
     stream.time_base = stream.codec_context.time_base = TICK
