@@ -65,6 +65,12 @@ def process_of(video: RemoteVideo) -> int:
     return video._reader._process.pid
 
 
+def most_kib_of(pid: int) -> int:
+    """The most memory that a process has had."""
+    [line] = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM")]
+    return int(line.split()[1])
+
+
 def consume(video: Iterable[Frame], each: Callable[[], None]) -> None:
     """Take all frames, and do something with each."""
     for _ in video:
