@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 def accepted_on(port: int) -> Iterator[socket.socket]:
     """Copies of this process's sockets that a server accepted on a port."""
     for entry in Path("/proc/self/fd").iterdir():
+        # A copy of what is no socket would stay open: nothing takes it over.
+        if not _is_socket(int(entry.name)):
+            continue
         with suppress(OSError), socket.socket(fileno=os.dup(int(entry.name))) as copy:
             if (
                 copy.family in (socket.AF_INET, socket.AF_INET6)
@@ -19,6 +23,13 @@ def accepted_on(port: int) -> Iterator[socket.socket]:
                 and copy.getpeername()
             ):
                 yield copy
+
+
+def _is_socket(number: int) -> bool:
+    try:
+        return stat.S_ISSOCK(os.fstat(number).st_mode)
+    except OSError:  # closed meanwhile
+        return False
 
 
 def without_delay(port: int) -> list[bool]:
