@@ -504,7 +504,7 @@ class PoseResult(_message.Message):
     session_id: _builtins.str
     seq: _builtins.int
     pts_us: _builtins.int
-    """as it came in, or the clip's own time"""
+    """as it came in; of a clip, from 0 at its first frame"""
     outcome: Global___Outcome.ValueType
     rotation_applied: _builtins.int
     """degrees clockwise by which the stored picture was turned: 0, 90, 180 or 270"""
