@@ -45,7 +45,7 @@ print(*project["dependencies"], *sum((project["optional-dependencies"][name] for
 WORKDIR /opt/kinepose/lib
 RUN packages=$(echo python3.*/site-packages) \
  && for folder in torch/include torch/share torch/test openvino/include openvino/cmake; do rm -r "${packages:?}/$folder"; done \
- && rm "$packages"/openvino/libs/libopenvino_intel_{gpu,npu}_plugin.so "$packages/openvino/libs/cache.json" \
+ && for file in libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json; do rm "$packages/openvino/libs/$file"; done \
  && find "$packages/torch/bin" -type f ! -name torch_shm_manager -delete \
  && for name in numpy sympy networkx mpmath; do find "$packages/$name" -type d -name tests -prune -exec rm -r {} +; done \
  && strip --strip-unneeded "$packages/torch/lib/libtorch_cpu.so" "$packages/torch/lib/libtorch_python.so"
