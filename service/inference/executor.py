@@ -11,7 +11,7 @@ from model.tracker import Tracked, TrackRequest
 from model.values import Frame
 from service.config import Settings
 from service.contract.messages import FrameResult
-from service.errors import StaleCommit
+from service.errors import ModelUnknown, StaleCommit
 from service.inference.batcher import Batcher, FrameQueue
 from service.inference.decoder import Decoder, Decoding
 from service.inference.device_loop import DeviceLoop
@@ -48,6 +48,7 @@ class LocalExecutor:
     ) -> None:
         self._settings = settings
         self._skeleton: Skeleton = loaded.skeleton
+        self._model = loaded.info
         self._store = store
         self._metrics = metrics
         self._sessions: Counter[str] = Counter()
@@ -87,6 +88,7 @@ class LocalExecutor:
                 start = await self._checkout(request)
                 if start.replay is not None:
                     return start.replay
+                self._check_model(start)
                 frame = await decoded.frame()
                 tracked = await self._infer(request, frame, start)
         return await self._commit(request, frame, start, tracked)
@@ -101,6 +103,11 @@ class LocalExecutor:
             if not self._sessions[session_id]:
                 del self._sessions[session_id]
 
+    def _check_model(self, start: Checkout) -> None:
+        wanted = start.meta.model.name
+        if wanted != self._model.name:
+            raise ModelUnknown(f"the session wants model {wanted!r}; this worker has {self._model.name!r}")
+
     async def _checkout(self, request: FrameRequest) -> Checkout:
         with self._metrics.state_io.labels("checkout").time():
             return await self._store.checkout(request.session_id, request.seq)
@@ -111,7 +118,8 @@ class LocalExecutor:
             return await self._queue.submit(request.session_id, track_request, request.priority)
 
     async def _commit(self, request: FrameRequest, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
-        result = computed(request, frame, tracked, start.meta.model, self._skeleton)
+        # Named after what computed it: the session may have begun with other weights of that name.
+        result = computed(request, frame, tracked, self._model, self._skeleton)
         with tracing.span("commit"), self._metrics.state_io.labels("commit").time():
             await self._store.commit(request.session_id, start.version, tracked.state, result, request.delivery)
         return result
