@@ -17,7 +17,7 @@ import numpy as np
 from model.coords import crop_input, heatmap_to_frame, region_to_transform, resample_maps
 from model.engines.base import Engine, ModelInput, ModelOutput
 from model.heatmaps import decode
-from model.region import next_box, seen_box
+from model.region import PRESENT, next_box, seen_box
 from model.search import coarse_windows, fine_windows, finest_windows
 from model.state import TrackState, quantise
 from model.values import Array, Frame, FrameTransform, Pose, Region, RegionSource
@@ -43,8 +43,8 @@ _SURELY = 0.2
 """The same where a track has been going on: what it remembers is given up."""
 _QUARTER_TURNS = (math.pi / 2, math.pi, 3 * math.pi / 2)
 
-TURNS_EVERY = 8
-"""A track tries other turns at its start, and then every so many frames."""
+TURNS_EVERY = 16
+"""A track tries other turns at its start, and then every so many frames while somebody is there: three inputs more."""
 
 
 class FrameSizeMismatch(ValueError):
@@ -152,7 +152,7 @@ class Tracker:
         assert region is not None  # each branch above sets it
         transform = region_to_transform(region, self.input_size, turn=turn)
         [output] = yield [prepare(request.frame, transform, state)]
-        if state is None or request.seq % TURNS_EVERY == 0:
+        if state is None or (request.seq % TURNS_EVERY == 0 and output.presence >= PRESENT):
             margin = _CLEARLY if state is None else _SURELY
             turned, output = yield from _best_turn(request.frame, transform, output, margin)
             # Maps of another turn do not lie in this one.
