@@ -15,7 +15,7 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 
 from model.drawing import bone_colour, draw_bone, draw_joint, joint_colour, line_width
-from model.skeletons import KINEPOSE_13, Skeleton
+from model.skeletons import SKELETONS, Skeleton
 from model.values import Array, Frame, Pose
 from service.contract.messages import FrameResult
 from service.errors import OverlayFailed
@@ -23,8 +23,6 @@ from service.media.limits import ClipLimits
 from service.media.shape import Shape
 from service.media.timestamps import FALLBACK_RATE, MICROSECONDS
 from service.media.video import DEFAULT_LIMITS, open_video
-
-SKELETONS = {skeleton.name: skeleton for skeleton in (KINEPOSE_13,)}
 
 LOW_SCORE = 0.3
 """A joint below it is drawn as a ring, and its bones faintly: it is more a guess than a sighting."""
