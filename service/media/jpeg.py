@@ -25,8 +25,6 @@ ODD_SAMPLING: Final = "Could not determine subsampling"
 """TurboJPEG names six ways of sampling colour; libjpeg decodes any."""
 STRAY_BYTES: Final = "extraneous bytes"
 NO_END: Final = "Premature end of JPEG file"
-DATA_FLAWS: Final = (STRAY_BYTES, NO_END, "premature end of data", "bad Huffman", "bad arithmetic", "found marker")
-"""Of the picture's data, not of its header."""
 
 SCAN_END: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 RESTART: Final = re.compile(rb"(?=\xff[\xd0-\xd7])")
@@ -76,14 +74,6 @@ def complaint(image: bytes) -> str | None:
     except ValueError as error:
         return str(error)
     return None
-
-
-def data_flaw(image: bytes) -> str | None:
-    """Which of DATA_FLAWS a file has, if libjpeg finds one. Much cheaper than to decode it for its pixels."""
-    said = complaint(image)
-    if said is not None and not any(flaw in said for flaw in DATA_FLAWS):
-        said = complaint(with_usual_header(image))
-    return next((flaw for flaw in DATA_FLAWS if said is not None and flaw in said), None)
 
 
 def _by_turbo(image: bytes, *, strict: bool = True) -> Array:
