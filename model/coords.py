@@ -12,7 +12,7 @@ import math
 import cv2
 import numpy as np
 
-from model.values import Array, FrameTransform, Region
+from model.values import Array, Frame, FrameTransform, Region
 
 PERSON_MARGIN = 1.25
 """Side of the crop over the longer side of the person's box (SimpleBaseline and MMPose use the same)."""
@@ -103,31 +103,27 @@ def pixels_within(low: float, high: float, size: int) -> slice:
     return slice(first, max(first, min(math.floor(high) + 1, size)))
 
 
-def crop_input(rgb: Array, t: FrameTransform) -> Array:
-    """The network's input uint8 [S, S, 3] cut from a frame uint8 [H, W, 3]; outside the frame is black.
+def crop_input(frame: Frame, t: FrameTransform) -> Array:
+    """The network's input uint8 [S, S, 3] cut from a frame; outside the frame is black.
 
     Pixels are averaged where the crop shrinks by more than two, so that fine texture does not alias.
     """
     matrix = frame_to_input_matrix(t)
-    shrink = t.side / t.input_size
-    if shrink > 2.0:
-        return _crop_by_area(rgb, t)
+    times = _halvings(t.side / t.input_size, min(frame.size))
+    picture = frame.halved(times)
+    # Small pixel i has its centre at 2**times * (i + 0.5) - 0.5 of the frame.
+    middle = 2**times / 2 - 0.5
+    matrix[:, 2] += matrix[:, :2] @ np.array([middle, middle])
+    matrix[:, :2] *= 2**times
     size = (t.input_size, t.input_size)
-    return cv2.warpAffine(rgb, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
 
 
-def _crop_by_area(rgb: Array, t: FrameTransform) -> Array:
-    factor = 2 ** math.floor(math.log2(t.side / t.input_size))
-    size = (max(1, rgb.shape[1] // factor), max(1, rgb.shape[0] // factor))
-    small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    # The frame rounds to whole small pixels, so each axis has its own exact ratio.
-    ratio = np.array([rgb.shape[1] / size[0], rgb.shape[0] / size[1]])
-    matrix = frame_to_input_matrix(t)
-    linear = matrix[:, :2] * ratio
-    offset = matrix[:, :2] @ (ratio / 2 - 0.5) + matrix[:, 2]
-    small_to_input = np.concatenate([linear, offset[:, None]], axis=1)
-    target = (t.input_size, t.input_size)
-    return cv2.warpAffine(small, small_to_input, target, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+def _halvings(shrink: float, short_side: int) -> int:
+    """How often a frame is halved before it is cut, so that what is left to shrink is less than two."""
+    if shrink <= 2.0:
+        return 0
+    return min(math.floor(math.log2(shrink)), short_side.bit_length() - 1)
 
 
 def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Array:

@@ -259,7 +259,7 @@ class FrameWork:
 
 def prepare(frame: Frame, transform: FrameTransform, state: TrackState | None) -> ModelInput:
     """Cut the crop, and move the previous maps into it."""
-    image = crop_input(frame.rgb, transform)
+    image = crop_input(frame, transform)
     if state is None:
         return ModelInput(image)
     q_prev, m_prev = (resample_maps(part.maps(), state.transform, transform) for part in (state.q, state.m))

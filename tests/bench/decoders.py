@@ -16,7 +16,7 @@ from model.engines.base import Engine, ModelInput
 from model.engines.choose import open_engine
 from model.heatmaps import newton_step
 from model.pck import pck, person_size, torso_size
-from model.values import Array, FrameTransform
+from model.values import Array, Frame, FrameTransform
 from training.datasets import jhmdb
 from training.datasets.person import SKELETON, Clip
 
@@ -54,7 +54,7 @@ def read_maps(engine: Engine, clip: Clip) -> list[Read]:
         crop = region_to_transform(clip.region(t), engine.config.input_size)
         if q_prev is not None and m_prev is not None:
             q_prev, m_prev = (resample_maps(maps, reads[-1][1], crop) for maps in (q_prev, m_prev))
-        [output] = engine.infer([ModelInput(crop_input(rgb, crop), q_prev, m_prev)])
+        [output] = engine.infer([ModelInput(crop_input(Frame(rgb), crop), q_prev, m_prev)])
         q_prev, m_prev = output.q, output.carry
         reads.append((output.m.astype(np.float16), crop))
     return reads

@@ -9,7 +9,6 @@ process of its own, with limits on memory and CPU time; a clip that ends it is `
 import os
 import resource
 import signal
-import struct
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -24,33 +23,11 @@ from service.media.reader_process import PICTURE_CPU_S
 from service.media.readers import ClipReaders, RemoteVideo
 from service.media.video import open_video
 from tests.support.clips import make_clip, make_cut_off, make_sound
+from tests.support.costly import make_bomb
 
 MIB = 1024 * 1024
-SAMPLES = 50_000_000
-BOXES = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
 LIMITS = ClipLimits()
 FACTS = ("codec", "frames_declared", "rate", "shape", "rotation", "duration_us")
-
-
-def boxes(data: bytes | bytearray, start: int, end: int) -> Iterator[tuple[bytes, int]]:
-    """Kind and place of all boxes of an MP4 that lie between."""
-    while start + 8 <= end:
-        length, kind = struct.unpack_from(">I4s", data, start)
-        yield kind, start
-        if kind in BOXES:
-            yield from boxes(data, start + 8, start + length)
-        start += length
-
-
-def make_bomb(path: Path) -> Path:
-    """An MP4 of one picture that declares 50 million of one byte each, all in one chunk."""
-    data = bytearray(make_clip(path, count=1).read_bytes())
-    tables = {b"stsz": (1, SAMPLES), b"stts": (1, SAMPLES, 1), b"stsc": (1, 1, SAMPLES, 1)}
-    for kind, start in list(boxes(data, 0, len(data))):
-        if kind in tables:
-            struct.pack_into(f">{len(tables[kind])}I", data, start + 12, *tables[kind])
-    path.write_bytes(data)
-    return path
 
 
 @pytest.fixture(scope="module")

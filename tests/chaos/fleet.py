@@ -36,10 +36,11 @@ SIGNALS = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a frontend listens."""
+    """Where a frontend listens, and the key to say there, if keys are asked for."""
 
     http_url: str
     grpc_target: str
+    api_key: str | None = None
 
 
 class Fleet:

@@ -84,6 +84,12 @@ class Place:
             self._judge(process.returncode, log)
             await asyncio.sleep(self._away_s())
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that runs here now, if one does."""
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
     def _away_s(self) -> float:
         return self._asked.away_s if self._asked else RESTART_S
 

@@ -29,7 +29,7 @@ from model.coords import (
     rescale_region,
 )
 from model.heatmaps import decode
-from model.values import Array, FrameTransform, Region
+from model.values import Array, Frame, FrameTransform, Region
 from tests.support.blobs import blobs
 
 TOLERANCE_PX = 0.01
@@ -169,7 +169,7 @@ CROPS = {
 @pytest.mark.parametrize(("t", "xy", "sigma"), CROPS.values(), ids=CROPS)
 def test_crop_moves_the_picture_as_the_maps_say(t: FrameTransform, xy: tuple[float, float], sigma: float) -> None:
     """A blob drawn in the frame is found in the input at frame_to_input of its centre, on all ways of cropping."""
-    crop = crop_input(_frame_with_blob(1061, 823, np.array(xy), sigma), t)
+    crop = crop_input(Frame(_frame_with_blob(1061, 823, np.array(xy), sigma)), t)
     assert crop.shape == (256, 256, 3)
     assert crop.dtype == np.uint8
     assert crop.max() > 100
@@ -180,7 +180,7 @@ def test_crop_moves_the_picture_as_the_maps_say(t: FrameTransform, xy: tuple[flo
 def test_letterboxed_picture_lies_where_the_maps_say(width: int, height: int) -> None:
     """The same for whole frames, wide or high, smaller or larger than the input."""
     t, xy = letterbox_transform(width, height, 256), np.array([width * 0.37, height * 0.61])
-    crop = crop_input(_frame_with_blob(width, height, xy, max(width, height) / 40), t)
+    crop = crop_input(Frame(_frame_with_blob(width, height, xy, max(width, height) / 40)), t)
     np.testing.assert_allclose(_centroid(crop), frame_to_input(xy, t), atol=0.1)
 
 
@@ -188,7 +188,7 @@ def test_letterboxed_picture_lies_where_the_maps_say(width: int, height: int) ->
 def test_outside_the_frame_is_black(side: float) -> None:
     """A crop that reaches over the frame's corner shows the frame and black."""
     t = FrameTransform(-0.5, -0.5, side, 256)
-    crop = crop_input(np.full((800, 800, 3), 255, np.uint8), t)
+    crop = crop_input(Frame(np.full((800, 800, 3), 255, np.uint8)), t)
     blend = math.ceil(256 / side) + 1  # the outermost frame pixels fade into the black
     assert not crop[: 128 - blend].any()
     assert not crop[:, : 128 - blend].any()
@@ -198,16 +198,31 @@ def test_outside_the_frame_is_black(side: float) -> None:
 def test_equal_crop_keeps_every_pixel() -> None:
     """Where frame and input coincide the picture is copied bit for bit."""
     frame = np.random.default_rng(1).integers(0, 256, (256, 256, 3), dtype=np.uint8)
-    assert np.array_equal(crop_input(frame, letterbox_transform(256, 256, 256)), frame)
+    assert np.array_equal(crop_input(Frame(frame), letterbox_transform(256, 256, 256)), frame)
 
 
 def test_big_shrink_averages_fine_texture() -> None:
     """A checkerboard of single pixels becomes grey, not a false pattern."""
     frame = np.zeros((2048, 2048, 3), np.uint8)
     frame[::2, ::2] = frame[1::2, 1::2] = 255
-    inner = crop_input(frame, letterbox_transform(2048, 2048, 256))[4:-4, 4:-4].astype(int)
+    inner = crop_input(Frame(frame), letterbox_transform(2048, 2048, 256))[4:-4, 4:-4].astype(int)
     assert inner.min() >= 126
     assert inner.max() <= 129
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1061, 823), (65_500, 8), (1, 300)])
+def test_a_half_is_made_of_means_and_once(width: int, height: int) -> None:
+    """Small pixels are means of whole blocks; a frame that is halved further, or again, does not begin anew."""
+    rgb = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    frame = Frame(rgb)
+    times = min(3, min(width, height).bit_length() - 1)
+    small, block = frame.halved(times), 2**times
+
+    assert small.shape == (height // block, width // block, 3)
+    whole = rgb[: height // block * block, : width // block * block].astype(float)
+    means = whole.reshape(height // block, block, width // block, block, 3).mean((1, 3))
+    assert np.abs(small - means).max() <= times * 0.5  # each half is rounded
+    assert frame.halved(times) is small
 
 
 @given(points, st.integers(1, 96))

@@ -12,6 +12,7 @@ from model.coords import crop_input, region_to_transform
 from model.engines.base import Engine, ModelInput
 from model.engines.torch_engine import TorchEngine
 from model.kimnet import KIMNet
+from model.values import Frame
 from tests.support.dots import DotEngine, person, picture
 from tests.support.pipelines import CARD
 from tests.support.weights import random_network
@@ -164,7 +165,7 @@ def test_the_relation_map_is_what_the_network_uses(network: KIMNet) -> None:
 def _plain_relation(network: KIMNet, clip: Clip) -> list[list[float]]:
     """What TorchEngine's own q and the key projection say, without the code under test."""
     transform = region_to_transform(clip.region(0), network.config.input_size)
-    images = [crop_input(rgb, transform) for rgb in clip.frames]
+    images = [crop_input(Frame(rgb), transform) for rgb in clip.frames]
     [before] = TorchEngine(network).infer([ModelInput(images[0])])
     with torch.no_grad():
         features = network.encoder(torch.from_numpy(images[1]).permute(2, 0, 1)[None].float())

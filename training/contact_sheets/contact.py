@@ -8,7 +8,7 @@ import numpy as np
 
 from model.coords import crop_input, frame_to_input, region_to_transform
 from model.drawing import LEFT, MIDDLE, RIGHT, Colour
-from model.values import Array
+from model.values import Array, Frame
 from training.contact_sheets.drawing import draw_pose
 from training.datasets.person import Clip
 
@@ -36,7 +36,7 @@ def person_tile(clip: Clip, t: int) -> Tile:
     """The person of frame t with the labelled joints and the box."""
     region = clip.region(t)
     transform = region_to_transform(region, TILE, _MARGIN)
-    image = crop_input(clip.frames[t], transform)
+    image = crop_input(Frame(clip.frames[t]), transform)
     corners = np.array([[region.x, region.y], [region.x + region.w, region.y + region.h]])
     low, high = np.round(frame_to_input(corners, transform)).astype(int).tolist()
     cv2.rectangle(image, low, high, _INK, 1)

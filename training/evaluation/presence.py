@@ -11,7 +11,7 @@ import numpy as np
 
 from model.coords import crop_input, region_to_transform
 from model.engines.base import Engine, ModelInput
-from model.values import Array
+from model.values import Array, Frame
 from training.datasets.person import Clip
 from training.samples.absent import background
 
@@ -47,7 +47,7 @@ def presence_rates(engine: Engine, clips: Sequence[Clip], stride: int = 5, seed:
     people, empty = [], []
     for clip in clips:
         for t in range(0, len(clip), stride):
-            people.append(crop_input(clip.frames[t], region_to_transform(clip.region(t), size)))
+            people.append(crop_input(Frame(clip.frames[t]), region_to_transform(clip.region(t), size)))
             empty.append(background(clip, t, size, rng))
     if not people:
         raise ValueError("presence_rates: expected at least one clip, got none")

@@ -8,7 +8,7 @@ import numpy as np
 
 from model.coords import crop_input, frame_to_input, region_to_transform
 from model.drawing import draw_bone, joint_colour
-from model.values import Array
+from model.values import Array, Frame
 from training.contact_sheets.drawing import draw_pose
 from training.datasets.person import Clip
 
@@ -19,7 +19,7 @@ _PAPER, _INK = 255, (30, 30, 30)
 
 def crop(clip: Clip, t: int) -> Array:
     """The person of frame t, uint8 [TILE, TILE, 3]."""
-    return crop_input(clip.frames[t], region_to_transform(clip.region(t), TILE))
+    return crop_input(Frame(clip.frames[t]), region_to_transform(clip.region(t), TILE))
 
 
 def with_pose(clip: Clip, t: int, joints: Array, labelled: Array | None = None) -> Array:

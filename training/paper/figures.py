@@ -11,7 +11,7 @@ from model.baselines.kimnet import KIMNetRecurrence
 from model.coords import crop_input, region_to_transform, resample_maps
 from model.pck import person_size
 from model.tracker import Tracker
-from model.values import Array
+from model.values import Array, Frame
 from training.datasets.person import Clip
 from training.evaluation.occlusion import OcclusionOptions, cover, hidden_joints
 from training.paper import drawings
@@ -46,7 +46,9 @@ class Unrolled:
         with torch.inference_mode():
             for t in range(len(clip)):
                 old, transform = transform, region_to_transform(clip.region(t), size)
-                features = tail.features(torch.from_numpy(kept(crop_input(clip.frames[t], transform)).copy())[None])
+                features = tail.features(
+                    torch.from_numpy(kept(crop_input(Frame(clip.frames[t]), transform)).copy())[None]
+                )
                 now = head.relate(features.f, features.p)
                 if before is None:
                     found = head.start(features.p)

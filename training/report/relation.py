@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.coords import crop_input, region_to_transform, resample_maps
 from model.kimnet import Encoded, KIMNet
-from model.values import Array, FrameTransform
+from model.values import Array, Frame, FrameTransform
 from training.datasets.person import Clip
 
 
@@ -39,5 +39,5 @@ def _pair(network: KIMNet, clip: Clip, t: int) -> Array:
 
 def _encoded(network: KIMNet, clip: Clip, t: int) -> tuple[Encoded, FrameTransform]:
     transform = region_to_transform(clip.region(t), network.config.input_size)
-    image = torch.from_numpy(crop_input(clip.frames[t], transform))
+    image = torch.from_numpy(crop_input(Frame(clip.frames[t]), transform))
     return network.encode(image.permute(2, 0, 1)[None].float()), transform

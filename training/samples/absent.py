@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from model.coords import crop_input, pixels_within
-from model.values import Array, FrameTransform, Region
+from model.values import Array, Frame, FrameTransform, Region
 from training.datasets.person import Clip
 
 _TRIES = 12
@@ -27,8 +27,8 @@ def background(clip: Clip, t: int, size: int, rng: np.random.Generator) -> Array
     frame = clip.frames[t]
     window = _beside(frame.shape[1], frame.shape[0], clip.region(t), size, rng)
     if window is not None:
-        return crop_input(frame, window)
-    return crop_input(_wiped(frame, clip.region(t)), _anywhere(frame, size, rng))
+        return crop_input(Frame(frame), window)
+    return crop_input(Frame(_wiped(frame, clip.region(t))), _anywhere(frame, size, rng))
 
 
 def made_up(size: int, rng: np.random.Generator) -> Array:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from model.coords import crop_input, frame_to_heatmap, heatmap_to_input, pixels_within, region_to_transform
-from model.values import STRIDE, Array, FrameTransform
+from model.values import STRIDE, Array, Frame, FrameTransform
 from training.config import AugmentConfig
 from training.datasets.person import Clip
 from training.samples.absent import background
@@ -61,7 +61,7 @@ def render(clip: Clip, t: int, transform: FrameTransform) -> Sample:
     if transform.flip:
         mirror = list(clip.skeleton.mirrored())
         cells, labelled = cells[mirror], labelled[mirror]
-    return Sample(crop_input(clip.frames[t], transform), cells, labelled)
+    return Sample(crop_input(Frame(clip.frames[t]), transform), cells, labelled)
 
 
 class PhotometricJitter:
