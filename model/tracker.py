@@ -25,7 +25,7 @@ from model.values import Array, Frame, FrameTransform, Pose, Region, RegionSourc
 LOST_PATIENCE = 4
 """Frames in a row without the person after which the whole frame is searched again."""
 
-WINDOWS_A_PASS = 4
+WINDOWS_A_PASS = 2
 """Inputs that a search puts into one batch at most: another session's frame waits for no more than these."""
 
 _COARSE_EVERY, _FINE_EVERY = 4, 64

@@ -3,9 +3,14 @@
 A frame's picture is decoded while it waits for its turn, where there is room; else once its turn has come. Frames ahead
 of their turn never wait for room and never fill more than half of it. So a frame whose turn it is gets its room from
 those that are computed before it, however many pictures wait behind.
+
+Pictures larger than a camera's 4K are decoded once their turn has come, one at a time, by a thread that the system
+gives what others leave: a PNG of 40 million pixels takes seconds.
 """
 
 import asyncio
+import os
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +25,13 @@ from service.media.image import ImageHeader, checked_header, decode
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.pipeline.request import FrameRequest
+
+LARGE_PIXELS = 10_000_000
+HALVED_SIDE = 512
+"""A large picture is halved beside its decoding until its longer side is shorter than twice this: the device's thread,
+where crops are made, is everybody's."""
+NICENESS = 10
+"""Of who works on what is large: of processor time, one part against nine of the others."""
 
 
 class PixelBudget:
@@ -73,7 +85,7 @@ class Decoder:
         metrics: measures decoding.
 
     Attributes:
-        threads: where pictures are decoded.
+        threads: where pictures are decoded. patient: where large ones are.
         budget: what they hold.
     """
 
@@ -81,6 +93,7 @@ class Decoder:
         self._settings = settings
         self._metrics = metrics
         self.threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="kinepose-decode")
+        self.patient = ThreadPoolExecutor(1, "kinepose-decode-large", _give_way)
         self.budget = PixelBudget(settings.max_decoded_pixels)
 
     @contextmanager
@@ -104,7 +117,10 @@ class Decoder:
         with tracing.span("decode"):
             frame = decode(request.picture, header)
         self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
-        return replace(frame, pts_us=request.pts_us)
+        frame = replace(frame, pts_us=request.pts_us)
+        if _is_large(header):
+            frame.halved((max(frame.size) // HALVED_SIDE).bit_length() - 1)
+        return frame
 
     async def works(self, timeout_s: float) -> bool:
         """False where no thread comes to a new picture within this time."""
@@ -117,7 +133,8 @@ class Decoder:
 
     async def aclose(self) -> None:
         """End the threads, after the pictures that they are at."""
-        await asyncio.to_thread(self.threads.shutdown, wait=True, cancel_futures=True)
+        for threads in (self.threads, self.patient):
+            await asyncio.to_thread(threads.shutdown, wait=True, cancel_futures=True)
 
 
 class Decoding:
@@ -139,7 +156,8 @@ class Decoding:
         pixels = got.width * got.height
         await self._decoder.budget.take(pixels)
         self._held = pixels
-        self._job = self._decoder.threads.submit(self._context.run, self._decoder.decode, self._request, got)
+        threads = self._decoder.patient if _is_large(got) else self._decoder.threads
+        self._job = threads.submit(self._context.run, self._decoder.decode, self._request, got)
         frame = await asyncio.wrap_future(self._job)
         assert isinstance(frame, Frame)
         return frame
@@ -156,11 +174,21 @@ class Decoding:
         self._decoder.budget.release(self._held)
 
     def _ahead(self) -> Frame | ImageHeader:
-        """In a thread: the picture, or what its header says where there is no room for it now."""
+        """In a thread: the picture, or what its header says where it has to wait for its turn."""
         if isinstance(self._request.picture, Frame):
             return self._request.picture
         header = self._decoder.header(self._request)
-        if not self._decoder.budget.take_ahead(header.width * header.height):
+        if _is_large(header) or not self._decoder.budget.take_ahead(header.width * header.height):
             return header
         self._held = header.width * header.height
         return self._decoder.decode(self._request, header)
+
+
+def _is_large(header: ImageHeader) -> bool:
+    return header.width * header.height > LARGE_PIXELS
+
+
+def _give_way() -> None:
+    """For a thread. Linux has a niceness a thread; elsewhere it would be the process's."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -202,9 +202,9 @@ def _guarded(work: Callable[[], T]) -> T | BaseException:
 
 
 def _fitting(jobs: list[_Job], max_batch: int) -> list[_Job]:
-    """The next batch: single inputs first, then searches in the room that these leave, and one search in any case."""
+    """The next batch: single inputs, and what one search reads at a time: more would keep the next frame waiting."""
     batch = [job for job in jobs if job.inputs == 1][:max_batch]
-    room = max(max_batch - len(batch), WINDOWS_A_PASS)
+    room = WINDOWS_A_PASS
     for job in jobs:
         if 1 < job.inputs <= room:
             batch.append(job)

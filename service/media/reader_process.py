@@ -5,6 +5,7 @@ of the server's settings and writes no files.
 """
 
 import mmap
+import os
 import resource
 import socket
 import sys
@@ -35,6 +36,8 @@ from service.media.reader_messages import (
 )
 from service.media.video import Video, open_video
 
+NICENESS = 10
+"""A clip may wait for processor time, a live stream may not."""
 PICTURE_CPU_S = 30
 """Seconds of CPU time that opening a clip, or one of its pictures, may take; beyond, the kernel ends this process."""
 
@@ -74,6 +77,7 @@ def _limit_process(memory_bytes: int) -> None:
     address_space = memory_bytes + _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 

@@ -13,8 +13,8 @@ import pytest
 from service.auth.api_keys import ANYONE
 from service.contract import wire
 from service.processes.frontend import RunningServer
-from tests.cases.test_costly_clips import make_bomb
 from tests.support.clips import make_cut_off
+from tests.support.costly import make_bomb
 from tests.support.server import status_and_code
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

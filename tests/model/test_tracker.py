@@ -297,11 +297,11 @@ def test_a_person_who_lies_is_read_in_a_turned_crop(quarters: int) -> None:
     first = _one(tracker, TrackRequest(picture(joints), 0, region=Region(95, 55, 130, 130)))
     np.testing.assert_allclose(first.pose.xy_px, joints, atol=1.0)
     assert first.state.transform.rotation == pytest.approx(math.tau - quarters * math.pi / 2)
-    assert engine.batches == [1, 3]
+    assert engine.batches == [1, 2, 1]
     moved = joints + np.array([4, 2])
     second = _one(tracker, TrackRequest(picture(moved), 1, first.state))
     np.testing.assert_allclose(second.pose.xy_px, moved, atol=1.0)
-    assert engine.batches == [1, 3, 1]
+    assert engine.batches == [1, 2, 1, 1]
     m_prev = engine.seen[-1].m_prev
     assert m_prev is not None
     np.testing.assert_allclose(decode(m_prev)[0], frame_to_heatmap(joints, second.state.transform), atol=0.6)
@@ -322,7 +322,7 @@ def test_a_person_who_lies_down_is_turned_after_some_frames() -> None:
 
 
 def test_a_person_who_is_read_well_costs_no_turns() -> None:
-    """Other turns are tried where the person is read weakly, and then all three of them in one pass."""
+    """Other turns are tried where the person is read weakly, and then all three of them."""
     tracker, engine = _tracker()
     _one(tracker, TrackRequest(picture(person(100, 60, 120)), 0, region=_region(100, 60, 120)))
     assert engine.batches == [1]

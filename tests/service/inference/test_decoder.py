@@ -3,10 +3,12 @@
 import asyncio
 from typing import Any
 
+import numpy as np
 import pytest
 
 from service.config import Settings
-from service.inference.decoder import PixelBudget
+from service.contract.messages import EncodedFrame, Outcome, SessionOptions
+from service.inference.decoder import LARGE_PIXELS, PixelBudget
 from service.inference.executor import LocalExecutor
 from service.pipeline.pipeline import Pipeline
 from tests.support.pictures import encoded, smooth_picture
@@ -89,6 +91,23 @@ async def test_pictures_that_are_not_decoded_make_it_not_ready() -> None:
         assert not await pipeline.lifecycle.ready()
         free.set()
         assert await pipeline.executor.decoder.works(20)
+
+
+async def test_large_pictures_wait_for_one_another_alone() -> None:
+    """While one is decoded, ordinary ones are answered; the next large one is, too, once its thread is free."""
+    async with running(FakeTracker()) as pipeline:
+        assert isinstance(pipeline.executor, LocalExecutor)
+        free, loop = asyncio.Event(), asyncio.get_running_loop()
+        pipeline.executor.decoder.patient.submit(lambda: asyncio.run_coroutine_threadsafe(free.wait(), loop).result())
+        large, small = [(await pipeline.sessions.create(SessionOptions())).session_id for _ in range(2)]
+        picture = encoded(np.zeros((LARGE_PIXELS // 4000 + 1, 4000, 3), np.uint8))
+        waiting = asyncio.create_task(pipeline.frames.estimate(EncodedFrame(large, 0, picture)))
+        for seq in range(3):
+            result = await pipeline.frames.estimate(EncodedFrame(small, seq, encoded(smooth_picture())))
+            assert result.outcome is Outcome.OK
+        assert not waiting.done()
+        free.set()
+        assert (await waiting).image_size == (4000, LARGE_PIXELS // 4000 + 1)
 
 
 def test_a_budget_holds_two_of_the_largest_pictures() -> None:
