@@ -180,6 +180,8 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray):
         alike: bool = one.dtype == other.dtype and one.shape == other.shape
         return alike and one.tobytes() == other.tobytes()
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
     if is_dataclass(one) and type(one) is type(other):
         return all(same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
     return bool(one == other)
