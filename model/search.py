@@ -1,12 +1,15 @@
-"""Where a person may be when nothing is known: square windows over the whole frame, coarse to fine.
+"""Looking for a person where nothing is known: square windows over the whole frame, coarse to fine.
 
 The number of windows is bounded whatever the frame's shape: in a strip they lie apart from one another.
 """
 
 from itertools import product
 
-from model.coords import letterbox_transform
-from model.values import FrameTransform
+from model.coords import letterbox_transform, region_to_transform
+from model.passes import Passes
+from model.reading import CLEARLY, Candidate, best_candidate, strength_of, turned
+from model.region import seen_box
+from model.values import Frame, FrameTransform, Region
 
 MOST_COARSE, MOST_FINE, MOST_FINEST = 8, 24, 45
 """Windows of each kind at most, and so what a search may cost."""
@@ -16,6 +19,63 @@ _FINE, _FINEST = 0.55, 0.3
 
 _OVERLAP_STEP = 0.67
 """Step from window to window over their side: a third of overlap."""
+
+_COARSE_EVERY, _FINE_EVERY = 4, 64
+"""Lost frames between two searches of each kind; in the others a person that came back is looked for in the whole frame
+at once, which is one pass."""
+
+_GOOD_STRENGTH = 0.35
+_REFINEMENTS = 2
+
+
+def search_person(frame: Frame, lost_frames: int | None, input_size: int) -> Passes[tuple[Region, float] | None]:
+    """Look for a person in the whole frame: their box, and the turn in which they are seen best; None: nobody.
+
+    Args:
+        lost_frames: how many frames in a row nobody was seen, so that an empty scene is not searched thoroughly every
+            time; None at the start.
+    """
+    coarse = coarse_windows(*frame.size, input_size)
+    best = yield from best_candidate(frame, coarse if _looks_around(lost_frames) else coarse[:1])
+    if best.strength < _GOOD_STRENGTH and _looks_around(lost_frames):
+        other = yield from best_candidate(frame, turned(coarse[0]))
+        best = other if other.strength > best.strength + CLEARLY else best
+    if best.strength < _GOOD_STRENGTH and _looks_closely(lost_frames):
+        closer = yield from _search_closely(frame, input_size)
+        best = max(best, closer, key=strength_of)
+    for _ in range(_REFINEMENTS):
+        region = seen_box(best.pose, best.presence, frame.size)
+        if region is None:
+            return None
+        best = yield from best_candidate(frame, [region_to_transform(region, input_size, turn=best.transform.rotation)])
+    region = seen_box(best.pose, best.presence, frame.size)
+    return None if region is None else (region, best.transform.rotation)
+
+
+def _search_closely(frame: Frame, input_size: int) -> Passes[Candidate]:
+    """Smaller and smaller windows, until one shows a person clearly."""
+    width, height = frame.size
+    best = None
+    for windows in (fine_windows, finest_windows):
+        transforms = windows(width, height, input_size)
+        if not transforms:
+            break
+        found = yield from best_candidate(frame, transforms)
+        best = found if best is None else max(best, found, key=strength_of)
+        if best.strength >= _GOOD_STRENGTH:
+            break
+    assert best is not None  # there is always a fine window
+    return best
+
+
+def _looks_around(lost_frames: int | None) -> bool:
+    """Whether all coarse windows are read: at the start, and every few frames while the person is lost."""
+    return lost_frames is None or lost_frames % _COARSE_EVERY == 0
+
+
+def _looks_closely(lost: int | None) -> bool:
+    """Fine windows cost many passes: at the start, and while the person is lost less and less often."""
+    return lost is None or lost & (lost - 1) == 0 or lost % _FINE_EVERY == 0
 
 
 def coarse_windows(width: int, height: int, input_size: int) -> list[FrameTransform]:

@@ -1,4 +1,4 @@
-"""TrackState: all that frame t leaves behind for frame t+1. Its bytes are in `model.state_codec`."""
+"""SessionState: all that frame t leaves behind for frame t+1. Its bytes are in `model.state_codec`."""
 
 from dataclasses import dataclass
 
@@ -51,28 +51,59 @@ def quantise(maps: Array) -> QuantisedMaps:
     return QuantisedMaps(levels.clip(0, _LEVELS).astype(np.uint8), low, step)
 
 
+MOST_TRACKS = 16
+"""Tracks that one session follows at most."""
+
+UNNAMED = 0
+"""The track_id of a place that is watched where nobody has been seen yet; people count from 1."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackState:
-    """The state of one tracked person after a frame.
+    """One tracked person after a frame.
 
     Attributes:
-        model: digest of what computed it; a state goes on only on its like.
+        track_id: the person's number, or `UNNAMED`.
         q, m: query maps and carried heatmaps, in the crop `transform`. What another method than KIMNet keeps stands in
             the place of q, in as many channels as it needs.
         transform: the crop of that frame.
         box: the person's box for the next frame, frame pixels (smoothed, without margin).
+        last_region: the box that the person was last seen in; the one that they were looked for in if never.
         lost_frames: how many frames in a row the person was not seen; 0 while tracked.
-        image_size: width, height that every frame of the session must have.
     """
 
-    model: str
+    track_id: int
     q: QuantisedMaps
     m: QuantisedMaps
     transform: FrameTransform
     box: Region
+    last_region: Region
     lost_frames: int
-    image_size: tuple[int, int]
 
     def __post_init__(self) -> None:
         if self.q.levels.shape[1:] != self.m.levels.shape[1:]:
             raise ValueError(f"TrackState: q {self.q.levels.shape} does not go with m {self.m.levels.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionState:
+    """All that a frame of a session leaves behind: whoever has it continues the session exactly.
+
+    Attributes:
+        model: digest of what computed it; a state goes on only on its like.
+        image_size: width, height that every frame of the session must have.
+        tracks: who is followed, the oldest first; at most `MOST_TRACKS`.
+        next_id: the number that the next new person gets.
+    """
+
+    model: str
+    image_size: tuple[int, int]
+    tracks: tuple[TrackState, ...]
+    next_id: int = 1
+
+    def __post_init__(self) -> None:
+        if len(self.tracks) > MOST_TRACKS:
+            raise ValueError(f"SessionState.tracks: expected at most {MOST_TRACKS}, got {len(self.tracks)}")
+        named = [track.track_id for track in self.tracks if track.track_id != UNNAMED]
+        if len(set(named)) != len(named) or not all(0 < track_id < self.next_id for track_id in named):
+            raise ValueError(f"SessionState: tracks {named} do not go with next_id {self.next_id}")

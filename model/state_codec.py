@@ -1,7 +1,7 @@
-"""TrackState as bytes: what a store keeps and another worker reads back, bit for bit.
+"""SessionState as bytes: what a store keeps and another worker reads back, bit for bit.
 
 header    magic "KPTS", version u16, CRC-32 u32 of the body; little-endian
-body      MessagePack of `_Stored`, whose maps are compressed by zstd
+body      MessagePack of `_Stored`, with the maps of each track compressed by zstd
 
 StateError
   ForeignState            not one of ours
@@ -18,14 +18,14 @@ import msgspec
 import numpy as np
 import zstandard
 
-from model.state import QuantisedMaps, TrackState
+from model.state import MOST_TRACKS, QuantisedMaps, SessionState, TrackState
 from model.values import Array, FrameTransform, Region
 
 MAGIC = b"KPTS"
-VERSION = 2
+VERSION = 3
 
 MOST_CELLS = 2 * 64 * 128 * 128
-"""Numbers in the maps of one state at most: more is unpacked for nobody."""
+"""Numbers in the maps of one track at most: more is unpacked for nobody."""
 
 _HEADER = struct.Struct("<4sHI")
 _COMPRESSION = 3
@@ -33,7 +33,7 @@ _COMPRESSION = 3
 
 
 class StateError(ValueError):
-    """A blob that is no TrackState for this Kinepose. The session cannot go on from it."""
+    """A blob that is no SessionState for this Kinepose. The session cannot go on from it."""
 
 
 class ForeignState(StateError):
@@ -56,26 +56,38 @@ class CorruptState(StateError):
     """The checksum does not match, or a value is impossible."""
 
 
-class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """The body.
+Box = tuple[float, float, float, float]
+
+
+class _StoredTrack(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """One track.
 
     Attributes:
-        transform: the fields of a FrameTransform in their order; box: x, y, w, h; shape: K, h, w.
+        transform: the fields of a FrameTransform in their order; box, last_region: x, y, w, h; shape: K, h, w.
         scales: float32 [4, K]: low and step of q, low and step of m.
         levels: zstd of uint8 [2, K, h, w], q and m.
     """
 
-    model: str
+    track_id: int
     transform: tuple[float, float, float, int, int, float, bool]
-    box: tuple[float, float, float, float]
+    box: Box
+    last_region: Box
     lost_frames: int
-    image_size: tuple[int, int]
     shape: tuple[int, int, int]
     scales: bytes
     levels: bytes
 
 
-def encode_state(state: TrackState) -> bytes:
+class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """The body: the fields of a SessionState."""
+
+    model: str
+    image_size: tuple[int, int]
+    next_id: int
+    tracks: list[_StoredTrack]
+
+
+def encode_state(state: SessionState) -> bytes:
     """The state as bytes.
 
     Raises:
@@ -83,24 +95,32 @@ def encode_state(state: TrackState) -> bytes:
     """
     problem = _problem(state)
     if problem:
-        raise ValueError(f"TrackState: {problem}")
-    q, m, t, box = state.q, state.m, state.transform, state.box
-    k, h, w = q.levels.shape
-    stored = _Stored(
-        model=state.model,
-        transform=(t.center_x, t.center_y, t.side, t.input_size, t.stride, t.rotation, t.flip),
-        box=(box.x, box.y, box.w, box.h),
-        lost_frames=state.lost_frames,
-        image_size=state.image_size,
-        shape=(k, h, w),
-        scales=b"".join(scale.astype("<f4").tobytes() for scale in (q.low, q.step, m.low, m.step)),
-        levels=zstandard.ZstdCompressor(_COMPRESSION).compress(q.levels.tobytes() + m.levels.tobytes()),
-    )
+        raise ValueError(f"SessionState: {problem}")
+    stored = _Stored(state.model, state.image_size, state.next_id, [_stored_track(track) for track in state.tracks])
     body = msgspec.msgpack.encode(stored)
     return _HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body
 
 
-def decode_state(blob: bytes) -> TrackState:
+def _stored_track(track: TrackState) -> _StoredTrack:
+    q, m, t = track.q, track.m, track.transform
+    k, h, w = q.levels.shape
+    return _StoredTrack(
+        track_id=track.track_id,
+        transform=(t.center_x, t.center_y, t.side, t.input_size, t.stride, t.rotation, t.flip),
+        box=_box(track.box),
+        last_region=_box(track.last_region),
+        lost_frames=track.lost_frames,
+        shape=(k, h, w),
+        scales=b"".join(scale.astype("<f4").tobytes() for scale in (q.low, q.step, m.low, m.step)),
+        levels=zstandard.ZstdCompressor(_COMPRESSION).compress(q.levels.tobytes() + m.levels.tobytes()),
+    )
+
+
+def _box(region: Region) -> Box:
+    return region.x, region.y, region.w, region.h
+
+
+def decode_state(blob: bytes) -> SessionState:
     """The state that `encode_state` made this of; its arrays are its own.
 
     Raises:
@@ -132,7 +152,14 @@ def _checked_body(blob: bytes) -> bytes:
     return body
 
 
-def _state(stored: _Stored) -> TrackState:
+def _state(stored: _Stored) -> SessionState:
+    if len(stored.tracks) > MOST_TRACKS:  # before anything is unpacked
+        raise ValueError(f"{len(stored.tracks)} tracks are impossible")
+    tracks = tuple(_track(track) for track in stored.tracks)
+    return SessionState(stored.model, stored.image_size, tracks, stored.next_id)
+
+
+def _track(stored: _StoredTrack) -> TrackState:
     k, h, w = stored.shape
     cells = k * h * w
     if min(stored.shape) < 1 or 2 * cells > MOST_CELLS:
@@ -143,13 +170,13 @@ def _state(stored: _Stored) -> TrackState:
     levels = np.frombuffer(unpacked, np.uint8).reshape(2, k, h, w)
     scales = np.frombuffer(stored.scales, "<f4").reshape(4, k).astype(np.float32)
     return TrackState(
-        model=stored.model,
+        track_id=stored.track_id,
         q=_maps(levels[0], scales[0], scales[1]),
         m=_maps(levels[1], scales[2], scales[3]),
         transform=FrameTransform(*stored.transform),
         box=Region(*stored.box),
+        last_region=Region(*stored.last_region),
         lost_frames=stored.lost_frames,
-        image_size=stored.image_size,
     )
 
 
@@ -157,15 +184,21 @@ def _maps(levels: Array, low: Array, step: Array) -> QuantisedMaps:
     return QuantisedMaps(levels.copy(), low.copy(), step.copy())
 
 
-def _problem(state: TrackState) -> str:
+def _problem(state: SessionState) -> str:
     """What makes this state one that no frame leaves behind; empty where nothing does."""
-    if state.q.levels.shape != state.m.levels.shape:
-        return f"q {state.q.levels.shape} does not go with m {state.m.levels.shape}"
-    if 0 in state.q.levels.shape or 2 * state.q.levels.size > MOST_CELLS:
-        return f"maps of {state.q.levels.shape} are impossible"
-    scales = np.concatenate([state.q.low, state.q.step, state.m.low, state.m.step])
-    if not np.isfinite(scales).all() or min(state.q.step.min(), state.m.step.min()) < 0:
+    if min(state.image_size) < 1 or state.next_id < 1:
+        return f"image_size {state.image_size} or next_id {state.next_id} is impossible"
+    return next((problem for track in state.tracks if (problem := _problem_of_track(track))), "")
+
+
+def _problem_of_track(track: TrackState) -> str:
+    if track.q.levels.shape != track.m.levels.shape:
+        return f"q {track.q.levels.shape} does not go with m {track.m.levels.shape}"
+    if 0 in track.q.levels.shape or 2 * track.q.levels.size > MOST_CELLS:
+        return f"maps of {track.q.levels.shape} are impossible"
+    scales = np.concatenate([track.q.low, track.q.step, track.m.low, track.m.step])
+    if not np.isfinite(scales).all() or min(track.q.step.min(), track.m.step.min()) < 0:
         return "a scale of the maps is not finite, or below 0"
-    if min(state.image_size) < 1 or state.lost_frames < 0:
-        return f"image_size {state.image_size} or lost_frames {state.lost_frames} is impossible"
+    if track.lost_frames < 0:
+        return f"lost_frames {track.lost_frames} is impossible"
     return ""

@@ -1,47 +1,31 @@
-"""Tracking one person: prepare -> forward -> finish, composed by `step`.
+"""Tracking people: prepare -> forward -> finish for every track of a frame, composed by `step`.
 
-Each request becomes a plan: a generator that hands out the inputs it wants to have read and takes the
-outputs. Plans of many sessions run side by side, so that their inputs share batches, and a plan that fails fails
-alone. An ordinary frame is one input; a frame in which the person has to be found first is a few passes more, each of
-at most `WINDOWS_A_PASS` inputs. Whoever drives the plans pass by pass (`begin`, `advance`) can let other frames in
-between, and give up a search that is no longer wanted.
+Each request becomes work that hands out the inputs it wants to have read and takes the outputs (`model.passes`). Work
+of many sessions runs side by side, so that their inputs share batches, and a request that fails fails alone. An
+ordinary frame is one input a person; a frame in which somebody has to be found first is a few passes more. Whoever
+drives the work pass by pass (`begin`, `advance`) can let other frames in between, and give up a search that is no
+longer wanted.
 """
 
 import hashlib
-import math
-from collections.abc import Generator
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import zip_longest
 
-import numpy as np
-
-from model.coords import crop_input, heatmap_to_frame, region_to_transform, resample_maps
-from model.engines.base import Engine, ModelInput, ModelOutput
-from model.heatmaps import decode
-from model.region import PRESENT, next_box, seen_box
-from model.search import coarse_windows, fine_windows, finest_windows
-from model.state import TrackState, quantise
-from model.values import Array, Frame, FrameTransform, Pose, Region, RegionSource
+from model.coords import region_to_transform
+from model.engines.base import Engine, ModelOutput
+from model.passes import FrameWork, Passes, side_by_side
+from model.reading import CLEARLY, SURELY, best_turn, prepare, read_pose
+from model.region import PRESENT, next_box
+from model.search import search_person
+from model.state import MOST_TRACKS, UNNAMED, SessionState, TrackState, quantise
+from model.values import Frame, FrameTransform, LostTrack, Person, Region, RegionSource
 
 LOST_PATIENCE = 4
 """Frames in a row without the person after which the whole frame is searched again."""
 
-WINDOWS_A_PASS = 2
-"""Inputs that a search puts into one batch at most: another session's frame waits for no more than these."""
-
-_COARSE_EVERY, _FINE_EVERY = 4, 64
-"""Lost frames between two searches of each kind; in the others a person that came back is looked for in the whole frame
-at once, which is one pass."""
-
-_GOOD_STRENGTH = 0.35
-_REFINEMENTS = 2
-
-_WEAK_STRENGTH, _CLEARLY = 0.4, 0.1
-"""Below the first a person may lie; another turn has to show them more clearly by the second. Single frames of val,
-`kimnet-lite`, PCK@0.2 by person: 58 of JHMDB 94.4 without and with it, turned by 90 degrees 54.1 and 92.8; 150 of COCO
-and LSPET 86.7 and 86.9, turned 63.9 and 84.6."""
-_SURELY = 0.2
-"""The same where a track has been going on: what it remembers is given up."""
-_QUARTER_TURNS = (math.pi / 2, math.pi, 3 * math.pi / 2)
+TRACK_PATIENCE = 50
+"""Frames in a row without the person after which their track ends: whoever comes then is somebody new."""
 
 TURNS_EVERY = 16
 """A track tries other turns at its start, and then every so many frames while somebody is there: three inputs more."""
@@ -52,7 +36,20 @@ class FrameSizeMismatch(ValueError):
 
 
 class RegionOutside(ValueError):
-    """The region has no pixel of the frame in it."""
+    """A region has no pixel of the frame in it."""
+
+
+class TooManyRegions(ValueError):
+    """More regions are given than people may be followed."""
+
+
+class EndReason(StrEnum):
+    """Why a track ended."""
+
+    LOST = "lost"
+    """Not seen for longer than the patience."""
+    REPLACED = "replaced"
+    """Somebody else was found, and there is no room for both."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,14 +58,26 @@ class TrackRequest:
 
     Attributes:
         frame, seq: the picture and its number.
-        state: what the previous frame left behind; None starts a track.
-        region: the person's box; None follows the joints, or searches where there are none.
+        state: what the previous frame left behind; None starts a session.
+        regions: boxes of people, at most `max_people`: the first belongs to the oldest track, and so on; one without a
+            track starts one, so that in the first frame their order is that of the numbers. Whoever has none is
+            followed by their joints, and looked for where there is nobody to follow.
+        max_people: how many people are followed, 1 to `MOST_TRACKS`.
     """
 
     frame: Frame
     seq: int
-    state: TrackState | None = None
-    region: Region | None = None
+    state: SessionState | None = None
+    regions: tuple[Region, ...] = ()
+    max_people: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTrack:
+    """A track that ended in this frame: its number is never used again."""
+
+    track_id: int
+    reason: EndReason
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,20 +85,19 @@ class Tracked:
     """What was read of one frame.
 
     Attributes:
-        pose: the joints.
-        region, source: the person's box that they were read with, and where it comes from.
-        person_score: how probable it is that there is a person in that box, 0 to 1.
+        people: who is there, by number.
+        lost: who is not seen and may come back, by number.
         state: what the next frame needs.
+        readings: every track as it was read, in the order of `state.tracks`, those also where nobody is. Their joints
+            are the best guess then. What is measured against the truth; clients never see them.
+        ended: whose track ended with this frame.
     """
 
-    pose: Pose
-    region: Region
-    state: TrackState
-    source: RegionSource
-    person_score: float
-
-
-Plan = Generator[list[ModelInput], list[ModelOutput], Tracked]
+    people: tuple[Person, ...]
+    lost: tuple[LostTrack, ...]
+    state: SessionState
+    readings: tuple[Person, ...]
+    ended: tuple[EndedTrack, ...] = ()
 
 
 class Tracker:
@@ -101,7 +109,8 @@ class Tracker:
 
     Attributes:
         state_digest: of the weights and of the engine's signature. A state goes on only on its like: the same weights
-            on another runtime, precision or instruction set give other joints. Any other state starts afresh.
+            on another runtime, precision or instruction set give other joints. On any other state people are looked
+            for afresh, under new numbers.
     """
 
     def __init__(self, engine: Engine, model_digest: str) -> None:
@@ -121,11 +130,11 @@ class Tracker:
             self.advance(under_way)
         return [one.answer() for one in work]
 
-    def begin(self, request: TrackRequest) -> "FrameWork":
+    def begin(self, request: TrackRequest) -> FrameWork[Tracked]:
         """Start on a request, up to its first pass through the network."""
-        return FrameWork(self._plan(request))
+        return FrameWork(self._passes(request))
 
-    def advance(self, work: list["FrameWork"]) -> None:
+    def advance(self, work: list[FrameWork[Tracked]]) -> None:
         """One pass through the network for all of them, which must not be done.
 
         Raises:
@@ -135,226 +144,151 @@ class Tracker:
         for one in work:
             one.resume([next(outputs) for _ in one.wants])
 
-    def _plan(self, request: TrackRequest) -> Plan:
+    def _passes(self, request: TrackRequest) -> Passes[Tracked]:
         state = self._usable_state(request)
         _check(request, state)
-        region, source = request.region, RegionSource.GIVEN
-        turn = state.transform.rotation if state else 0.0
-        if region is None and (state is None or state.lost_frames > LOST_PATIENCE):
-            source = RegionSource.SEARCHED
-            found = yield from self._search(request.frame, state)
-            if found is None:
-                region = _fallback(request.frame, state)
-            else:
-                (region, turn), state = found, None  # A person found anew has no past here.
-        elif region is None and state is not None:
-            region, source = state.box, RegionSource.TRACKED
-        assert region is not None  # each branch above sets it
-        transform = region_to_transform(region, self.input_size, turn=turn)
-        [output] = yield [prepare(request.frame, transform, state)]
-        if state is None or (request.seq % TURNS_EVERY == 0 and output.presence >= PRESENT):
-            margin = _CLEARLY if state is None else _SURELY
-            turned, output = yield from _best_turn(request.frame, transform, output, margin)
-            # Maps of another turn do not lie in this one.
-            state, transform = (state if turned == transform else None), turned
-        new_state, pose = self._finish(request, region, transform, output, state)
-        return Tracked(pose, region, new_state, source, output.presence)
+        tracks = state.tracks if state is not None else ()
+        places = list(zip_longest(tracks, request.regions)) or [(None, None)]
+        reading = [self._read(request, track, region) for track, region in places]
+        readings = yield from side_by_side(reading)
+        return self._tracked(request, [track for track, _ in places], readings)
 
-    def _usable_state(self, request: TrackRequest) -> TrackState | None:
+    def _usable_state(self, request: TrackRequest) -> SessionState | None:
         state = request.state
         return state if state is not None and state.model == self.state_digest else None
 
-    def _search(
-        self, frame: Frame, state: TrackState | None
-    ) -> Generator[list[ModelInput], list[ModelOutput], tuple[Region, float] | None]:
-        """Look for the person in the whole frame: their box, and the turn in which they are seen best."""
-        width, height = frame.size
-        coarse = coarse_windows(width, height, self.input_size)
-        best = yield from _best_candidate(frame, coarse if _looks_around(state) else coarse[:1])
-        if best.strength < _GOOD_STRENGTH and _looks_around(state):
-            turned = yield from _best_candidate(frame, _turned(coarse[0]))
-            best = turned if turned.strength > best.strength + _CLEARLY else best
-        if best.strength < _GOOD_STRENGTH and _looks_closely(state):
-            closer = yield from self._search_closely(frame)
-            best = max(best, closer, key=_strength)
-        for _ in range(_REFINEMENTS):
-            region = seen_box(best.pose, best.presence, frame.size)
-            if region is None:
-                return None
-            turn = best.transform.rotation
-            best = yield from _best_candidate(frame, [region_to_transform(region, self.input_size, turn=turn)])
-        region = seen_box(best.pose, best.presence, frame.size)
-        return None if region is None else (region, best.transform.rotation)
+    # -- one track ------------------------------------------------------------------------------------------
 
-    def _search_closely(self, frame: Frame) -> Generator[list[ModelInput], list[ModelOutput], "_Candidate"]:
-        """Smaller and smaller windows, until one shows a person clearly."""
-        width, height = frame.size
-        best = None
-        for windows in (fine_windows, finest_windows):
-            transforms = windows(width, height, self.input_size)
-            if not transforms:
-                break
-            found = yield from _best_candidate(frame, transforms)
-            best = found if best is None else max(best, found, key=_strength)
-            if best.strength >= _GOOD_STRENGTH:
-                break
-        assert best is not None  # there is always a fine window
-        return best
+    def _read(self, request: TrackRequest, track: TrackState | None, region: Region | None) -> Passes["_Reading"]:
+        """One track in the frame. `track`: None starts one; `region`: None follows it, or looks for somebody."""
+        source = RegionSource.GIVEN
+        track_id, last = (track.track_id, track.last_region) if track else (UNNAMED, None)
+        turn = track.transform.rotation if track else 0.0
+        if region is None and (track is None or track.lost_frames > LOST_PATIENCE):
+            source = RegionSource.SEARCHED
+            found = yield from search_person(request.frame, track.lost_frames if track else None, self.input_size)
+            if found is None:
+                region = track.box if track else _whole(request.frame)
+            else:
+                (region, turn), track = found, None  # A person found anew has no past here.
+                track_id = track_id if last is not None and _overlap(region, last) else UNNAMED
+        elif region is None and track is not None:
+            region, source = track.box, RegionSource.TRACKED
+        assert region is not None  # each branch above sets it
+        transform = region_to_transform(region, self.input_size, turn=turn)
+        [output] = yield [prepare(request.frame, transform, track)]
+        if track is None or (request.seq % TURNS_EVERY == 0 and output.presence >= PRESENT):
+            margin = CLEARLY if track is None else SURELY
+            turned, output = yield from best_turn(request.frame, transform, output, margin)
+            # Maps of another turn do not lie in this one.
+            track, transform = (track if turned == transform else None), turned
+        return _finish(request, _Place(track_id, region, source, last), transform, output, track)
 
-    def _finish(
-        self,
-        request: TrackRequest,
-        region: Region,
-        transform: FrameTransform,
-        output: ModelOutput,
-        state: TrackState | None,
-    ) -> tuple[TrackState, Pose]:
-        pose = read_pose(output.m, transform)
-        following = next_box(region, pose, output.presence, request.frame.size)
-        lost = 0 if following.seen else 1 + (state.lost_frames if state else 0)
-        new_state = TrackState(
-            model=self.state_digest,
-            q=quantise(output.q),
-            m=quantise(output.carry),
-            transform=transform,
-            box=following.region,
-            lost_frames=lost,
-            image_size=request.frame.size,
+    # -- all of a frame -------------------------------------------------------------------------------------
+
+    def _tracked(self, request: TrackRequest, before: list[TrackState | None], readings: list["_Reading"]) -> Tracked:
+        """Numbers for those who are new, and who is there, lost or gone."""
+        next_id = request.state.next_id if request.state else 1  # of a state of other weights, too
+        kept: list[_Reading] = []
+        ended: list[EndedTrack] = []
+        for old, reading in zip(before, readings, strict=True):
+            if old is not None and old.track_id not in (UNNAMED, reading.person.track_id):
+                ended.append(EndedTrack(old.track_id, EndReason.REPLACED))
+            if reading.is_over:
+                ended.append(EndedTrack(reading.person.track_id, EndReason.LOST))
+                reading = reading.numbered(UNNAMED)
+            elif reading.needs_number:
+                reading, next_id = reading.numbered(next_id), next_id + 1
+            kept.append(reading)
+        return Tracked(
+            people=tuple(reading.person for reading in kept if reading.is_there),
+            lost=tuple(reading.lost for reading in kept if reading.is_lost),
+            state=SessionState(self.state_digest, request.frame.size, tuple(one.track for one in kept), next_id),
+            readings=tuple(reading.person for reading in kept),
+            ended=tuple(ended),
         )
-        return new_state, pose
 
 
-class FrameWork:
-    """A request under way: what it wants read next, and in the end its answer or its failure.
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Whom a track is, and where they are looked for. `last`: where they were last seen; None if never."""
 
-    Attributes:
-        wants: inputs of its next pass; empty once it is done.
-    """
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._answer: Tracked | Exception | None = None
-        self.wants: list[ModelInput] = []
-        self.resume(None)
-
-    @property
-    def done(self) -> bool:
-        """Whether there is an answer."""
-        return self._answer is not None
-
-    def resume(self, outputs: list[ModelOutput] | None) -> None:
-        """Hand in outputs (None to begin) and run to the next want or to the end."""
-        try:
-            self.wants = next(self._plan) if outputs is None else self._plan.send(outputs)
-        except StopIteration as end:
-            self.wants, self._answer = [], end.value
-        except Exception as failure:  # this request's own: its neighbours go on
-            self.wants, self._answer = [], failure
-
-    def answer(self) -> Tracked | Exception:
-        """The result, once it is done."""
-        assert self._answer is not None
-        return self._answer
-
-
-def prepare(frame: Frame, transform: FrameTransform, state: TrackState | None) -> ModelInput:
-    """Cut the crop, and move the previous maps into it."""
-    image = crop_input(frame, transform)
-    if state is None:
-        return ModelInput(image)
-    q_prev, m_prev = (resample_maps(part.maps(), state.transform, transform) for part in (state.q, state.m))
-    return ModelInput(image, q_prev, m_prev)
-
-
-def read_pose(maps: Array, transform: FrameTransform) -> Pose:
-    """Joints in frame pixels from heatmaps [K, h, w]."""
-    cells, score = decode(maps)
-    return Pose(heatmap_to_frame(cells, transform).astype(np.float32), score)
-
-
-def _check(request: TrackRequest, state: TrackState | None) -> None:
-    size = request.frame.size
-    if state is not None and state.image_size != size:
-        expected = "{}x{}".format(*state.image_size)
-        raise FrameSizeMismatch(f"expected frames of {expected}, got {size[0]}x{size[1]}")
-    if request.region is not None and not request.region.overlaps(*size):
-        raise RegionOutside(f"the region lies outside the frame of {size[0]}x{size[1]}")
+    track_id: int
+    region: Region
+    source: RegionSource
+    last: Region | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Candidate:
-    """What one window showed."""
+class _Reading:
+    """One track after a frame: what was read, and what it leaves behind."""
 
-    transform: FrameTransform
-    output: ModelOutput
-    pose: Pose
-
-    @property
-    def presence(self) -> float:
-        """How probable it is that there is somebody."""
-        return self.output.presence
+    person: Person
+    track: TrackState
 
     @property
-    def strength(self) -> float:
-        """How much speaks for a person here, 0 to 1."""
-        return self.presence * float(self.pose.score.mean())
+    def is_there(self) -> bool:
+        return self.person.person_score >= PRESENT
+
+    @property
+    def is_lost(self) -> bool:
+        return self.person.track_id != UNNAMED and not self.is_there
+
+    @property
+    def is_over(self) -> bool:
+        return self.is_lost and self.track.lost_frames > TRACK_PATIENCE
+
+    @property
+    def needs_number(self) -> bool:
+        """A given region is somebody's, whether or not they are seen in it."""
+        given = self.person.region_source is RegionSource.GIVEN
+        return self.person.track_id == UNNAMED and (self.is_there or given)
+
+    @property
+    def lost(self) -> LostTrack:
+        return LostTrack(self.person.track_id, self.track.last_region)
+
+    def numbered(self, track_id: int) -> "_Reading":
+        return _Reading(replace(self.person, track_id=track_id), replace(self.track, track_id=track_id))
 
 
-def _best_candidate(
-    frame: Frame, transforms: list[FrameTransform]
-) -> Generator[list[ModelInput], list[ModelOutput], _Candidate]:
-    """The strongest of the windows; crops are made pass by pass, so that memory does not grow with their number."""
-    candidates: list[_Candidate] = []
-    for first in range(0, len(transforms), WINDOWS_A_PASS):
-        part = transforms[first : first + WINDOWS_A_PASS]
-        outputs = yield [prepare(frame, t, None) for t in part]
-        candidates += [_candidate(t, output) for t, output in zip(part, outputs, strict=True)]
-    return max(candidates, key=_strength)
+def _finish(
+    request: TrackRequest, place: _Place, transform: FrameTransform, output: ModelOutput, track: TrackState | None
+) -> _Reading:
+    pose = read_pose(output.m, transform)
+    last = place.region if place.last is None or output.presence >= PRESENT else place.last
+    following = next_box(place.region, pose, output.presence, request.frame.size)
+    new_track = TrackState(
+        track_id=place.track_id,
+        q=quantise(output.q),
+        m=quantise(output.carry),
+        transform=transform,
+        box=following.region,
+        last_region=last,
+        lost_frames=0 if following.seen else 1 + (track.lost_frames if track else 0),
+    )
+    return _Reading(Person(place.track_id, output.presence, place.region, place.source, pose), new_track)
 
 
-def _best_turn(
-    frame: Frame, transform: FrameTransform, output: ModelOutput, margin: float
-) -> Generator[list[ModelInput], list[ModelOutput], tuple[FrameTransform, ModelOutput]]:
-    """The crop turned so that the person stands in it, where as it is the person is read weakly.
-
-    The network knows people who stand; those who lie, and pictures of a camera that was turned, it reads poorly.
-    """
-    strength = _candidate(transform, output).strength
-    if strength < _WEAK_STRENGTH:
-        best = yield from _best_candidate(frame, _turned(transform))
-        if best.strength > strength + margin:
-            return best.transform, best.output
-    return transform, output
+def _check(request: TrackRequest, state: SessionState | None) -> None:
+    size = request.frame.size
+    if not 1 <= request.max_people <= MOST_TRACKS:
+        raise ValueError(f"TrackRequest.max_people: expected 1 to {MOST_TRACKS}, got {request.max_people}")
+    if state is not None and state.image_size != size:
+        expected = "{}x{}".format(*state.image_size)
+        raise FrameSizeMismatch(f"expected frames of {expected}, got {size[0]}x{size[1]}")
+    if len(request.regions) > request.max_people:
+        raise TooManyRegions(f"{len(request.regions)} regions for at most {request.max_people} people")
+    if not all(region.overlaps(*size) for region in request.regions):
+        raise RegionOutside(f"a region lies outside the frame of {size[0]}x{size[1]}")
 
 
-def _turned(transform: FrameTransform) -> list[FrameTransform]:
-    """The same crop in the three other quarter turns."""
-    return [replace(transform, rotation=(transform.rotation + turn) % math.tau) for turn in _QUARTER_TURNS]
+def _overlap(one: Region, other: Region) -> bool:
+    return abs(one.center[0] - other.center[0]) < (one.w + other.w) / 2 and (
+        abs(one.center[1] - other.center[1]) < (one.h + other.h) / 2
+    )
 
 
-def _candidate(transform: FrameTransform, output: ModelOutput) -> _Candidate:
-    return _Candidate(transform, output, read_pose(output.m, transform))
-
-
-def _strength(candidate: _Candidate) -> float:
-    return candidate.strength
-
-
-def _looks_around(state: TrackState | None) -> bool:
-    """Whether all coarse windows are read: at the start, and every few frames while the person is lost."""
-    return state is None or state.lost_frames % _COARSE_EVERY == 0
-
-
-def _looks_closely(state: TrackState | None) -> bool:
-    """Fine windows cost many passes: at the start, and while the person is lost less and less often."""
-    if state is None:
-        return True
-    lost = state.lost_frames
-    return lost & (lost - 1) == 0 or lost % _FINE_EVERY == 0
-
-
-def _fallback(frame: Frame, state: TrackState | None) -> Region:
-    if state is not None:
-        return state.box
+def _whole(frame: Frame) -> Region:
     width, height = frame.size
     return Region(-0.5, -0.5, float(width), float(height))

@@ -158,3 +158,39 @@ class Pose:
 
     def __repr__(self) -> str:
         return f"Pose(K={len(self.score)}, mean_score={float(self.score.mean()):.2f})"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Person:
+    """One person as they were read in one frame.
+
+    Attributes:
+        track_id: their number, the same from frame to frame; counts from 1 and is never used again in a session.
+        person_score: how probable it is that somebody is in the region, 0 to 1.
+        region: the box that they were read with, frame pixels.
+        region_source: where it comes from.
+        pose: the joints.
+    """
+
+    track_id: int
+    person_score: float
+    region: Region
+    region_source: RegionSource
+    pose: Pose
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.person_score <= 1:
+            raise ValueError(f"Person.person_score: expected 0 to 1, got {self.person_score}")
+
+
+@dataclass(frozen=True, slots=True)
+class LostTrack:
+    """Somebody who is not seen now and may come back under the same number.
+
+    Attributes:
+        track_id: their number.
+        region: the box that they were last seen in, frame pixels.
+    """
+
+    track_id: int
+    region: Region

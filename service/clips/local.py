@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from model.state import TrackState
+from model.state import SessionState
 from model.tracker import RegionOutside, Tracked, TrackRequest
 from model.values import Frame, Region
 from service.clips.run import brought_up_to, known_of
@@ -39,11 +39,12 @@ class LocalRun:
             KineposeError: as iterating the video does.
             EngineError: the device failed.
         """
-        state: TrackState | None = None
+        state: SessionState | None = None
         for seq, frame in enumerate(self._video):
             self.info = brought_up_to(self.info, self._video, decoded=1)
             region = self._video.shape.region_to_frame(self._region) if seq == 0 else None
-            tracked = self._step(TrackRequest(frame, seq, state, region))
+            regions = () if region is None else (region,)
+            tracked = self._step(TrackRequest(frame, seq, state, regions))
             state = tracked.state
             self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
             yield frame, self._video.shape.result_to_stored(self._result(frame, seq, tracked))
@@ -67,10 +68,10 @@ class LocalRun:
             skeleton=self._loaded.skeleton.name,
             joint_names=self._loaded.skeleton.joints,
             image_size=frame.size,
-            region=tracked.region,
-            region_source=tracked.source,
+            region=tracked.readings[0].region,
+            region_source=tracked.readings[0].region_source,
             rotation_applied=frame.rotation_applied,
-            pose=tracked.pose,
+            pose=tracked.readings[0].pose,
         )
 
 

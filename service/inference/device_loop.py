@@ -16,7 +16,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from model.engines.base import EngineError
-from model.tracker import WINDOWS_A_PASS, FrameSizeMismatch, FrameWork, RegionOutside, Tracked, TrackRequest
+from model.passes import WINDOWS_A_PASS, FrameWork
+from model.tracker import FrameSizeMismatch, RegionOutside, TooManyRegions, Tracked, TrackRequest
 from model.values import Frame, Region
 from service.errors import BadRegion, DeviceLost, FrameSizeChanged, KineposeError, WorkerFailed
 from service.inference.batcher import Batcher, FrameQueue, WorkItem
@@ -33,11 +34,11 @@ WARM_UP_SIZE = 256
 class Stepper(Protocol):
     """What a worker computes with; `model.tracker.Tracker` is one. Every method blocks."""
 
-    def begin(self, request: TrackRequest) -> FrameWork:
+    def begin(self, request: TrackRequest) -> FrameWork[Tracked]:
         """Start on a frame, up to its first pass."""
         ...
 
-    def advance(self, work: list[FrameWork]) -> None:
+    def advance(self, work: list[FrameWork[Tracked]]) -> None:
         """One pass for all of them, none of which is done. Raises EngineError where the device failed."""
         ...
 
@@ -55,7 +56,7 @@ class _Job:
     """A frame under way. `work` is None until the device's thread has begun on it."""
 
     item: WorkItem
-    work: FrameWork | None = None
+    work: FrameWork[Tracked] | None = None
 
     @property
     def inputs(self) -> int:
@@ -97,7 +98,7 @@ class DeviceLoop:
         """
         size = 1
         while size <= max_batch:
-            states = await self._warm([TrackRequest(probe_frame(), 0, region=PROBE_REGION)] * size)
+            states = await self._warm([TrackRequest(probe_frame(), 0, regions=(PROBE_REGION,))] * size)
             await self._warm([TrackRequest(probe_frame(), 1, state=tracked.state) for tracked in states])
             size = max_batch if size < max_batch < 2 * size else 2 * size
 
@@ -231,7 +232,7 @@ def _to_answer(answer: Tracked | Exception, item: WorkItem) -> Tracked | Excepti
             return answer
         case FrameSizeMismatch():
             return FrameSizeChanged(str(answer), item.session_id, item.request.seq)
-        case RegionOutside():
+        case RegionOutside() | TooManyRegions():
             return BadRegion(str(answer), item.session_id, item.request.seq)
         case _:
             return _bug(item, answer)

@@ -59,7 +59,7 @@ class HealthProbe:
     async def _forward_pass(self) -> bool:
         try:
             async with asyncio.timeout(self._timeout_s):
-                request = TrackRequest(probe_frame(), 0, region=PROBE_REGION)
+                request = TrackRequest(probe_frame(), 0, regions=(PROBE_REGION,))
                 await self._queue.submit(PROBE_SESSION, request, Priority.LIVE)
         except (KineposeError, TimeoutError) as error:
             log.warning("not ready: the probe's forward pass failed: %r", error)

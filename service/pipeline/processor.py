@@ -112,10 +112,10 @@ def computed(
         skeleton=skeleton.name,
         joint_names=skeleton.joints,
         image_size=frame.size,
-        region=tracked.region,
-        region_source=tracked.source,
+        region=tracked.readings[0].region,
+        region_source=tracked.readings[0].region_source,
         rotation_applied=frame.rotation_applied,
-        pose=tracked.pose,
+        pose=tracked.readings[0].pose,
     )
 
 

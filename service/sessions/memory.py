@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from model.state import TrackState
+from model.state import SessionState
 from service.contract.messages import FrameResult
 from service.errors import (
     BadRequest,
@@ -27,7 +27,7 @@ class _Session:
     holds: int = 0
     next_seq: int = 0
     last_pts_us: int | None = None
-    state: TrackState | None = None
+    state: SessionState | None = None
     result: FrameResult | None = None
 
     @property
@@ -94,7 +94,7 @@ class InMemorySessions:
         self,
         session_id: str,
         version: Version,
-        state: TrackState | None,
+        state: SessionState | None,
         result: FrameResult,
         delivery: Delivery | None = None,
     ) -> None:

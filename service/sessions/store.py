@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from model.state import TrackState
+from model.state import SessionState
 from service.contract.messages import FrameResult, ModelInfo, SessionOptions
 
 Clock = Callable[[], float]
@@ -93,7 +93,7 @@ class Checkout:
         meta: as created.
     """
 
-    state: TrackState | None
+    state: SessionState | None
     version: Version
     replay: FrameResult | None
     meta: SessionMeta
@@ -125,7 +125,7 @@ class SessionStore(Protocol):
         self,
         session_id: str,
         version: Version,
-        state: TrackState | None,
+        state: SessionState | None,
         result: FrameResult,
         delivery: Delivery | None = None,
     ) -> None:

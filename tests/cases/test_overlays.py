@@ -13,6 +13,7 @@ import resource
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -115,16 +116,17 @@ class Watching(RecordingStepper):
     def __init__(self) -> None:
         super().__init__()
         self.sizes: list[tuple[int, int]] = []
-        self.regions: list[Region | None] = []
+        self.regions: list[tuple[Region, ...]] = []
 
     def _answer(self, request: TrackRequest) -> Tracked | Exception:
         self.sizes.append(request.frame.size)
-        self.regions.append(request.region)
+        self.regions.append(request.regions)
         answer = super()._answer(request)
         assert isinstance(answer, Tracked)
         width, height = request.frame.size
         middle = Pose(np.full((13, 2), ((width - 1) / 2, (height - 1) / 2), np.float32), np.ones(13, np.float32))
-        return type(answer)(middle, Region(0, 0, width, height), answer.state, answer.source, 1.0)
+        person = replace(answer.people[0], pose=middle, region=Region(0, 0, width, height))
+        return replace(answer, people=(person,), readings=(person,))
 
 
 TURNED = (-90.0, False, False)
@@ -157,7 +159,7 @@ def test_the_person_is_read_in_square_pixels_and_told_in_stored_ones(
         results = [result for _, result in run]
 
     assert stepper.sizes == [read_in] * 2
-    assert stepper.regions == [Region(-0.5, -0.5, *read_in), None]
+    assert stepper.regions == [(Region(-0.5, -0.5, *read_in),), ()]
     for result in results:
         assert result.image_size == told_in
         assert result.pose is not None

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.state import TrackState
+from model.state import SessionState
 from model.tracker import Tracked, TrackRequest
 from service.config import Settings
 from service.inference.device_loop import Stepper
@@ -21,14 +21,16 @@ def unbroken_runs(films: Sequence[Film], frames: Sequence[int], weights_dir: Pat
 
 
 def _run(stepper: Stepper, film: Film, frames: int) -> list[Expected]:
-    state: TrackState | None = None
+    state: SessionState | None = None
     expected = []
     for seq in range(frames):
         picture = film.picture(seq)
         frame = decode(picture.image, read_header(picture.image))
-        [tracked] = stepper.step([TrackRequest(frame, seq, state, picture.region)])
+        regions = () if picture.region is None else (picture.region,)
+        [tracked] = stepper.step([TrackRequest(frame, seq, state, regions)])
         assert isinstance(tracked, Tracked), tracked
         state = tracked.state
-        pose = tracked.pose
-        expected.append(Expected(pose.xy_px, pose.score, tracked.region, tracked.source, picture.pts_us))
+        [person] = tracked.readings
+        pose = person.pose
+        expected.append(Expected(pose.xy_px, pose.score, person.region, person.region_source, picture.pts_us))
     return expected

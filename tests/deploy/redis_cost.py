@@ -23,7 +23,7 @@ import torch
 from redis.asyncio import Redis
 
 from model.heatmaps import SIGMA
-from model.state import TrackState, quantise
+from model.state import SessionState, quantise
 from service.config import Settings
 from service.observability.metrics import Metrics
 from service.pipeline.request import Priority
@@ -39,12 +39,13 @@ JOINTS, SIDE = 13, 64
 Figures = dict[str, float]
 
 
-def full_state(seq: int) -> TrackState:
+def full_state(seq: int) -> SessionState:
     """A state of about the size that kimnet leaves: a blob a map, on noise of a level or two."""
     random = np.random.default_rng(seq)
     places = torch.from_numpy(random.uniform(8, SIDE - 8, (JOINTS, 2)))
     maps = gaussian_targets(places, SIDE, SIGMA).numpy() + random.normal(0, 0.004, (JOINTS, SIDE, SIDE))
-    return replace(stores.state(seq), q=quantise(maps), m=quantise(maps))
+    state = stores.state(seq)
+    return replace(state, tracks=(replace(state.tracks[0], q=quantise(maps), m=quantise(maps)),))
 
 
 @contextmanager
@@ -97,7 +98,7 @@ class Load:
             await self._store.create(name, stores.meta())
             await self._store.hold(name)
 
-    async def frame(self, name: str, seq: int, state: TrackState) -> None:
+    async def frame(self, name: str, seq: int, state: SessionState) -> None:
         """One frame of one session, from the stream to the commit."""
         stream = self._keyspace.stream(self._keyspace.shard_of(name), Priority.LIVE)
         await self._submit.run("submit", (stream,), 256, b"{}" * 150, self._picture)

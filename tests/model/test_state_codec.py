@@ -1,4 +1,4 @@
-"""The byte codec of TrackState: exact, small, and never fooled."""
+"""The byte codec of SessionState: exact, small, and never fooled."""
 
 import struct
 import zlib
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.state import QuantisedMaps, TrackState, quantise
+from model.state import MOST_TRACKS, QuantisedMaps, SessionState, TrackState, quantise
 from model.state_codec import (
     MAGIC,
     VERSION,
@@ -35,19 +35,24 @@ singles = st.floats(width=32, allow_nan=False, allow_infinity=False)
 positives = st.floats(min_value=0, width=32, allow_nan=False, allow_infinity=False)
 
 
-def make_state(joints: int = 2, cells: int = 3, **changes: Any) -> TrackState:
-    """A plausible state, small unless told otherwise."""
+def make_track(joints: int = 2, cells: int = 3, **changes: Any) -> TrackState:
+    """A plausible track, small unless told otherwise."""
     rng = np.random.default_rng(1)
-    state = TrackState(
-        model="0123456789abcdef",
+    track = TrackState(
+        track_id=1,
         q=quantise(rng.random((joints, cells, cells))),
         m=quantise(rng.random((joints, cells, cells))),
         transform=FrameTransform(center_x=101.25, center_y=77.5, side=180.0, input_size=256),
         box=Region(11.5, 7.25, 180.0, 140.0),
+        last_region=Region(10.5, 7.0, 170.0, 140.0),
         lost_frames=0,
-        image_size=(640, 480),
     )
-    return replace(state, **changes)
+    return replace(track, **changes)
+
+
+def make_state(track: TrackState | None = None, **changes: Any) -> SessionState:
+    """A plausible state of one track, or of this one."""
+    return replace(SessionState("0123456789abcdef", (640, 480), (track or make_track(),), 2), **changes)
 
 
 @st.composite
@@ -75,38 +80,61 @@ def quantised(draw: st.DrawFn, shape: tuple[int, int, int]) -> QuantisedMaps:
 
 
 @st.composite
-def states(draw: st.DrawFn) -> TrackState:
-    """Any state."""
+def tracks(draw: st.DrawFn, track_id: int) -> TrackState:
+    """Any track of that number."""
     shape = draw(st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 4)))
     return TrackState(
-        model=draw(st.text(st.characters(codec="utf-8"), max_size=20)),
+        track_id=track_id,
         q=draw(quantised(shape)),
         m=draw(quantised(shape)),
         transform=draw(transforms()),
         box=Region(draw(finite), draw(finite), draw(sides), draw(sides)),
+        last_region=Region(draw(finite), draw(finite), draw(sides), draw(sides)),
         lost_frames=draw(st.integers(0, 2**32 - 1)),
-        image_size=draw(st.tuples(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))),
     )
 
 
-def assert_same(got: TrackState, expected: TrackState) -> None:
+@st.composite
+def states(draw: st.DrawFn) -> SessionState:
+    """Any state, of nobody to three people."""
+    ids = draw(st.lists(st.integers(1, 2**32 - 1), max_size=3, unique=True))
+    return SessionState(
+        model=draw(st.text(st.characters(codec="utf-8"), max_size=20)),
+        image_size=draw(st.tuples(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))),
+        tracks=tuple(draw(tracks(track_id)) for track_id in ids),
+        next_id=max(ids, default=0) + draw(st.integers(1, 1000)),
+    )
+
+
+def assert_same(got: SessionState, expected: SessionState) -> None:
     """Same values, dtypes, shapes and bits."""
-    for name in ("model", "transform", "box", "lost_frames", "image_size"):
+    for name in ("model", "image_size", "next_id"):
         assert getattr(got, name) == getattr(expected, name), name
+    for mine, theirs in zip(got.tracks, expected.tracks, strict=True):
+        for name in ("track_id", "transform", "box", "last_region", "lost_frames"):
+            assert getattr(mine, name) == getattr(theirs, name), name
     for left, right in zip(arrays_of(got), arrays_of(expected), strict=True):
         assert (left.dtype, left.shape, left.tobytes()) == (right.dtype, right.shape, right.tobytes())
 
 
-def arrays_of(state: TrackState) -> list[np.ndarray[Any, Any]]:
+def arrays_of(state: SessionState) -> list[np.ndarray[Any, Any]]:
     """All arrays of a state."""
-    return [array for maps in (state.q, state.m) for array in (maps.levels, maps.low, maps.step)]
+    maps = [part for track in state.tracks for part in (track.q, track.m)]
+    return [array for part in maps for array in (part.levels, part.low, part.step)]
+
+
+FIELDS = ("model", "image_size", "next_id", "tracks")
+TRACK_FIELDS = ("track_id", "transform", "box", "last_region", "lost_frames", "shape", "scales", "levels")
 
 
 def resealed(**changes: Any) -> bytes:
-    """A state's bytes with fields of its body replaced, and a checksum that matches."""
-    fields = ("model", "transform", "box", "lost_frames", "image_size", "shape", "scales", "levels")
-    values = dict(zip(fields, msgspec.msgpack.decode(encode_state(make_state())[HEADER_BYTES:]), strict=True))
-    body = msgspec.msgpack.encode([*(values | changes).values()])
+    """A state's bytes with fields of its body or of its track replaced, and a checksum that matches."""
+    values = dict(zip(FIELDS, msgspec.msgpack.decode(encode_state(make_state())[HEADER_BYTES:]), strict=True))
+    track = dict(zip(TRACK_FIELDS, values["tracks"][0], strict=True))
+    track |= {name: value for name, value in changes.items() if name not in FIELDS}
+    values["tracks"] = [[*track.values()]]
+    values |= {name: value for name, value in changes.items() if name in FIELDS}
+    body = msgspec.msgpack.encode([*values.values()])
     return struct.pack("<4sHI", MAGIC, VERSION, zlib.crc32(body)) + body
 
 
@@ -116,13 +144,13 @@ def zeros(count: int) -> bytes:
 
 
 @given(states())
-def test_a_state_comes_back_bit_for_bit(state: TrackState) -> None:
+def test_a_state_comes_back_bit_for_bit(state: SessionState) -> None:
     """decode(encode(state)) has the same values, dtypes and bits."""
     assert_same(decode_state(encode_state(state)), state)
 
 
 @given(states())
-def test_equal_states_have_equal_bytes(state: TrackState) -> None:
+def test_equal_states_have_equal_bytes(state: SessionState) -> None:
     """The encoding is canonical: what was read encodes to what was read from."""
     blob = encode_state(state)
     assert encode_state(decode_state(blob)) == blob
@@ -160,9 +188,9 @@ def test_a_decoded_state_is_its_own() -> None:
 
 def test_maps_of_any_memory_layout_encode_alike() -> None:
     """A map in Fortran order is the same state as its C-ordered twin."""
-    state = make_state()
-    turned = replace(state.q, levels=np.asfortranarray(state.q.levels))
-    assert encode_state(replace(state, q=turned)) == encode_state(state)
+    track = make_track()
+    turned = replace(track.q, levels=np.asfortranarray(track.q.levels))
+    assert encode_state(make_state(replace(track, q=turned))) == encode_state(make_state(track))
 
 
 @given(st.data())
@@ -237,6 +265,12 @@ def test_bytes_behind_the_end_are_corruption() -> None:
         {"scales": struct.pack("<8f", *[-1.0] * 8)},
         {"levels": b"not zstd"},
         {"levels": zeros(10**7)},
+        {"last_region": (1.0, 1.0, 0.0, 2.0)},
+        {"track_id": 2},
+        {"track_id": -1},
+        {"next_id": 1},
+        {"next_id": 0, "tracks": []},
+        {"tracks": [[]] * (MOST_TRACKS + 1)},
         {"more": 1},
     ],
     ids=str,
@@ -249,22 +283,40 @@ def test_impossible_values_are_corruption(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "state",
     [
-        {"lost_frames": -1},
-        {"image_size": (0, 480)},
-        {"q": QuantisedMaps(np.zeros((2, 3, 3), np.uint8), np.full(2, np.nan, np.float32), np.ones(2, np.float32))},
-        {"model": "\ud800"},
+        make_state(make_track(lost_frames=-1)),
+        make_state(image_size=(0, 480)),
+        make_state(next_id=0, tracks=()),
+        make_state(
+            make_track(
+                q=QuantisedMaps(np.zeros((2, 3, 3), np.uint8), np.full(2, np.nan, np.float32), np.ones(2, np.float32))
+            )
+        ),
+        make_state(model="\ud800"),
     ],
-    ids=["lost", "size", "scales", "model"],
+    ids=["lost", "size", "next", "scales", "model"],
 )
-def test_what_could_not_be_read_back_is_not_written(changes: dict[str, Any]) -> None:
+def test_what_could_not_be_read_back_is_not_written(state: SessionState) -> None:
     """encode refuses a state that decode would refuse."""
-    with pytest.raises(ValueError, match=r"TrackState|surrogates"):
-        encode_state(make_state(**changes))
+    with pytest.raises(ValueError, match=r"SessionState|surrogates"):
+        encode_state(state)
 
 
-def test_maps_of_two_shapes_are_no_state() -> None:
+def test_maps_of_two_shapes_are_no_track() -> None:
     """q and m lie in one crop."""
     with pytest.raises(ValueError, match="does not go with"):
-        make_state(m=quantise(np.zeros((2, 3, 4))))
+        make_track(m=quantise(np.zeros((2, 3, 4))))
+
+
+def test_tracks_of_one_number_are_no_state() -> None:
+    """A number is one person's; only places where nobody has been seen yet have none."""
+    with pytest.raises(ValueError, match="do not go with"):
+        make_state(tracks=(make_track(), make_track()))
+    make_state(tracks=(make_track(track_id=0), make_track(track_id=0)))
+
+
+def test_more_tracks_than_a_session_follows_are_no_state() -> None:
+    """Nobody's memory grows without bound."""
+    with pytest.raises(ValueError, match="at most 16"):
+        make_state(tracks=tuple(make_track(track_id=n) for n in range(1, 18)), next_id=18)

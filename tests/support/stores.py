@@ -9,8 +9,8 @@ from typing import Any, Protocol, cast
 import numpy as np
 from redis.asyncio import Redis
 
-from model.state import TrackState, quantise
-from model.values import FrameTransform, Pose, Region, RegionSource
+from model.state import SessionState, TrackState, quantise
+from model.values import Array, FrameTransform, Pose, Region, RegionSource
 from service.config import Settings
 from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionOptions
 from service.observability.metrics import Metrics
@@ -156,18 +156,22 @@ def result(session_id: str, seq: int, pts_us: int | None = None) -> FrameResult:
     )
 
 
-def state(seq: int, size: int = 4) -> TrackState:
-    """A state of three joints with maps of size x size, other numbers for each seq."""
+def state(seq: int, size: int = 4, people: int = 1) -> SessionState:
+    """A state of people of three joints with maps of size x size, other numbers for each seq."""
     random = np.random.default_rng(seq)
-    maps = random.normal(size=(2, 3, size, size))
+    tracks = tuple(_track(track_id, random.normal(size=(2, 3, size, size))) for track_id in range(1, people + 1))
+    return SessionState("0" * 16, (640, 480), tracks, next_id=people + 1)
+
+
+def _track(track_id: int, maps: Array) -> TrackState:
     return TrackState(
-        model="0" * 16,
+        track_id=track_id,
         q=quantise(maps[0]),
         m=quantise(maps[1]),
-        transform=FrameTransform(10 / 3, 20.5, 100 / 7, 4 * size),
+        transform=FrameTransform(10 / 3, 20.5, 100 / 7, 4 * maps.shape[-1]),
         box=Region(1 / 3, 2.0, 30.0, 40.0),
+        last_region=Region(2 / 3, 2.0, 30.0, 40.0),
         lost_frames=0,
-        image_size=(640, 480),
     )
 
 
@@ -176,6 +180,8 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, np.ndarray):
         alike: bool = one.dtype == other.dtype and one.shape == other.shape
         return alike and one.tobytes() == other.tobytes()
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(map(same, one, other))
     if is_dataclass(one) and type(one) is type(other):
         return all(same(getattr(one, field.name), getattr(other, field.name)) for field in fields(one))
     return bool(one == other)

@@ -3,24 +3,17 @@
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Generator
 
 import cv2
 import numpy as np
 
 from model.coords import region_to_transform
-from model.engines.base import ModelInput, ModelOutput
+from model.engines.base import ModelInput
+from model.passes import WINDOWS_A_PASS, FrameWork, Passes
 from model.skeletons import KINEPOSE_13
-from model.state import TrackState, quantise
-from model.tracker import (
-    WINDOWS_A_PASS,
-    FrameSizeMismatch,
-    FrameWork,
-    RegionOutside,
-    Tracked,
-    TrackRequest,
-)
-from model.values import Array, Frame, Pose, Region, RegionSource
+from model.state import SessionState, TrackState, quantise
+from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
+from model.values import Array, Frame, LostTrack, Person, Pose, Region, RegionSource
 
 BROKEN = 250
 """A picture of this shade gets an error of its own, returned in its place."""
@@ -29,11 +22,15 @@ POISON = 251
 SEARCHED = 252
 """In a picture of this shade the person is looked for, `SEARCH_PASSES` long."""
 SEARCH_PASSES = 5
+EMPTY = 253
+"""In a picture of this shade nobody is."""
+APART = 10_000
+"""Pixels between the joints of one person and of the next."""
 
 PATIENCE_S = 20.0
 
 
-class FakeWork(FrameWork):
+class FakeWork(FrameWork[Tracked]):
     """A frame under way."""
 
     def __init__(self, request: TrackRequest) -> None:
@@ -76,11 +73,11 @@ class FakeTracker:
             self.advance(under_way)
         return [one.answer() for one in work]
 
-    def begin(self, request: TrackRequest) -> FrameWork:
+    def begin(self, request: TrackRequest) -> FrameWork[Tracked]:
         """As model.tracker.Tracker.begin."""
         return FakeWork(request)
 
-    def advance(self, work: list[FrameWork]) -> None:
+    def advance(self, work: list[FrameWork[Tracked]]) -> None:
         """As model.tracker.Tracker.advance."""
         requests = [one.request for one in work if isinstance(one, FakeWork)]
         self.batches.append([(shade_of(request.frame), request.seq) for request in requests])
@@ -123,12 +120,12 @@ def _next(value: int, shade: int) -> int:
     return (31 * value + shade + 1) % 2039
 
 
-def _plan(request: TrackRequest) -> Generator[list[ModelInput], list[ModelOutput], Tracked]:
+def _plan(request: TrackRequest) -> Passes[Tracked]:
     state, frame = request.state, request.frame
     window = ModelInput(np.zeros((1, 1, 3), np.uint8))
     if state is not None and state.image_size != frame.size:
         raise FrameSizeMismatch(f"expected {state.image_size}, got {frame.size}")
-    if request.region is not None and not request.region.overlaps(*frame.size):
+    if not all(region.overlaps(*frame.size) for region in request.regions):
         raise RegionOutside("the region lies outside the frame")
     if shade_of(frame) == BROKEN:
         yield [window]
@@ -136,23 +133,39 @@ def _plan(request: TrackRequest) -> Generator[list[ModelInput], list[ModelOutput
     for _ in range(SEARCH_PASSES - 1 if shade_of(frame) == SEARCHED else 0):
         yield [window] * WINDOWS_A_PASS
     yield [window]
-    value = _next(int(state.q.maps()[0, 0, 0]) if state is not None else 0, shade_of(frame))
+    value = _next(int(state.tracks[0].q.maps()[0, 0, 0]) if state is not None else 0, shade_of(frame))
     return _tracked(request, value)
 
 
 def _tracked(request: TrackRequest, value: int) -> Tracked:
+    """A person for each region, and for each one of the frame before; the number-th one's joints lie apart."""
+    before = request.state.tracks if request.state is not None else ()
+    count = min(max(len(before), len(request.regions), 1), request.max_people)
+    people = tuple(_person(request, value, number) for number in range(count))
+    tracks = tuple(_track(person, value) for person in people)
+    state = SessionState("0" * 16, request.frame.size, tracks, next_id=count + 1)
+    if shade_of(request.frame) == EMPTY:
+        lost = tuple(LostTrack(track.track_id, track.last_region) for track in before)
+        return Tracked((), lost, state, people)
+    return Tracked(people, (), state, people)
+
+
+def _person(request: TrackRequest, value: int, number: int) -> Person:
     width, height = request.frame.size
-    region = request.region or Region(0, 0, width, height)
+    region = request.regions[number] if number < len(request.regions) else Region(0, 0, width, height)
     joints = len(KINEPOSE_13)
-    pose = Pose(np.full((joints, 2), value, np.float32), np.full(joints, 0.5, np.float32))
-    maps = quantise(np.full((joints, 2, 2), value))  # a flat map is kept as it is
-    state = TrackState(
-        model="0" * 16,
+    pose = Pose(np.full((joints, 2), value + APART * number, np.float32), np.full(joints, 0.5, np.float32))
+    return Person(number + 1, 1.0, region, RegionSource.TRACKED, pose)
+
+
+def _track(person: Person, value: int) -> TrackState:
+    maps = quantise(np.full((len(KINEPOSE_13), 2, 2), value))  # a flat map is kept as it is
+    return TrackState(
+        track_id=person.track_id,
         q=maps,
         m=maps,
-        transform=region_to_transform(region, 256),
-        box=region,
+        transform=region_to_transform(person.region, 256),
+        box=person.region,
+        last_region=person.region,
         lost_frames=0,
-        image_size=request.frame.size,
     )
-    return Tracked(pose, region, state, RegionSource.TRACKED, 1.0)

@@ -87,7 +87,7 @@ def test_one_frame_in_five_is_hidden_after_clear_ones(stride: int, starts: list[
     assert all(len(trial.frames) == 1 for trial in found)
     # The state of the frame before was made in that frame's crop.
     before = [region_to_transform(_stand(17).region(trial.start - 1), 192) for trial in found]
-    assert [trial.past.transform for trial in found] == before
+    assert [trial.past.tracks[0].transform for trial in found] == before
 
 
 @pytest.mark.parametrize(("stride", "starts"), [(1, [1, 6, 11]), (2, [1, 11])])

@@ -21,11 +21,11 @@ import numpy as np
 
 from model.pck import pck, person_size
 from model.skeletons import Skeleton
-from model.state import TrackState
+from model.state import SessionState
 from model.tracker import Tracked, Tracker, TrackRequest
 from model.values import Array, Frame
 from training.datasets.person import Clip
-from training.evaluation.run import READERS, Reader, read, with_reader
+from training.evaluation.run import READERS, Reader, pose_of, read, with_reader
 from training.report.content import Occluded
 
 Kind = Literal["one frame", "frames 2..T"]
@@ -73,7 +73,7 @@ class Trial:
 
     start: int
     frames: list[Array]
-    past: TrackState
+    past: SessionState
 
 
 @dataclass(slots=True)
@@ -197,12 +197,12 @@ def _read_all(tracker: Tracker, clip: Clip, trial: Trial, pictures: list[Array])
     for t, rgb in enumerate(pictures, start=trial.start):
         answer = _read(tracker, clip, t, rgb, past)
         past = answer.state
-        joints.append(answer.pose.xy_px)
+        joints.append(pose_of(answer).xy_px)
     return np.stack(joints)
 
 
-def _read(tracker: Tracker, clip: Clip, t: int, rgb: Array, past: TrackState | None) -> Tracked:
-    return read(tracker, TrackRequest(Frame(rgb), t, past, clip.region(t)))
+def _read(tracker: Tracker, clip: Clip, t: int, rgb: Array, past: SessionState | None) -> Tracked:
+    return read(tracker, TrackRequest(Frame(rgb), t, past, (clip.region(t),)))
 
 
 def _measured(n: int, point: _Point, alpha: float, skeleton: Skeleton) -> Occluded:

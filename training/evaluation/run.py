@@ -14,7 +14,7 @@ import numpy as np
 from model.engines.base import Engine, ModelInput, ModelOutput
 from model.pck import PCK
 from model.tracker import Tracked, Tracker, TrackRequest
-from model.values import Frame
+from model.values import Frame, Pose
 from training.box_mode import BoxMode
 from training.datasets.person import Clip
 from training.evaluation.jitter import jitter_of
@@ -84,9 +84,9 @@ def run_clip(
     state, poses = None, []
     for t, rgb in enumerate(clip.frames):
         given = mode == "box" or (mode == "region" and t == 0)
-        answer = read(reading, TrackRequest(Frame(rgb), t, state, clip.region(t) if given else None))
+        answer = read(reading, TrackRequest(Frame(rgb), t, state, (clip.region(t),) if given else ()))
         state = answer.state
-        poses.append(answer.pose)
+        poses.append(pose_of(answer))
     joints, scores = np.stack([pose.xy_px for pose in poses]), np.stack([pose.score for pose in poses])
     return ClipResult(clip.name, clip.action, joints, clip.joints, clip.labelled, clip.boxes, scores, clip.skeleton)
 
@@ -97,6 +97,12 @@ def read(tracker: Tracker, request: TrackRequest) -> Tracked:
     if not isinstance(answer, Tracked):
         raise answer
     return answer
+
+
+def pose_of(answer: Tracked) -> Pose:
+    """The joints of a clip's only person, whether or not they count as being there."""
+    [reading] = answer.readings
+    return reading.pose
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from redis.asyncio import Redis
 
-from model.state import TrackState
+from model.state import SessionState
 from model.state_codec import StateError, UnknownStateVersion, decode_state, encode_state
 from service.config import Settings
 from service.contract.messages import FrameResult
@@ -50,7 +50,7 @@ class CachedState(NamedTuple):
     """
 
     id: bytes
-    state: TrackState | None
+    state: SessionState | None
     version: Version
     meta: SessionMeta
 
@@ -162,7 +162,7 @@ class RedisSessions:
         self,
         session_id: str,
         version: Version,
-        state: TrackState | None,
+        state: SessionState | None,
         result: FrameResult,
         delivery: Delivery | None = None,
     ) -> None:
@@ -181,7 +181,7 @@ class RedisSessions:
             self._moved_on(session_id, version, token, hot.id, hot.state)
 
     def _moved_on(
-        self, session_id: str, last: Version, token: bytes, state_id: bytes, state: TrackState | None
+        self, session_id: str, last: Version, token: bytes, state_id: bytes, state: SessionState | None
     ) -> None:
         hot = self._hot.get(session_id)
         if hot is not None and hot.version == last:

@@ -13,7 +13,7 @@ from model.baselines.network import PoseNetwork, unroll
 from model.baselines.recurrence import Features, Recurrence, grey_of
 from model.config import KIMNET_LITE
 from model.engines.recurrence_engine import RecurrenceEngine
-from model.state import TrackState
+from model.state import SessionState
 from model.tracker import Tracked, Tracker, TrackRequest
 from model.values import Array, Frame, Region
 from tests.model.baselines import reference
@@ -162,11 +162,11 @@ class _Video:
         images = torch.from_numpy(picture).permute(2, 0, 1)[None].float()
         return self.network.features(images, torch.tensor([fresh]))
 
-    def run(self, tracker: Tracker, first: int, state: TrackState | None) -> list[Tracked]:
+    def run(self, tracker: Tracker, first: int, state: SessionState | None) -> list[Tracked]:
         """The frames from `first` on, each in a box that moves."""
         found = []
         for t, frame in list(enumerate(self.frames))[first:]:
-            [answer] = tracker.step([TrackRequest(frame, t, state, Region(20.0 + t, 10.0, 60.0, 70.0))])
+            [answer] = tracker.step([TrackRequest(frame, t, state, (Region(20.0 + t, 10.0, 60.0, 70.0),))])
             assert isinstance(answer, Tracked)
             state = answer.state
             found.append(answer)
@@ -180,8 +180,8 @@ def test_the_tracker_reads_a_video_and_goes_on_from_its_state(name: str) -> None
     whole = video.run(video.tracker(), 0, None)
     rest = video.run(video.tracker(), 3, whole[2].state)
     for a, b in zip(whole[3:], rest, strict=True):
-        np.testing.assert_array_equal(a.pose.xy_px, b.pose.xy_px)
-    assert whole[0].state.q.levels.shape[0] == video.network.recurrence.memory_channels
+        np.testing.assert_array_equal(a.readings[0].pose.xy_px, b.readings[0].pose.xy_px)
+    assert whole[0].state.tracks[0].q.levels.shape[0] == video.network.recurrence.memory_channels
 
 
 def test_a_state_of_another_method_is_refused() -> None:
@@ -189,4 +189,4 @@ def test_a_state_of_another_method_is_refused() -> None:
     video, other = _Video("kimnet"), _Video("tce")
     state = video.run(video.tracker(), 0, None)[-1].state
     with pytest.raises(ValueError, match=r"q_prev: expected float32 \[64, 32, 32\]"):
-        other.tracker().step([TrackRequest(video.frames[0], 5, state, Region(20.0, 10.0, 60.0, 70.0))])
+        other.tracker().step([TrackRequest(video.frames[0], 5, state, (Region(20.0, 10.0, 60.0, 70.0),))])

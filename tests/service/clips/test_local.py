@@ -8,9 +8,9 @@ import pytest
 
 from model.engines.base import EngineError
 from model.skeletons import KINEPOSE_13
-from model.state import TrackState, quantise
+from model.state import SessionState, TrackState, quantise
 from model.tracker import RegionOutside, Tracked, TrackRequest
-from model.values import FrameTransform, Pose, Region, RegionSource
+from model.values import FrameTransform, Person, Pose, Region, RegionSource
 from service.clips.local import LocalRun, estimate_clip
 from service.contract.messages import FrameResult, Outcome
 from service.errors import BadClip, BadRegion, KineposeError
@@ -28,7 +28,7 @@ class RecordingStepper(FakeTracker):
 
     def __init__(self, refuse: Callable[[int], Exception | None] = lambda seq: None) -> None:
         super().__init__()
-        self.seen: list[tuple[int, int | None, Region | None]] = []
+        self.seen: list[tuple[int, int | None, tuple[Region, ...]]] = []
         self._refuse = refuse
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
@@ -36,24 +36,26 @@ class RecordingStepper(FakeTracker):
         return [self._answer(request) for request in requests]
 
     def _answer(self, request: TrackRequest) -> Tracked | Exception:
-        before = request.state.lost_frames if request.state else None
-        self.seen.append((request.seq, before, request.region))
+        before = request.state.tracks[0].lost_frames if request.state else None
+        self.seen.append((request.seq, before, request.regions))
         pose = Pose(np.full((13, 2), request.seq, np.float32), np.ones(13, np.float32))
-        return self._refuse(request.seq) or Tracked(pose, BOX, _state(request), RegionSource.TRACKED, 1.0)
+        people = (Person(1, 1.0, BOX, RegionSource.TRACKED, pose),)
+        return self._refuse(request.seq) or Tracked(people, (), _state(request), people)
 
 
-def _state(request: TrackRequest) -> TrackState:
+def _state(request: TrackRequest) -> SessionState:
     """A state that keeps the frame's number where a tracker counts lost frames."""
     maps = quantise(np.zeros((13, 2, 2)))
-    return TrackState(
-        model="m",
+    track = TrackState(
+        track_id=1,
         q=maps,
         m=maps,
         transform=FrameTransform(0, 0, 10, 8),
         box=Region(0, 0, 1, 1),
+        last_region=Region(0, 0, 1, 1),
         lost_frames=request.seq,
-        image_size=request.frame.size,
     )
+    return SessionState("m", request.frame.size, (track,), next_id=2)
 
 
 def loaded(stepper: RecordingStepper) -> LoadedModel:
@@ -67,7 +69,7 @@ def test_each_frame_continues_from_the_one_before(tmp_path: Path) -> None:
 
     results = list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4", count=3), BOX))
 
-    assert stepper.seen == [(0, None, BOX), (1, 0, None), (2, 1, None)]
+    assert stepper.seen == [(0, None, (BOX,)), (1, 0, ()), (2, 1, ())]
     assert [result.seq for result in results] == [0, 1, 2]
 
 

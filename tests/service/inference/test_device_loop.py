@@ -85,7 +85,7 @@ async def test_frame_errors_are_told_in_the_service_s_terms() -> None:
         assert isinstance(tracked, Tracked)
         other = TrackRequest(Frame(grey(1, (16, 16))), 1, tracked.state)
         changed = asyncio.ensure_future(bench.queue.submit("a", other, Priority.LIVE))
-        outside = bench.send("b", region=Region(1000, 1000, 5, 5))
+        outside = bench.send("b", regions=(Region(1000, 1000, 5, 5),))
         size_error, region_error = await settled(changed, outside)
     assert isinstance(size_error, FrameSizeChanged)
     assert isinstance(region_error, BadRegion)

@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from model.tracker import WINDOWS_A_PASS, FrameWork, TrackRequest
+from model.passes import WINDOWS_A_PASS, FrameWork
+from model.tracker import Tracked, TrackRequest
 from model.values import Frame, Region
 from service.config import Settings
 from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
@@ -57,7 +58,7 @@ async def test_search_delays_no_other_session_by_more_than_a_batch(
     entered, let_go, passes = threading.Semaphore(0), threading.Event(), list[list[int]]()
     advance = loaded.stepper.advance
 
-    def counted_advance(work: list[FrameWork]) -> None:
+    def counted_advance(work: list[FrameWork[Tracked]]) -> None:
         passes.append([len(one.wants) for one in work])
         entered.release()
         assert let_go.wait(20)
@@ -96,7 +97,7 @@ async def test_deadline_that_passes_in_a_search_ends_its_work(
         deadline = loop.time() + 3600
         expired = threading.Event()
 
-        def slow_advance(work: list[FrameWork]) -> None:
+        def slow_advance(work: list[FrameWork[Tracked]]) -> None:
             passes.append(len(work))
             assert expired.wait(20)
             advance(work)
@@ -122,11 +123,11 @@ async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(loaded: L
     for frames in pictures:
         state = None
         for seq, rgb in enumerate(frames):
-            request = TrackRequest(Frame(rgb), seq, state, REGION if seq == 0 else None)
+            request = TrackRequest(Frame(rgb), seq, state, (REGION,) if seq == 0 else ())
             [tracked] = await asyncio.to_thread(loaded.stepper.step, [request])
             assert not isinstance(tracked, Exception)
             state = tracked.state
-            expected.append(tracked.pose.xy_px.tobytes() + tracked.pose.score.tobytes())
+            expected.append(tracked.readings[0].pose.xy_px.tobytes() + tracked.readings[0].pose.score.tobytes())
 
     async with started(loaded) as pipeline:
         assert await pipeline.lifecycle.ready()

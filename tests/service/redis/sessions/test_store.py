@@ -59,6 +59,17 @@ async def test_another_store_goes_on_with_the_same_state_bit_for_bit(kept: KeptI
     assert same(found.meta, meta())
 
 
+async def test_a_state_of_three_people_goes_on_elsewhere_with_the_same_numbers(kept: KeptInRedis) -> None:
+    """One commit holds all tracks; another process reads every one of them, bit for bit."""
+    await kept.store.create("a", meta())
+    version = (await kept.store.checkout("a", 0)).version
+    await kept.store.commit("a", version, state(0, people=3), result("a", 0))
+    found = (await kept.another().store.checkout("a", 1)).state
+    assert found is not None
+    assert [track.track_id for track in found.tracks] == [1, 2, 3]
+    assert same(found, state(0, people=3))
+
+
 async def test_two_stores_take_turns(kept: KeptInRedis) -> None:
     """Each sees the other's last state, although it has an older one in memory."""
     stores = (kept.store, kept.another().store)

@@ -1,0 +1,80 @@
+"""Work that takes several passes through the network: generators that ask for inputs to be read.
+
+Whoever drives them pass by pass can put the inputs of many sessions into one batch, let other frames in between, and
+give up what is no longer wanted.
+"""
+
+from collections.abc import Generator, Sequence
+from typing import Generic, TypeVar
+
+from model.engines.base import ModelInput, ModelOutput
+
+T = TypeVar("T")
+
+Passes = Generator[list[ModelInput], list[ModelOutput], T]
+"""Hands out the inputs of its next pass, takes their outputs in order, and returns a T in the end."""
+
+WINDOWS_A_PASS = 2
+"""Inputs that one frame puts into a batch at most: another session's frame waits for no more than these."""
+
+
+class FrameWork(Generic[T]):
+    """A frame under way: what it wants read next, and in the end its answer or its failure.
+
+    Attributes:
+        wants: inputs of its next pass; empty once it is done.
+    """
+
+    def __init__(self, passes: Passes[T]) -> None:
+        self._passes = passes
+        self._answer: T | Exception | None = None
+        self.wants: list[ModelInput] = []
+        self.resume(None)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is an answer."""
+        return self._answer is not None
+
+    def resume(self, outputs: list[ModelOutput] | None) -> None:
+        """Hand in outputs (None to begin) and run to the next want or to the end."""
+        try:
+            self.wants = next(self._passes) if outputs is None else self._passes.send(outputs)
+        except StopIteration as end:
+            self.wants, self._answer = [], end.value
+        except Exception as failure:  # this frame's own: its neighbours go on
+            self.wants, self._answer = [], failure
+
+    def answer(self) -> T | Exception:
+        """The result, once it is done."""
+        assert self._answer is not None
+        return self._answer
+
+
+def side_by_side(work: Sequence[Passes[T]]) -> Passes[list[T]]:
+    """Work on one frame that shares passes: the results in order. A failure of one is the failure of all."""
+    results: dict[int, T] = {}
+    outputs: dict[int, list[ModelOutput] | None] = dict.fromkeys(range(len(work)))
+    while len(results) < len(work):
+        wants: dict[int, list[ModelInput]] = {}
+        for number in outputs:
+            try:
+                wants[number] = _resumed(work[number], outputs[number])
+            except StopIteration as end:
+                results[number] = end.value
+        read = yield from _in_parts([image for images in wants.values() for image in images])
+        rest = iter(read)
+        outputs = {number: [next(rest) for _ in images] for number, images in wants.items()}
+    return [results[number] for number in range(len(work))]
+
+
+def _resumed(passes: Passes[T], outputs: list[ModelOutput] | None) -> list[ModelInput]:
+    return next(passes) if outputs is None else passes.send(outputs)
+
+
+def _in_parts(images: list[ModelInput]) -> Passes[list[ModelOutput]]:
+    """All of these inputs, at most `WINDOWS_A_PASS` of them in a pass."""
+    outputs: list[ModelOutput] = []
+    for first in range(0, len(images), WINDOWS_A_PASS):
+        outputs += yield images[first : first + WINDOWS_A_PASS]
+    return outputs
