@@ -40,41 +40,49 @@ def load_movenet(body: MoveNetBody, path: Path) -> None:
 
 def body_state(weights: Mapping[str, Array]) -> dict[str, Tensor]:
     """The state of a MoveNetBody out of the constants of a TFJS graph; KeyError where one is missing."""
-    state = dict(_trunk(weights))
+    state = pyramid_state(weights)
+    at = f"{_HEAD}separable_conv2d_4/"
+    state |= depthwise("hidden.depthwise.", weights[f"{at}separable_conv2d/ReadVariableOp"])
+    pointwise, bias = weights[f"{at}separable_conv2d/ReadVariableOp_1"], weights[f"{at}BiasAdd/ReadVariableOp"]
+    return state | conv("hidden.pointwise.", pointwise, bias)
+
+
+def pyramid_state(weights: Mapping[str, Array]) -> dict[str, Tensor]:
+    """The trunk and the pyramid, which are the same in SinglePose and MultiPose; KeyError where one is missing."""
+    state = _trunk(weights)
     for name, layer in _LATERALS.items():
         at = f"{_EXTRACTOR}{layer}/"
-        state |= _conv(f"{name}.", weights[f"{at}Conv2D/ReadVariableOp"], weights[f"{at}BiasAdd/ReadVariableOp"])
+        state |= conv(f"{name}.", weights[f"{at}Conv2D/ReadVariableOp"], weights[f"{at}BiasAdd/ReadVariableOp"])
     for name, layer in _SMOOTH.items():
         at = f"{_EXTRACTOR}{layer}/separable_conv2d"
-        state |= _depthwise(f"{name}.depthwise.", weights[f"{at}/ReadVariableOp"])
-        state |= _conv(f"{name}.pointwise.", weights[f"{at}_weights"], weights[f"{at}_bn_offset"])
-    at = f"{_HEAD}separable_conv2d_4/"
-    state |= _depthwise("hidden.depthwise.", weights[f"{at}separable_conv2d/ReadVariableOp"])
-    pointwise, bias = weights[f"{at}separable_conv2d/ReadVariableOp_1"], weights[f"{at}BiasAdd/ReadVariableOp"]
-    return state | _conv("hidden.pointwise.", pointwise, bias)
+        state |= depthwise(f"{name}.depthwise.", weights[f"{at}/ReadVariableOp"])
+        state |= conv(f"{name}.pointwise.", weights[f"{at}_weights"], weights[f"{at}_bn_offset"])
+    return state
 
 
 def _trunk(weights: Mapping[str, Array]) -> dict[str, Tensor]:
-    def conv(name: str, layer: str) -> dict[str, Tensor]:
+    def folded(name: str, layer: str) -> dict[str, Tensor]:
         at = f"{_TRUNK}{layer}/Conv2D"
-        return _conv(f"trunk.{name}.", weights[f"{at}_weights"], weights[f"{at}_bn_offset"])
+        return conv(f"trunk.{name}.", weights[f"{at}_weights"], weights[f"{at}_bn_offset"])
 
-    state = conv("stem", "Conv1") | conv("last", "Conv_1")
+    state = folded("stem", "Conv1") | folded("last", "Conv_1")
     for block in range(_BLOCKS):
         # The first block has no number, and nothing to expand.
         layer, ours = (f"block_{block}" if block else "expanded_conv"), f"blocks.{block}"
         at = f"{_TRUNK}{layer}_depthwise/depthwise"
-        state |= conv(f"{ours}.expand", f"{layer}_expand") if block else {}
-        state |= _depthwise(f"trunk.{ours}.depthwise.", weights[f"{at}_weights"], weights[f"{at}_bn_offset"])
-        state |= conv(f"{ours}.project", f"{layer}_project")
+        state |= folded(f"{ours}.expand", f"{layer}_expand") if block else {}
+        state |= depthwise(f"trunk.{ours}.depthwise.", weights[f"{at}_weights"], weights[f"{at}_bn_offset"])
+        state |= folded(f"{ours}.project", f"{layer}_project")
     return state
 
 
-def _conv(prefix: str, kernel: Array, bias: Array) -> dict[str, Tensor]:
+def conv(prefix: str, kernel: Array, bias: Array) -> dict[str, Tensor]:
+    """A convolution's state under this prefix, from TensorFlow's kernel [h, w, in, out]."""
     return {f"{prefix}weight": _tensor(kernel.transpose(3, 2, 0, 1)), f"{prefix}bias": _tensor(bias)}
 
 
-def _depthwise(prefix: str, kernel: Array, bias: Array | None = None) -> dict[str, Tensor]:
+def depthwise(prefix: str, kernel: Array, bias: Array | None = None) -> dict[str, Tensor]:
+    """A depthwise convolution's state under this prefix, from TensorFlow's kernel [h, w, C, 1]."""
     weight = {f"{prefix}weight": _tensor(kernel.transpose(2, 3, 0, 1))}
     return weight if bias is None else weight | {f"{prefix}bias": _tensor(bias)}
 
