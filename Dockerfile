@@ -20,12 +20,12 @@ RUN apt-get update \
  && python -m venv --without-pip /opt/kinepose
 
 # The index is named in addition, and for torch alone: everything else comes from where pip is set up to look.
-ARG TORCH_BUILD=
+ARG TORCH_BUILD=none
 ARG TORCH_INDEX=https://download.pytorch.org/whl
 WORKDIR /build
 COPY constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    if [ -z "${TORCH_BUILD}" ]; then exit 0; fi \
+    if [ "${TORCH_BUILD}" = none ]; then exit 0; fi \
  && sed -n "s/^torch==.*/&+${TORCH_BUILD}/p" constraints.txt > torch.txt \
  && pip --python /opt/kinepose/bin/python install --no-deps \
         --extra-index-url "${TORCH_INDEX}/${TORCH_BUILD}" -r torch.txt

@@ -13,11 +13,16 @@ from service.inference.device_loop import Stepper
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A model: its card, its skeleton, and what computes it."""
+    """A model: its card, its skeleton, and what computes it.
+
+    Attributes:
+        stacks: whether the frames of a batch are computed together, so that each size of a batch is something new.
+    """
 
     card: ModelCard
     skeleton: Skeleton
     stepper: Stepper
+    stacks: bool = True
 
     @property
     def info(self) -> ModelInfo:
@@ -36,4 +41,4 @@ def load_model(settings: Settings) -> LoadedModel:
     engine, card = open_model(
         settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
     )
-    return LoadedModel(card, engine.config.skeleton, Tracker(engine, card.sha256[:16]))
+    return LoadedModel(card, engine.config.skeleton, Tracker(engine, card.sha256[:16]), stacks=engine.device == "cuda")
