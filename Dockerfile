@@ -41,7 +41,7 @@ print(*project["dependencies"], *sum((project["optional-dependencies"][name] for
  && sed -i -E 's/^opencv-python([=<>])/opencv-python-headless\1/' requirements.txt constraints.txt \
  && pip --python /opt/kinepose/bin/python install -c constraints.txt -r requirements.txt
 
-# Headers, CMake files, the packages' own tests, torch's symbol tables (of use to a debugger only), OpenVINO's plugins for
+# Headers, CMake files, the packages' own tests, symbol tables of torch and zstandard (of use to a debugger only), OpenVINO's plugins for
 # GPUs and NPUs (it is for CPUs here) and its readers of other formats than its own: nothing reads them when serving. No
 # package goes as a whole.
 WORKDIR /opt/kinepose/lib
@@ -49,6 +49,7 @@ RUN packages=$(echo python3.*/site-packages) \
  && for folder in openvino/include openvino/cmake; do rm -r "${packages:?}/$folder"; done \
  && for file in libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json; do rm "$packages/openvino/libs/$file"; done \
  && for format in onnx tensorflow tensorflow_lite paddle jax gguf; do rm "$packages/openvino/libs/libopenvino_${format}_frontend.so"*; done \
+ && strip --strip-unneeded "$packages"/zstandard/*.so \
  && find "$packages/numpy" -type d -name tests -prune -exec rm -r {} + \
  && if [ ! -d "$packages/torch" ]; then exit 0; fi \
  && for folder in torch/include torch/share torch/test; do rm -r "${packages:?}/$folder"; done \
