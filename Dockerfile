@@ -1,10 +1,10 @@
 # One image for `kinepose serve`, `kinepose worker` and `kinepose keys`.
 #
-#   docker build -t kinepose .                              torch for the CPU
-#   docker build -t kinepose:cuda --build-arg TORCH_BUILD=cu130 .   torch for CUDA, its libraries included
+#   docker build -t kinepose .                                      for CPUs, without torch
+#   docker build -t kinepose:cuda --build-arg TORCH_BUILD=cu130 .   with torch for CUDA, its libraries included
 #
 # TORCH_BUILD is a folder of TORCH_INDEX: cpu, cu126, cu130, ... It is also the suffix of the version that is asked for
-# (torch==X+cpu), so that the CUDA build of PyPI never gets in where the CPU build is meant: a build fails instead.
+# (torch==X+cu130), so that another build than the one meant never gets in: a build fails instead.
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 
@@ -20,12 +20,13 @@ RUN apt-get update \
  && python -m venv --without-pip /opt/kinepose
 
 # The index is named in addition, and for torch alone: everything else comes from where pip is set up to look.
-ARG TORCH_BUILD=cpu
+ARG TORCH_BUILD=none
 ARG TORCH_INDEX=https://download.pytorch.org/whl
 WORKDIR /build
 COPY constraints.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    sed -n "s/^torch==.*/&+${TORCH_BUILD}/p" constraints.txt > torch.txt \
+    if [ "${TORCH_BUILD}" = none ]; then exit 0; fi \
+ && sed -n "s/^torch==.*/&+${TORCH_BUILD}/p" constraints.txt > torch.txt \
  && pip --python /opt/kinepose/bin/python install --no-deps \
         --extra-index-url "${TORCH_INDEX}/${TORCH_BUILD}" -r torch.txt
 
@@ -40,14 +41,20 @@ print(*project["dependencies"], *sum((project["optional-dependencies"][name] for
  && sed -i -E 's/^opencv-python([=<>])/opencv-python-headless\1/' requirements.txt constraints.txt \
  && pip --python /opt/kinepose/bin/python install -c constraints.txt -r requirements.txt
 
-# Headers, CMake files, the packages' own tests, torch's symbol tables (of use to a debugger only), and OpenVINO's plugins
-# for GPUs and NPUs (it is for CPUs here) are 360 MB that nothing reads when serving. No package goes as a whole.
+# Headers, CMake files, the packages' own tests, symbol tables of torch and zstandard (of use to a debugger only), OpenVINO's plugins for
+# GPUs and NPUs (it is for CPUs here) and its readers of other formats than its own: nothing reads them when serving. No
+# package goes as a whole.
 WORKDIR /opt/kinepose/lib
 RUN packages=$(echo python3.*/site-packages) \
- && for folder in torch/include torch/share torch/test openvino/include openvino/cmake; do rm -r "${packages:?}/$folder"; done \
+ && for folder in openvino/include openvino/cmake; do rm -r "${packages:?}/$folder"; done \
  && for file in libopenvino_intel_gpu_plugin.so libopenvino_intel_npu_plugin.so cache.json; do rm "$packages/openvino/libs/$file"; done \
+ && for format in onnx tensorflow tensorflow_lite paddle jax gguf; do rm "$packages/openvino/libs/libopenvino_${format}_frontend.so"*; done \
+ && strip --strip-unneeded "$packages"/zstandard/*.so \
+ && find "$packages/numpy" -type d -name tests -prune -exec rm -r {} + \
+ && if [ ! -d "$packages/torch" ]; then exit 0; fi \
+ && for folder in torch/include torch/share torch/test; do rm -r "${packages:?}/$folder"; done \
  && find "$packages/torch/bin" -type f ! -name torch_shm_manager -delete \
- && for name in numpy sympy networkx mpmath; do find "$packages/$name" -type d -name tests -prune -exec rm -r {} +; done \
+ && for name in sympy networkx mpmath; do find "$packages/$name" -type d -name tests -prune -exec rm -r {} +; done \
  && strip --strip-unneeded "$packages/torch/lib/libtorch_cpu.so" "$packages/torch/lib/libtorch_python.so"
 
 

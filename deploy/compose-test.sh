@@ -9,7 +9,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-LARGEST_BYTES=1500000000
+LARGEST_BYTES=750000000
 python=${PYTHON:-.venv/bin/python}
 
 lab=${KINEPOSE_CONTAINER_LAB:-../shared/tools/container-lab.sh}

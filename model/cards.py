@@ -44,6 +44,8 @@ class ModelCard(Provenance):
         gflop: 10^9 FLOP a frame after the first (a multiply-add is 2 FLOP).
         parameters: number of trained numbers.
         sha256: of the weights file, 64 hexadecimal digits.
+        graphs: of the OpenVINO graphs beside the weights (`model.graph_file`): the `openvino` that made them, their
+            `sha256` and the `weights_sha256` that they belong to; empty where there are none.
     """
 
     name: str
@@ -52,12 +54,15 @@ class ModelCard(Provenance):
     gflop: float
     parameters: int
     sha256: str
+    graphs: dict[str, str] = field(default_factory=dict)
 
 
 def card_to_json(card: ModelCard) -> str:
     """The text of the `.json` file beside the weights, without the digest: that is taken from the weights."""
     fields = asdict(card)
     del fields["sha256"]
+    if not card.graphs:
+        del fields["graphs"]
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -90,14 +95,16 @@ _FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "gflop": (int, float),
     "parameters": int,
 }
+_OPTIONAL_TYPES: Mapping[str, type] = {"graphs": dict}
 
 
 def _check_fields(fields: Mapping[str, Any]) -> None:
     problems = [f"missing {name}" for name in _FIELD_TYPES if name not in fields]
-    problems += [f"unknown {name}" for name in fields if name not in _FIELD_TYPES]
+    known = {**_FIELD_TYPES, **_OPTIONAL_TYPES}
+    problems += [f"unknown {name}" for name in fields if name not in known]
     problems += [
         f"{name} is {type(fields[name]).__name__}"
-        for name, kind in _FIELD_TYPES.items()
+        for name, kind in known.items()
         if name in fields and not isinstance(fields[name], kind)
     ]
     if problems:

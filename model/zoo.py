@@ -24,6 +24,14 @@ class BadWeights(ValueError):
     """A weights file or its card is not what it should be; the message lists what does not fit."""
 
 
+class BadGraphs(BadWeights):
+    """The OpenVINO graphs beside weights are not those that the card names."""
+
+
+class NoGraphs(BadWeights):
+    """Weights have no OpenVINO graphs beside them, which are needed where torch is not installed."""
+
+
 def names(weights_dir: Path | None = None) -> tuple[str, ...]:
     """Models whose weights are here, sorted: those in `weights_dir` and those that the package brings.
 
@@ -90,3 +98,8 @@ def refuse(path: Path, problems: list[str]) -> None:
     """Raise BadWeights where there is a problem."""
     if problems:
         raise BadWeights(f"{path.name} does not fit {path.stem}:\n  " + "\n  ".join(problems))
+
+
+def graphs_path(weights: Path) -> Path:
+    """Where the OpenVINO graphs of weights are, if there are any; see `model.graph_file`."""
+    return weights.with_suffix(".openvino.zip")

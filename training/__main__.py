@@ -4,7 +4,8 @@ inspect       what a data set on disk holds    -> counts, a contact sheet
 pseudo-label  a teacher's pseudo-labels        -> labels.npz
 fit           all stages of a config           -> RUN/last.pt, RUN/run.json, logs
 finder        published weights of the finder -> movenet-multipose.safetensors and its model card
-export        averaged weights of runs         -> NAME.safetensors and its model card
+export        averaged weights of runs         -> NAME.safetensors, its graphs for OpenVINO and its model card
+graphs        weights that have no graphs      -> NAME.openvino.zip, with which a CPU serves them without torch
 evaluate      exported weights on whole clips  -> PCK table, optionally into the model card
 report        everything there is to measure   -> report.json, report.md, report.html
 paper         all of the KIMNet paper         -> its tables and figures beside the published ones
@@ -13,7 +14,7 @@ folds         three folds of sub-JHMDB         -> the paper's table with our row
 
 import argparse
 
-from training.commands import evaluate, export, finder, fit, folds, inspect, paper, pseudo_label, report
+from training.commands import evaluate, export, finder, fit, folds, graphs, inspect, paper, pseudo_label, report
 
 _COMMANDS = {
     "inspect": (inspect, "count a data set and draw a contact sheet of it"),
@@ -21,6 +22,7 @@ _COMMANDS = {
     "fit": (fit, "train; again after a kill, go on"),
     "export": (export, "a run's averaged weights to safetensors and a model card"),
     "finder": (finder, "the published weights of the finder to our form"),
+    "graphs": (graphs, "OpenVINO graphs beside weights, so that they are served without torch"),
     "evaluate": (evaluate, "PCK of exported weights on whole clips"),
     "report": (report, "PCK report as JSON, Markdown and HTML"),
     "paper": (paper, "train and measure the KIMNet paper's tables and figures; again after a kill, go on"),

@@ -1,10 +1,12 @@
-"""Which engine runs a network here."""
+"""Which engine runs a network that is in torch; `model.opened` opens weights, without torch where it can."""
 
 from typing import Literal
 
 import torch
 
 from model.engines.base import Engine
+from model.engines.openvino_convert import convert_kimnet
+from model.engines.openvino_engine import OpenVINOEngine
 from model.engines.torch_engine import TorchEngine
 from model.kimnet import KIMNet
 
@@ -32,7 +34,4 @@ def open_engine(
         return TorchEngine(network, where, precision)
     if where == "cuda":
         raise ValueError("runtime openvino runs on device cpu only, got cuda")
-    # Imported here: it takes a second, and a machine with CUDA does without.
-    from model.engines.openvino_engine import OpenVINOEngine
-
-    return OpenVINOEngine(network, precision)
+    return OpenVINOEngine(network.config, convert_kimnet(network), precision)

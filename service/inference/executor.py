@@ -49,6 +49,8 @@ class LocalExecutor:
         self._settings = settings
         self._skeleton: Skeleton = loaded.skeleton
         self._model = loaded.info
+        # One by one, a frame is computed as it is in any batch.
+        self._warm_up_batch = settings.max_batch if loaded.stacks else 1
         self._store = store
         self._metrics = metrics
         self._sessions: Counter[str] = Counter()
@@ -137,7 +139,7 @@ class LocalExecutor:
 
     async def start(self) -> None:
         """Warm the model up, then take work. Raises WarmUpFailed."""
-        await self._device_loop.warm_up(self._settings.max_batch)
+        await self._device_loop.warm_up(self._warm_up_batch)
         self._loop_task = asyncio.create_task(self._device_loop.run(), name="kinepose-device-loop")
 
     async def device_lost(self) -> None:

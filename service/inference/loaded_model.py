@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from model import weights_file
 from model.cards import ModelCard
-from model.engines.choose import open_engine
+from model.opened import open_model
 from model.skeletons import Skeleton
 from model.tracker import Tracker
 from service.config import Settings
@@ -14,11 +13,16 @@ from service.inference.device_loop import Stepper
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
-    """A model: its card, its skeleton, and what computes it."""
+    """A model: its card, its skeleton, and what computes it.
+
+    Attributes:
+        stacks: whether the frames of a batch are computed together, so that each size of a batch is something new.
+    """
 
     card: ModelCard
     skeleton: Skeleton
     stepper: Stepper
+    stacks: bool = True
 
     @property
     def info(self) -> ModelInfo:
@@ -27,12 +31,14 @@ class LoadedModel:
 
 
 def load_model(settings: Settings) -> LoadedModel:
-    """Load the model that the settings name. Blocks for seconds.
+    """Load the model that the settings name. Blocks: half a second on a CPU, seconds where it is in torch.
 
     Raises:
         zoo.UnknownModel, zoo.BadWeights: there is no such model, or it is broken.
-        ValueError: the settings ask for a device or runtime that is not there.
+        EngineError: there is no such device, or it needs torch, which is not installed.
+        ValueError: the settings ask for a runtime that the device does not have.
     """
-    network, card = weights_file.load(settings.model, settings.weights_dir)
-    engine = open_engine(network, settings.device, settings.runtime, settings.precision)
-    return LoadedModel(card, network.config.skeleton, Tracker(engine, card.sha256[:16]))
+    engine, card = open_model(
+        settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
+    )
+    return LoadedModel(card, engine.config.skeleton, Tracker(engine, card.sha256[:16]), stacks=engine.device == "cuda")

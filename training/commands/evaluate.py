@@ -4,8 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from model import weights_file, zoo
+from model import zoo
 from model.cards import card_to_markdown
+from model.publish import publish
 from training import provenance
 from training.box_mode import BOX_MODES, BoxMode
 from training.commands import subject
@@ -75,5 +76,5 @@ def _scores(
 def _write_card(args: argparse.Namespace, measured: Subject, scores: dict[BoxMode, Scores], measured_on: str) -> None:
     folder = args.weights or zoo.BUNDLED
     figures = provenance.with_figures(measured.card, scores, measured_on)
-    updated = weights_file.save(measured.network, folder / f"{args.model}.safetensors", figures)
+    updated = publish(measured.network, folder / f"{args.model}.safetensors", figures)
     (folder / f"{args.model}.md").write_text(card_to_markdown(updated))

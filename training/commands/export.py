@@ -1,13 +1,14 @@
-"""`kinepose-train export`: a run's averaged weights to safetensors and a model card, made of the run's own record."""
+"""`kinepose-train export`: a run's averaged weights to safetensors, graphs and a model card."""
 
 import argparse
 import shutil
 from pathlib import Path
 
-from model import weights_file, zoo
+from model import zoo
 from model.cards import card_to_markdown
 from model.config import CONFIGS
 from model.kimnet import KIMNet
+from model.publish import publish
 from training.config import bundled, config_path, read_config
 from training.loop import checkpoint
 from training.loop.checkpoint import Progress
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     network.load_state_dict(checkpoint.mean([checkpoint.averaged(path) for path in args.checkpoints]))
     args.to.mkdir(parents=True, exist_ok=True)
     provenance = provenance_of(records, args.version, _command(args), args.notes)
-    card = weights_file.save(network, args.to / f"{model}.safetensors", provenance)
+    card = publish(network, args.to / f"{model}.safetensors", provenance)
     (args.to / f"{model}.md").write_text(card_to_markdown(card))
     if any(map(is_derived_from_movenet, records)) and args.to.resolve() != zoo.BUNDLED.resolve():
         shutil.copyfile(zoo.BUNDLED / NOTICE, args.to / NOTICE)
