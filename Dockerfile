@@ -77,8 +77,8 @@ RUN apt-get update \
  && groupadd --gid 10001 kinepose \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kinepose \
  && install -d -o kinepose -g kinepose -m 0750 \
-        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/redis /var/lib/kinepose/metrics \
-        /var/lib/kinepose/grafana /var/spool/kinepose
+        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/redis /var/lib/kinepose/redis-server \
+        /var/lib/kinepose/metrics /var/lib/kinepose/grafana /var/spool/kinepose
 
 COPY --from=packages /opt/kinepose /opt/kinepose
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \
