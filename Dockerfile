@@ -1,11 +1,11 @@
 # One image for `kinepose serve`, `kinepose worker` and `kinepose keys`.
 #
-#   docker build -t kinepose .                                      for CPUs, without torch
-#   docker build -t kinepose:cuda --build-arg TORCH_BUILD=cu130 .   with torch for CUDA, its libraries included
+#   docker build -t kinepose .                                     for CPUs, without torch
+#   docker build -t kinepose:cuda --build-arg TORCH_BUILD=cuda .   with torch for CUDA, its libraries included
 #
-# TORCH_BUILD is a folder of TORCH_INDEX: cpu, cu126, cu130, ... It is also the suffix of the version that is asked for
-# (torch==X+cu130), so that another build than the one meant never gets in: a build fails instead.
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+# Packages are those of deploy/requirements.txt, with TORCH_BUILD=cuda those of deploy/torch-cuda.txt, too, and of
+# deploy/build.txt for the project's own wheel (`make lock`): wheels whose hashes stand there, and no others.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm@sha256:0bee7276f83efd4a1ee05bbbf4281d95ed28e079220a9457f25a93e3f1e3c31b
 
 
 # -- packages: a virtual environment with what serving needs ------------------------------------------------
@@ -19,31 +19,22 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && python -m venv --without-pip /opt/kinepose
 
-# The index is named in addition, and for torch alone: everything else comes from where pip is set up to look.
-ARG TORCH_BUILD=none
-ARG TORCH_INDEX=https://download.pytorch.org/whl
+# torch by itself: it takes longest and changes least. Nothing is built here: a package without a wheel would run code of its
+# own to install itself. The project is not among them, so that a change of the code leaves these layers as they are.
 WORKDIR /build
-COPY constraints.txt ./
+ARG TORCH_BUILD=none
+COPY deploy/torch-cuda.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     if [ "${TORCH_BUILD}" = none ]; then exit 0; fi \
- && sed -n "s/^torch==.*/&+${TORCH_BUILD}/p" constraints.txt > torch.txt \
- && pip --python /opt/kinepose/bin/python install --no-deps \
-        --extra-index-url "${TORCH_INDEX}/${TORCH_BUILD}" -r torch.txt
-
-# The dependencies of pyproject.toml without the project: a change of the code leaves this layer as it is. OpenCV comes
-# without its windows: a server opens none, and they would want 220 MB of libGL, Mesa and X11.
-ARG EXTRAS=telemetry
-COPY pyproject.toml ./
+ && pip --python /opt/kinepose/bin/python install --require-hashes --only-binary :all: --no-deps -r "torch-${TORCH_BUILD}.txt"
+COPY deploy/requirements.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    python -c 'import sys, tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-print(*project["dependencies"], *sum((project["optional-dependencies"][name] for name in sys.argv[1:]), []), sep="\n")' \
-        ${EXTRAS} > requirements.txt \
- && sed -i -E 's/^opencv-python([=<>])/opencv-python-headless\1/' requirements.txt constraints.txt \
- && pip --python /opt/kinepose/bin/python install -c constraints.txt -r requirements.txt
+    pip --python /opt/kinepose/bin/python install --require-hashes --only-binary :all: --no-deps -r requirements.txt \
+ && pip --python /opt/kinepose/bin/python check
 
-# Headers, CMake files, the packages' own tests, symbol tables of torch and zstandard (of use to a debugger only), OpenVINO's plugins for
-# GPUs and NPUs (it is for CPUs here) and its readers of other formats than its own: nothing reads them when serving. No
-# package goes as a whole.
+# Headers, CMake files, the packages' own tests, symbol tables of torch and zstandard (of use to a debugger only),
+# OpenVINO's plugins for GPUs and NPUs (it is for CPUs here) and its readers of other formats than its own: nothing reads
+# them when serving. No package goes as a whole.
 WORKDIR /opt/kinepose/lib
 RUN packages=$(echo python3.*/site-packages) \
  && for folder in openvino/include openvino/cmake; do rm -r "${packages:?}/$folder"; done \
@@ -62,13 +53,15 @@ RUN packages=$(echo python3.*/site-packages) \
 FROM ${PYTHON_IMAGE} AS wheel
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
+COPY deploy/build.txt ./
+RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --only-binary :all: -r build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY proto proto
 COPY model model
 COPY service service
 COPY bench bench
 COPY training training
-RUN --mount=type=cache,target=/root/.cache/pip pip wheel --no-deps --wheel-dir /dist .
+RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist .
 
 
 # -- runtime ------------------------------------------------------------------------------------------------
@@ -90,8 +83,8 @@ RUN apt-get update \
  && groupadd --gid 10001 kinepose \
  && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin kinepose \
  && install -d -o kinepose -g kinepose -m 0750 \
-        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/redis /var/lib/kinepose/metrics \
-        /var/lib/kinepose/grafana /var/spool/kinepose
+        /var/lib/kinepose /var/lib/kinepose/keys /var/lib/kinepose/redis /var/lib/kinepose/redis-server \
+        /var/lib/kinepose/metrics /var/lib/kinepose/grafana /var/spool/kinepose
 
 COPY --from=packages /opt/kinepose /opt/kinepose
 RUN --mount=type=bind,from=wheel,source=/dist,target=/dist \

@@ -16,7 +16,7 @@ SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test lint type audit bench chaos soak compose-test proto clean system-serve system-test
+.PHONY: help setup demo serve test lint type audit bench chaos soak compose-test lock sbom proto clean system-serve system-test
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -60,6 +60,12 @@ soak: system-test $(ALL_READY) ## 15 minutes of load: memory, files and latency 
 
 compose-test: $(ALL_READY) ## build the images and run docker compose for real: clip, stream, killed worker, scaling
 	deploy/compose-test.sh
+
+lock: $(ALL_READY) ## lock the images' packages by hash, after a change of pyproject.toml or constraints.txt
+	$(PY) -m tools.lock
+
+sbom: $(ALL_READY) ## list the image's packages (CycloneDX); writes out/sbom.cdx.json
+	$(PY) -m tools.sbom out/sbom.cdx.json
 
 proto: $(ALL_READY) ## generate the gRPC stubs from proto/
 	$(PY) -m service.pb.generate

@@ -64,7 +64,7 @@ class Settings(BaseSettings):
 
     # Sessions in Redis, shared by all processes with the same URL and prefix; without a URL, in memory.
     redis_url: SecretStr | None = None
-    """redis://user:password@host:6379/0, rediss://... (TLS; ?ssl_ca_certs=FILE) or unix://PATH."""
+    """redis://user:password@host:6379/0, rediss://... (TLS) or unix://PATH."""
     redis_prefix: str = Field(default="kinepose", pattern=r"^[A-Za-z0-9_.:-]+$")
     redis_timeout_s: float = Field(default=5.0, gt=0)
     hold_lease_s: float = Field(default=300.0, gt=0)
@@ -76,6 +76,11 @@ class Settings(BaseSettings):
     """States (106 KB each) that a process keeps, so that it need not read them back from Redis."""
     redis_password_file: Path | None = None
     """Holds the password, where the URL names none."""
+    redis_ca_file: Path | None = None
+    """Certificates (PEM) of those who may vouch for Redis over rediss://; unset, those that this machine trusts."""
+    redis_cert_file: Path | None = None
+    redis_key_file: Path | None = None
+    """What this process shows to a Redis that asks its clients for certificates (tls-auth-clients)."""
 
     # Frames on their way from frontends to workers, through Redis.
     redis_shards: int = Field(default=32, ge=1, le=1024)
@@ -182,6 +187,7 @@ class Settings(BaseSettings):
             raise ValueError("device 'cuda' runs with runtime 'torch'; 'openvino' is for the CPU")
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file go together")
+        self._check_redis_tls()
         if self.max_decoded_pixels < 2 * self.max_image_pixels:
             raise ValueError(
                 f"max_decoded_pixels ({self.max_decoded_pixels}) is below twice "
@@ -201,3 +207,10 @@ class Settings(BaseSettings):
                 f"max_pending_frames ({self.max_pending_frames})"
             )
         return self
+
+    def _check_redis_tls(self) -> None:
+        if (self.redis_cert_file is None) != (self.redis_key_file is None):
+            raise ValueError("redis_cert_file and redis_key_file go together")
+        encrypted = self.redis_url is not None and self.redis_url.get_secret_value().startswith("rediss://")
+        if not encrypted and (self.redis_ca_file is not None or self.redis_cert_file is not None):
+            raise ValueError("redis_ca_file and redis_cert_file are for a redis_url of rediss://")

@@ -21,7 +21,7 @@ from service.redis.client import connected
 from service.redis.queue.executor import RedisExecutor
 from service.redis.sessions.store import RedisSessions
 from service.transports.http.relay import ClipRelay, open_http
-from service.transports.tls import redis_password
+from service.transports.tls import for_redis, redis_password
 
 HOLD_KEEPALIVE_S = 1.0
 """A frontend keeps a session held for so long after a frame: the next one comes without asking Redis for it."""
@@ -32,7 +32,7 @@ async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
     """A client as the settings say. Redis need not be there yet. OSError where the password's file cannot be read."""
     assert settings.redis_url is not None
     url, password = settings.redis_url.get_secret_value(), redis_password(settings)
-    async with connected(url, settings.redis_timeout_s, password) as client:
+    async with connected(url, settings.redis_timeout_s, password, for_redis(settings)) as client:
         yield client
 
 

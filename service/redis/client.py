@@ -24,10 +24,13 @@ RETRY_AFTER_FULL_MS = 5000
 MOST_CONNECTIONS = 64
 READ_BYTES = 256 * 1024
 """A state in one or two reads."""
+NO_OPTIONS: Mapping[str, Any] = {}
 
 
 @asynccontextmanager
-async def connected(url: str, timeout_s: float, password: str | None = None) -> AsyncIterator[Redis]:
+async def connected(
+    url: str, timeout_s: float, password: str | None = None, tls: Mapping[str, Any] = NO_OPTIONS
+) -> AsyncIterator[Redis]:
     """A client for one event loop. Nothing is sent yet: Redis may come later, and may go and come back.
 
     A command whose connection turns out to be dead is sent once more on a new one; every script bears that.
@@ -36,17 +39,21 @@ async def connected(url: str, timeout_s: float, password: str | None = None) -> 
         url: redis://, rediss:// (TLS) or unix://, with user, password and options as redis-py reads them.
         timeout_s: for a connection, for a place among them, and for each answer.
         password: where the URL holds none.
+        tls: redis-py's options for a rediss:// URL, such as ssl_ca_certs.
     """
     backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.5)
     pool = BlockingConnectionPool.from_url(
         url,
         **({} if password is None else {"password": password}),
+        **tls,
         max_connections=MOST_CONNECTIONS,
         timeout=timeout_s,
         socket_timeout=timeout_s,
         socket_connect_timeout=timeout_s,
         socket_read_size=READ_BYTES,
         protocol=2,
+        # No CLIENT SETINFO: older servers do not know it, so a list of allowed commands (ACL) cannot name it.
+        driver_info=None,
         # Not after a timeout: a Redis that hangs would hold each caller twice as long.
         retry=Retry(backoff, retries=1, supported_errors=(RedisConnectionError,)),
     )

@@ -1,4 +1,4 @@
-"""A server's own secrets, read from the files that the settings name: its certificate, its password for Redis."""
+"""A server's own secrets, as the settings name their files: its certificate, its password and certificate for Redis."""
 
 from pathlib import Path
 from typing import TypedDict
@@ -13,6 +13,14 @@ class UvicornTls(TypedDict, total=False):
 
     ssl_certfile: Path
     ssl_keyfile: Path
+
+
+class RedisTls(TypedDict, total=False):
+    """Arguments for redis-py's connections over TLS; empty where the settings name no file."""
+
+    ssl_ca_certs: str
+    ssl_certfile: str
+    ssl_keyfile: str
 
 
 def for_uvicorn(settings: Settings) -> UvicornTls:
@@ -39,3 +47,14 @@ def redis_password(settings: Settings) -> str | None:
     if settings.redis_password_file is None:
         return None
     return settings.redis_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+
+
+def for_redis(settings: Settings) -> RedisTls:
+    """Whom a connection to Redis trusts, and what it shows. The files are read with each connection."""
+    chosen: RedisTls = {}
+    if settings.redis_ca_file is not None:
+        chosen["ssl_ca_certs"] = str(settings.redis_ca_file)
+    if settings.redis_cert_file is not None and settings.redis_key_file is not None:
+        chosen["ssl_certfile"] = str(settings.redis_cert_file)
+        chosen["ssl_keyfile"] = str(settings.redis_key_file)
+    return chosen

@@ -43,7 +43,7 @@ def write_everything(folder: Path) -> None:
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
         "resources": [way("overlays/cpu")],
-        "components": [way(f"components/{name}") for name in ("gateway", "monitoring", "tls")],
+        "components": [way(f"components/{name}") for name in ("gateway", "monitoring", "tls", "redis-tls")],
     }
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(plan))
 

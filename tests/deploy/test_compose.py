@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from service.config import MIB, Settings
 from service.pb import pose_pb2
@@ -147,6 +148,24 @@ def test_redis_keeps_sessions() -> None:
     assert options["--appendfsync"] == "everysec"
     assert options["--maxmemory-policy"] == "noeviction"
     assert "--maxmemory" in options
+
+
+def test_the_operators_password_is_redis_own() -> None:
+    """What frontends and workers mount holds the password of their own user, and the certificate that they trust."""
+    mounts = {
+        name for name, one in SERVICES.items() if any("redis-server" in mount for mount in one.get("volumes", []))
+    }
+    assert mounts == {"secrets", "redis"}
+    assert "redis-server-secret:/etc/kinepose:ro" in SERVICES["redis"]["volumes"]
+
+
+def test_the_service_comes_to_redis_as_its_user() -> None:
+    """With TLS where it is asked for."""
+    url = SERVICES["frontend"]["environment"]["KINEPOSE_REDIS_URL"]
+    assert re.sub(r"\$\{REDIS_TLS:\+[^}]*\}", "", url) == "redis://kinepose@redis:6379/0"
+    encrypted = re.sub(r"\$\{REDIS_TLS:\+([^}]*)\}", r"\1", url)
+    assert encrypted == "rediss://kinepose@redis:6379/0?ssl_ca_certs=/var/lib/kinepose/redis/ca.crt"
+    Settings(redis_url=SecretStr(encrypted))
 
 
 def test_files_that_are_mounted_are_there() -> None:

@@ -10,6 +10,15 @@ from tests.deploy.manifests import EVERYTHING, labels_of, of_kind, selected, sel
 VARIANT = EVERYTHING
 OUTSIDE = "outside"
 """A pod of another namespace: an ingress controller, a Prometheus."""
+DNS = "dns"
+"""The cluster's own, in kube-system."""
+ELSEWHERE = {
+    OUTSIDE: ("monitoring", {"app": "prometheus"}),
+    "kube-system": ("kube-system", {"k8s-app": "kube-proxy"}),
+    "false dns": ("monitoring", {"k8s-app": "kube-dns"}),
+    DNS: ("kube-system", {"k8s-app": "kube-dns"}),
+}
+"""Namespaces and labels of pods that are not ours."""
 
 
 def policies_for(name: str, direction: str) -> list[Manifest]:
@@ -24,14 +33,18 @@ def policies_for(name: str, direction: str) -> list[Manifest]:
 
 def peer_fits(peer: dict[str, Any], name: str) -> bool:
     """Whether a peer of a rule is this workload."""
-    if "namespaceSelector" in peer:
-        return "podSelector" not in peer
-    return name != OUTSIDE and selects(peer["podSelector"], labels_of(workloads(VARIANT)[name]))
+    if "namespaceSelector" not in peer:
+        return name not in ELSEWHERE and selects(peer["podSelector"], labels_of(workloads(VARIANT)[name]))
+    if name not in ELSEWHERE:
+        return peer["namespaceSelector"] == {} and "podSelector" not in peer
+    namespace, labels = ELSEWHERE[name]
+    in_namespace = selects(peer["namespaceSelector"], {"kubernetes.io/metadata.name": namespace})
+    return in_namespace and selects(peer.get("podSelector", {}), labels)
 
 
 def passes(name: str, direction: str, other: str, port: int) -> bool:
     """Whether the policies of one side let traffic with the other side pass, TCP."""
-    if name == OUTSIDE:
+    if name in ELSEWHERE:
         return True
     rules = [rule for one in policies_for(name, direction) for rule in one["spec"].get(direction.lower(), [])]
     peers = "from" if direction == "Ingress" else "to"
@@ -56,8 +69,8 @@ def reaches(source: str, target: str, port: int) -> bool:
         (OUTSIDE, "frontend", 8000),
         (OUTSIDE, "frontend", 50051),
         (OUTSIDE, "worker", 8000),
-        ("frontend", OUTSIDE, 53),
-        ("worker", OUTSIDE, 53),
+        ("frontend", DNS, 53),
+        ("worker", DNS, 53),
     ],
 )
 def test_what_has_to_talk_can(source: str, target: str, port: int) -> None:
@@ -72,8 +85,14 @@ def test_what_has_to_talk_can(source: str, target: str, port: int) -> None:
         ("redis", OUTSIDE, 443),
         ("redis", OUTSIDE, 53),
         ("redis", "frontend", 8000),
+        ("redis", DNS, 53),
         ("worker", OUTSIDE, 443),
         ("frontend", OUTSIDE, 443),
+        ("frontend", OUTSIDE, 53),
+        ("worker", OUTSIDE, 53),
+        ("frontend", "kube-system", 53),
+        ("worker", "false dns", 53),
+        ("worker", DNS, 443),
         ("worker", "worker", 8000),
         ("frontend", "frontend", 50051),
     ],

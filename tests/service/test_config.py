@@ -70,3 +70,19 @@ def test_redis_url_is_checked_and_never_told(url: str) -> None:
         Settings(redis_url="redis://:hunter2@host", device="cuda", runtime="openvino")  # type: ignore[arg-type]
     assert "hunter2" not in str(raised.value)
     assert "hunter2" not in repr(Settings(redis_url="redis://:hunter2@host"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"redis_url": "redis://host", "redis_ca_file": "/ca.crt"},
+        {"redis_ca_file": "/ca.crt"},
+        {"redis_url": "rediss://host", "redis_cert_file": "/tls.crt"},
+        {"redis_url": "unix:///run/redis.sock", "redis_cert_file": "/tls.crt", "redis_key_file": "/tls.key"},
+    ],
+)
+def test_certificates_for_redis_want_a_connection_by_tls(files: dict[str, str]) -> None:
+    """Whoever names them does not get one in the clear; a certificate goes with its key."""
+    with pytest.raises(ValidationError, match=r"rediss://|go together"):
+        Settings(**files)  # type: ignore[arg-type]
+    Settings(redis_url="rediss://host", redis_ca_file=Path("/ca.crt"))  # type: ignore[arg-type]

@@ -14,15 +14,30 @@ from pathlib import Path
 PATIENCE_S = 30.0
 
 
+def free_port() -> int:
+    """One that nobody listens on now; redis-server reads 0 as "no TCP"."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 class OwnRedis:
     """On a Unix socket. It writes every command to disk before it answers, so that a kill loses nothing.
 
     Args:
         folder: its files; a socket's path may have 107 bytes.
         environment: variables beside those of this process.
+        options: of its configuration, beside or in place of the usual ones.
     """
 
-    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        options: Mapping[str, str] | None = None,
+    ) -> None:
+        self._options = options or {}
         self._environment = os.environ | (environment or {})
         self.socket = folder / "redis.sock"
         self.url = f"unix://{self.socket}"
@@ -39,6 +54,7 @@ class OwnRedis:
             "appendonly": "yes",
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
+            **self._options,
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
@@ -78,15 +94,17 @@ class OwnRedis:
         with socket.socket(socket.AF_UNIX) as client, suppress(OSError):
             client.connect(str(self.socket))
             client.sendall(b"PING\r\n")
-            return client.recv(7) == b"+PONG\r\n"
+            return client.recv(7) in (b"+PONG\r\n", b"-NOAUTH")
         return False
 
 
 @contextmanager
-def own_redis(environment: Mapping[str, str] | None = None) -> Iterator[OwnRedis]:
+def own_redis(
+    environment: Mapping[str, str] | None = None, options: Mapping[str, str] | None = None
+) -> Iterator[OwnRedis]:
     """A running one."""
     with tempfile.TemporaryDirectory() as folder:
-        redis = OwnRedis(Path(folder), environment)
+        redis = OwnRedis(Path(folder), environment, options)
         try:
             redis.start()
             yield redis

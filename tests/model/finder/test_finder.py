@@ -8,7 +8,7 @@ import pytest
 
 from model.coords import crop_input, letterbox_transform
 from model.finder.finder import SIZE, MultiPoseFinder, to_frame
-from model.values import Array
+from model.values import Array, Frame
 from model.zoo import BadWeights
 
 CLIP = Path(__file__).parents[3] / "service/demo/clip.mp4"
@@ -43,7 +43,7 @@ def frames() -> list[Array]:
 
 def letterboxed(frame: Array) -> Array:
     """The whole frame as the finder reads it."""
-    return crop_input(frame, letterbox_transform(frame.shape[1], frame.shape[0], SIZE))
+    return crop_input(Frame(frame), letterbox_transform(frame.shape[1], frame.shape[0], SIZE))
 
 
 @pytest.mark.parametrize("t", TFJS)
