@@ -5,12 +5,15 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import cast
 
+import av
 import numpy as np
 from av.video.frame import VideoFrame
 
 from model.values import Array
+from service.errors import BadClip
 from service.media.limits import ClipLimits
 from service.media.orientation import UPRIGHT, Orientation, from_display_matrix
+from service.media.pictures import words
 from service.media.shape import Shape, plausible
 
 
@@ -28,12 +31,13 @@ def frame_of(picture: VideoFrame, shape: Shape, limits: ClipLimits) -> Array:
 
     Raises:
         ImageTooLarge: it has more pixels than allowed.
+        BadClip: it cannot be turned to RGB.
     """
     width, height = shape.squared(*shape.stored)
     if (picture.width, picture.height) != shape.stored:
         return shape.orientation.apply(_fitted(picture, shape, limits))
     if (width, height) == shape.stored:
-        return shape.orientation.apply(_pixels(picture.reformat(format="rgb24")))
+        return shape.orientation.apply(_scaled(picture, None, None))
     return shape.orientation.apply(_scaled(picture, width, height))
 
 
@@ -49,8 +53,12 @@ def _fitted(picture: VideoFrame, shape: Shape, limits: ClipLimits) -> Array:
     return frame
 
 
-def _scaled(picture: VideoFrame, width: int, height: int) -> Array:
-    return _pixels(picture.reformat(format="rgb24", width=width, height=height))
+def _scaled(picture: VideoFrame, width: int | None, height: int | None) -> Array:
+    """The picture in RGB and this size; None: its own."""
+    try:
+        return _pixels(picture.reformat(format="rgb24", width=width, height=height))
+    except av.FFmpegError as error:
+        raise BadClip(f"a picture cannot be turned to RGB: {words(error)}") from error
 
 
 def _pixels(rgb: VideoFrame) -> Array:

@@ -144,7 +144,7 @@ def with_usual_header(image: bytes) -> bytes:
             sequential, components = marker in SEQUENTIAL, body[7]
         elif marker == START_OF_SCAN and sequential and len(body) >= 3:
             spectral = 3 + 2 * body[2]
-            body[spectral : spectral + 3] = b"\x00\x3f\x00"
+            body[spectral : spectral + 3] = b"\x00\x3f\x00"[: max(0, len(body) - spectral)]
         elif marker == APP0 and body[2:7] == b"JFIF\0" and len(body) >= 8:
             body[7] = 1
         elif marker == APP14 and body[2:7] == b"Adobe" and len(body) >= 14 and body[13] > 2:

@@ -8,12 +8,13 @@ from service.errors import BadImage
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 MOST_CHUNKS: Final = 65_536
-NEEDED: Final = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+END: Final = b"IEND"
+NEEDED: Final = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", END}
 CHUNK_FRAME: Final = 12  # length, type and checksum
 
 
 def chunks(image: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(type, first byte, end) of each chunk's data, up to where the file breaks off.
+    """(type, first byte, end) of each chunk's data, up to the last one or to where the file breaks off.
 
     Raises:
         BadImage: more than MOST_CHUNKS chunks.
@@ -26,7 +27,10 @@ def chunks(image: bytes) -> Iterator[tuple[bytes, int, int]]:
         end = at + 8 + length
         if end + 4 > len(image):
             return
-        yield image[at + 4 : at + 8], at + 8, end
+        kind = image[at + 4 : at + 8]
+        yield kind, at + 8, end
+        if kind == END:
+            return
         at = end + 4
     raise BadImage(f"the PNG has more than {MOST_CHUNKS} chunks")
 
@@ -34,13 +38,14 @@ def chunks(image: bytes) -> Iterator[tuple[bytes, int, int]]:
 def pixels_only(image: bytes) -> bytes:
     """The file without texts, profiles and further pictures, which may unpack to a thousand times their size.
 
-    What follows a place where the file breaks off stays: the decoder tells. Raises BadImage as `chunks`.
+    Raises:
+        BadImage: as `chunks`; or a chunk is longer than the file, or the last one is missing. OpenCV would make room
+            for such a chunk first, up to 2 GB, and refuse the file then.
     """
-    parts, at, left_out = [image[: len(SIGNATURE)]], len(SIGNATURE), False
+    parts, kind = [image[: len(SIGNATURE)]], b""
     for kind, start, end in chunks(image):
         if kind in NEEDED:
             parts.append(image[start - 8 : end + 4])
-        else:
-            left_out = True
-        at = end + 4
-    return b"".join([*parts, image[at:]]) if left_out else image
+    if kind != END:
+        raise BadImage("a cut off PNG image")
+    return b"".join(parts)

@@ -1,10 +1,14 @@
-"""What a server and its reading processes say to each other, as msgpack, one message a packet of a local socket."""
+"""What a server and its reading processes say to each other, as msgpack, one message a packet of a local socket.
+
+A clip may have taken a process over: what it answers has the ranges that are declared here, or is refused.
+"""
 
 import socket
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from service.contract.messages import ClipGap, GapReason
 from service.media.orientation import Orientation
@@ -15,7 +19,9 @@ SLOTS = 6
 MOST_BYTES = 128 * 1024
 """Of a message; the longest tells of all gaps of a clip."""
 
-Gaps: TypeAlias = list[tuple[int | None, int, str]]
+Seq: TypeAlias = Annotated[int, Meta(ge=0)]
+Pair: TypeAlias = tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
+Gaps: TypeAlias = list[tuple[Seq | None, int, GapReason]]
 
 
 class Open(msgspec.Struct, frozen=True, tag=True):
@@ -40,10 +46,10 @@ class Facts(msgspec.Struct, frozen=True, tag=True):
     codec: str
     frames_declared: int | None
     duration_us: int | None
-    rate: tuple[int, int] | None
-    stored: tuple[int, int]
-    aspect: tuple[int, int]
-    turn: int
+    rate: Pair | None
+    stored: Pair
+    aspect: Pair
+    turn: Literal[0, 90, 180, 270]
     mirrored: bool
 
     def shape(self) -> Shape:
@@ -83,7 +89,7 @@ Request: TypeAlias = Open | Next
 Answer: TypeAlias = Facts | Picture | End | Failed
 
 REQUESTS = msgspec.msgpack.Decoder(Request)
-ANSWERS = msgspec.msgpack.Decoder(Answer)
+_ANSWERS = msgspec.msgpack.Decoder(Answer)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
@@ -92,11 +98,20 @@ def send(channel: socket.socket, message: Request | Answer) -> None:
     channel.sendall(_ENCODER.encode(message))
 
 
+def answer_of(packet: bytes, request: Request) -> Answer:
+    """What a process answered to a request. ValueError where it is no answer to that, or none at all."""
+    answer = _ANSWERS.decode(packet)
+    expected = Facts | Failed if isinstance(request, Open) else Picture | End | Failed
+    if not isinstance(answer, expected):
+        raise ValueError(f"{type(answer).__name__} is no answer to {type(request).__name__}")
+    return answer
+
+
 def gaps_to_message(gaps: tuple[ClipGap, ...]) -> Gaps:
     """As they travel."""
-    return [(gap.after_seq, gap.pts_us, gap.reason.value) for gap in gaps]
+    return [(gap.after_seq, gap.pts_us, gap.reason) for gap in gaps]
 
 
 def gaps_of_message(gaps: Gaps) -> tuple[ClipGap, ...]:
     """What `gaps_to_message` made, read back."""
-    return tuple(ClipGap(after_seq, pts_us, GapReason(reason)) for after_seq, pts_us, reason in gaps)
+    return tuple(ClipGap(*gap) for gap in gaps)

@@ -4,6 +4,7 @@ A clip that crashes a decoder, hangs it, or makes it ask for all memory ends thi
 of the server's settings and writes no files.
 """
 
+import gc
 import mmap
 import os
 import resource
@@ -46,9 +47,12 @@ def main(arguments: list[str]) -> int:
     """Serve until the server closes its end."""
     channel, memory, memory_bytes = socket.socket(fileno=int(arguments[0])), int(arguments[1]), int(arguments[2])
     _limit_process(memory_bytes)
+    gc.freeze()
     while (request := _receive(channel)) is not None:
         if isinstance(request, Open):
             _read(request, channel, memory)
+            # PyAV's objects of a clip refer to each other: until they are collected, its decoder's threads go on.
+            gc.collect()
     return 0
 
 
@@ -128,7 +132,7 @@ def _facts(video: Video) -> Facts:
         codec=video.codec,
         frames_declared=video.frames_declared,
         duration_us=video.duration_us,
-        rate=None if rate is None else (rate.numerator, rate.denominator),
+        rate=(rate.numerator, rate.denominator) if rate and rate > 0 else None,
         stored=shape.stored,
         aspect=(shape.aspect.numerator, shape.aspect.denominator),
         turn=shape.orientation.turn,

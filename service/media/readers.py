@@ -20,7 +20,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
 import numpy as np
 
 from model.values import Array, Frame
@@ -30,7 +29,6 @@ from service.errors import BadClip
 from service.media import reader_process
 from service.media.limits import ClipLimits
 from service.media.reader_messages import (
-    ANSWERS,
     MOST_BYTES,
     SLOTS,
     Answer,
@@ -41,6 +39,7 @@ from service.media.reader_messages import (
     Open,
     Picture,
     Request,
+    answer_of,
     gaps_of_message,
     send,
 )
@@ -173,17 +172,14 @@ class _Reader:
         """The answer to a request.
 
         Raises:
-            KineposeError: what it says of the clip; BadClip where it ended instead.
+            KineposeError: what it says of the clip; BadClip where it ended instead, or made no sense.
         """
         self.is_idle = False
         try:
             send(self._channel, request)
-            packet = self._channel.recv(MOST_BYTES)
-            answer: Answer | None = ANSWERS.decode(packet) if packet else None
-        except (OSError, msgspec.DecodeError):
-            answer = None
-        if answer is None:
-            raise BadClip(self._last_words())
+            answer = answer_of(self._channel.recv(MOST_BYTES), request)
+        except (OSError, ValueError) as error:
+            raise BadClip(self._last_words()) from error
         self.is_idle = isinstance(answer, End | Failed)
         if isinstance(answer, Failed):
             raise error_of(answer.code, answer.detail)

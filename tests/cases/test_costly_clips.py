@@ -180,3 +180,12 @@ def test_a_codec_that_is_not_on_the_list_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(UnsupportedMedia, match="qtrle"), open_video(path):
         pass
+
+
+def test_clips_leave_nothing_in_the_process_that_read_them(tmp_path: Path) -> None:
+    """Its decoders' threads went on after each clip: some 60 clips later it had no room for more, and refused good ones."""
+    clip = make_clip(tmp_path / "clip.mp4", count=3)
+    with ClipReaders(128 * MIB, idle=1) as running:
+        for _ in range(12):
+            with running.open(clip, LIMITS) as video:
+                assert len(list(video)) == 3

@@ -14,9 +14,20 @@ from websockets.streams import StreamReader
 
 from model.values import Region
 from service.contract import problem, wire
-from service.contract.messages import EncodedFrame
+from service.contract.messages import EncodedFrame, GapReason
 from service.errors import BadRegion, BadRequest, KineposeError, TooLarge
-from service.media.reader_messages import ANSWERS, End, Facts, Failed, Picture, gaps_of_message, gaps_to_message
+from service.media.reader_messages import (
+    Answer,
+    End,
+    Facts,
+    Failed,
+    Next,
+    Open,
+    Picture,
+    answer_of,
+    gaps_of_message,
+    gaps_to_message,
+)
 from service.pb import pose_pb2 as pb
 from service.transports.grpc.servicer import _clip_options
 from service.transports.http import websocket
@@ -164,14 +175,19 @@ def _read_flag(_: bytes, text: str) -> None:
 
 def check_reader_answer(data: bytes) -> None:
     """What a process that may be taken over by a clip says is refused, or has sizes, times and reasons."""
-    try:
-        answer = ANSWERS.decode(data)
-    except msgspec.DecodeError:
-        return
-    assert ANSWERS.decode(ENCODER.encode(answer)) == answer
+    for request in (Open("/clip", 1.0, 1, 1, False), Next(0)):
+        try:
+            answer = answer_of(data, request)
+        except ValueError:
+            continue
+        assert answer_of(ENCODER.encode(answer), request) == answer
+        _check_answer(answer)
+
+
+def _check_answer(answer: Answer) -> None:
     if isinstance(answer, Facts):
         assert min(answer.shape().frame_size) >= 1
-        assert answer.rate is None or answer.rate[1] > 0
+        assert answer.rate is None or min(answer.rate) > 0
     elif isinstance(answer, Failed):
         check_told(problem.error_of(answer.code, answer.detail))
     elif answer.gaps is not None:
@@ -239,8 +255,8 @@ def reader_answers() -> list[bytes]:
         Facts("h264", 10, 400_000, (25, 1), (64, 48), (1, 1), 90, True),
         Facts("vp9", None, None, None, (64, 48), (16, 15), 0, False),
         Picture(40_000, 400_000, 0, None),
-        Picture(40_000, None, 0, [(3, 160_000, "damaged"), (None, 0, "cut_off")]),
-        End(400_000, -5, [(3, 160_000, "size_changed")]),
+        Picture(40_000, None, 0, [(3, 160_000, GapReason.DAMAGED), (None, 0, GapReason.CUT_OFF)]),
+        End(400_000, -5, [(3, 160_000, GapReason.SIZE_CHANGED)]),
         Failed("bad_clip", "the clip is damaged"),
     )
     return [ENCODER.encode(answer) for answer in answers]
