@@ -16,7 +16,7 @@ SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test lint type audit bench chaos soak compose-test lock sbom proto clean system-serve system-test
+.PHONY: help setup demo serve test lint type audit bench chaos soak fuzz compose-test lock sbom proto clean system-serve system-test
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -57,6 +57,9 @@ chaos: system-test $(ALL_READY) ## 60 s of killed workers, frontends, Redis and 
 soak: system-test $(ALL_READY) ## 15 minutes of load: memory, files and latency of every process; writes out/soak.json
 	mkdir -p out
 	$(PY) -m tests.bench.soak --output out/soak.json $(ARGS)
+
+fuzz: $(ALL_READY) ## fuzz what reads images, clips, messages and states, by coverage: make fuzz [SECONDS=600] [ARGS='jpeg clip']
+	$(PY) -m tests.fuzz.run --seconds $(or $(SECONDS),600) $(ARGS)
 
 compose-test: $(ALL_READY) ## build the images and run docker compose for real: clip, stream, killed worker, scaling
 	deploy/compose-test.sh

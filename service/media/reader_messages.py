@@ -5,7 +5,7 @@ A clip may have taken a process over: what it answers has the ranges that are de
 
 import socket
 from fractions import Fraction
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,7 @@ MOST_BYTES = 128 * 1024
 
 Seq: TypeAlias = Annotated[int, Meta(ge=0)]
 Pair: TypeAlias = tuple[Annotated[int, Meta(ge=1)], Annotated[int, Meta(ge=1)]]
+QuarterTurn: TypeAlias = Annotated[int, Meta(ge=0, le=270, multiple_of=90)]
 Gaps: TypeAlias = list[tuple[Seq | None, int, GapReason]]
 
 
@@ -49,7 +50,7 @@ class Facts(msgspec.Struct, frozen=True, tag=True):
     rate: Pair | None
     stored: Pair
     aspect: Pair
-    turn: Literal[0, 90, 180, 270]
+    turn: QuarterTurn
     mirrored: bool
 
     def shape(self) -> Shape:

@@ -9,16 +9,19 @@ process of its own, with limits on memory and CPU time; a clip that ends it is `
 import os
 import resource
 import signal
+import socket
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from model.values import Frame
 from service.errors import BadClip, ClipTooLong, ImageTooLarge, UnsupportedMedia
 from service.media.limits import ClipLimits
+from service.media.reader_messages import End, Facts
 from service.media.reader_process import PICTURE_CPU_S
 from service.media.readers import ClipReaders, RemoteVideo
 from service.media.video import open_video
@@ -141,6 +144,33 @@ def test_a_reading_process_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> 
     assert b"secret" not in environment
 
 
+FAKED = {
+    "no message": b"\xc1",
+    "text that is no UTF-8": b"\x83\xa4type\xa6Failed\xa4code\xa1x\xa6detail\xa1\xff",
+    "an answer to something else": msgspec.msgpack.encode(End(0, 0, [])),
+    "pixels without height": msgspec.msgpack.encode(Facts("h264", 1, 1, (25, 1), (64, 0), (1, 1), 0, False)),
+    "an aspect that is none": msgspec.msgpack.encode(Facts("h264", 1, 1, (25, 1), (64, 48), (1, 0), 0, False)),
+    "a rate that is none": msgspec.msgpack.encode(Facts("h264", 1, 1, (25, 0), (64, 48), (1, 1), 0, False)),
+    "a turn by a degree": msgspec.msgpack.encode(Facts("h264", 1, 1, (25, 1), (64, 48), (1, 1), 1, False)),
+}
+
+
+@pytest.mark.parametrize("packet", FAKED.values(), ids=list(FAKED))
+def test_what_a_process_that_was_taken_over_says_is_not_believed(packet: bytes, tmp_path: Path) -> None:
+    """Its clip is at fault; it is ended, and the next one is read by another."""
+    clip = make_clip(tmp_path / "clip.mp4", count=3)
+    with ClipReaders(512 * MIB, idle=1) as running:
+        [reader] = running._idle
+        reader._channel.close()
+        reader._channel, taken_over = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with taken_over:
+            taken_over.send(packet)
+            with pytest.raises(BadClip, match="made its decoder fail"), running.open(clip, LIMITS):
+                pass
+        with running.open(clip, LIMITS) as video:
+            assert len(list(video)) == 3
+
+
 @pytest.mark.parametrize("container", ["mp4", "mkv", "h264"])
 def test_frames_are_counted(tmp_path: Path, container: str) -> None:
     """Ten may pass, the eleventh is too many, whether the header tells or not."""
@@ -183,7 +213,7 @@ def test_a_codec_that_is_not_on_the_list_is_named(tmp_path: Path) -> None:
 
 
 def test_clips_leave_nothing_in_the_process_that_read_them(tmp_path: Path) -> None:
-    """Its decoders' threads went on after each clip: some 60 clips later it had no room for more, and refused good ones."""
+    """Decoders' threads went on after their clip: some 60 clips later there was no room for more, and good ones failed."""
     clip = make_clip(tmp_path / "clip.mp4", count=3)
     with ClipReaders(128 * MIB, idle=1) as running:
         for _ in range(12):

@@ -19,6 +19,7 @@ import pytest
 from model.values import Array, Frame
 from service.errors import BadImage
 from service.media.image import decode, read_header
+from service.media.jpeg import with_usual_header
 from tests.support.jpegs import (
     jpeg_of,
     with_adobe_transform,
@@ -75,6 +76,13 @@ def test_a_jpeg_with_a_harmless_oddity_is_read(picture: Array, oddity: str) -> N
     assert odd != image
 
     assert np.array_equal(read(odd).rgb, read(image).rgb)
+
+
+def test_a_scan_header_that_is_too_short_grows_by_nothing() -> None:
+    """There is no spectral range in it to be mended."""
+    image = b"\xff\xd8\xff\xda\x00\x05\x7f\x00\x00\xff\xd9"
+
+    assert with_usual_header(image) == image
 
 
 @pytest.mark.parametrize("encode", ENCODERS[1:])

@@ -52,11 +52,11 @@ def check_record(data: bytes) -> None:
     blob = bytes((codec.VERSION,)) + data
     for decode in (decode_meta, decode_result):
         try:
-            found: SessionMeta | FrameResult = decode(blob)  # type: ignore[operator]
+            found: SessionMeta | FrameResult = decode(blob)
         except RecordError:
             continue
         written = encode_record(found)
-        assert encode_record(decode(written)) == written  # type: ignore[operator]
+        assert encode_record(decode(written)) == written
     for kind in (codec.RESULT, codec.ERROR):
         _check_answer(REPLY_ID + kind + blob)
 
@@ -100,7 +100,9 @@ def state_bodies() -> list[bytes]:
 
 def records() -> list[bytes]:
     """Without the byte of their version."""
-    failed = replace(result("s", 4), pose=None, region=None, error_code="bad_image", error_detail="why", image_size=None)
+    failed = replace(
+        result("s", 4), pose=None, region=None, error_code="bad_image", error_detail="why", image_size=None
+    )
     values: list[Any] = [meta(), replace(meta(), owner="key"), result("s", 3, 40), failed]
     errors = [BadImage("why"), SeqOutOfOrder("why", "s", 4, 5, 600)]
     made = [encode_record(value) for value in values] + [encode_answer(REPLY_ID, error)[17:] for error in errors]

@@ -44,8 +44,12 @@ def _made(folder: Path) -> list[Path]:
     quality = {"g": "3"}
     clips = [make_clip(folder / name, codec, pictures=small, pixels=of, quality=quality) for name, codec, of in FORMS]
     turned = make_clip(folder / "turned.mp4", pictures=small, turn=(90.0, False, False))
-    return [*clips, turned, make_clip(folder / "paused.mkv", pictures=small, times_ms=[0, 40, 80, 9000, 9040, 9080]),
-            make_sound(folder / "sound.mp4")]
+    return [
+        *clips,
+        turned,
+        make_clip(folder / "paused.mkv", pictures=small, times_ms=[0, 40, 80, 9000, 9040, 9080]),
+        make_sound(folder / "sound.mp4"),
+    ]
 
 
 def pictures(count: int, width: int, height: int) -> list[Array]:

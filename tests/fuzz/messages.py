@@ -208,7 +208,11 @@ def texts() -> list[bytes]:
         {"deadline_ms": "12"},
         [[]],
     ]
-    return [json.dumps(one).encode() for one in said] + [b'{"seq": "\\ud83d"}', b'{"\\ud83d": NaN}', b'{"pts_us": 1e999}']
+    return [json.dumps(one).encode() for one in said] + [
+        b'{"seq": "\\ud83d"}',
+        b'{"\\ud83d": NaN}',
+        b'{"pts_us": 1e999}',
+    ]
 
 
 def websocket_frames() -> list[bytes]:

@@ -144,6 +144,22 @@ def test_a_truncated_picture_is_a_bad_image(picture: Array, extension: str, shar
         read(image[: int(len(image) * share)])
 
 
+def test_a_png_chunk_longer_than_the_file_gets_no_memory(picture: Array) -> None:
+    """OpenCV makes room for as much as a chunk says, up to 2 GB, before it finds that the file breaks off."""
+    image = encoded(picture)
+    pixels = image.index(b"IDAT") - 4
+
+    with pytest.raises(BadImage, match=r"^a cut off PNG"):
+        read(image[:pixels] + b"\x7f\xff\xff\xff" + image[pixels + 4 :])
+
+
+def test_what_comes_after_a_png_does_not_matter(picture: Array) -> None:
+    """Also where it looks like a chunk of gigabytes."""
+    image = encoded(picture)
+
+    assert np.array_equal(read(image + b"\x7f\xff\xff\xffIDAT").rgb, picture)
+
+
 @pytest.mark.parametrize("image", [b"", b"\xff", b"BM", b"hello, I am a JPEG", b"\xff\xd8\xff", b"GIF89a" + bytes(99)])
 def test_what_is_no_picture_is_a_bad_image(image: bytes) -> None:
     """Empty, text, a bare marker, a format that is not taken."""
