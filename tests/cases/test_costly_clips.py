@@ -213,7 +213,7 @@ def test_a_codec_that_is_not_on_the_list_is_named(tmp_path: Path) -> None:
 
 
 def test_clips_leave_nothing_in_the_process_that_read_them(tmp_path: Path) -> None:
-    """Decoders' threads went on after their clip: some 60 clips later there was no room for more, and good ones failed."""
+    """Decoders' threads went on after their clip: 60 clips later there was no room for more, and good ones failed."""
     clip = make_clip(tmp_path / "clip.mp4", count=3)
     with ClipReaders(128 * MIB, idle=1) as running:
         for _ in range(12):

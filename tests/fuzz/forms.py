@@ -54,7 +54,7 @@ def forms() -> list[bytes]:
     """A file with fields beside it; a file under another name; one that is quoted oddly; a raw body."""
     part = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
     file, field, last = part % (b"file", b"\xff\xd8" * 40), part % (b"region", b"1,2,3,4"), b"--x--\r\n"
-    named = b'--x\r\ncontent-disposition: form-data; filename*=utf-8\'\'%e2; name=file; filename="a\\"b"\r\nX: y\r\n\r\nz\r\n'
+    named = b'--x\r\ncontent-disposition: form-data; filename*=x; name=file; filename="a\\"b"\r\nX: y\r\n\r\nz\r\n'
     return [
         *(FORM + b"\n" + body for body in (file + last, field + file + last, part % (b"video", b"z") + last)),
         FORM + b"\n" + named + last,

@@ -45,7 +45,8 @@ def header_of(data: bytes) -> ImageHeader | None:
         header = checked_header(data, MAX_BYTES, MAX_PIXELS)
     except REFUSALS:
         return None
-    assert header.width >= 1 and header.height >= 1 and header.width * header.height <= MAX_PIXELS, header
+    assert min(header.width, header.height) >= 1, header
+    assert header.width * header.height <= MAX_PIXELS, header
     assert header.orientation in map(from_exif, range(1, 9))
     return header
 

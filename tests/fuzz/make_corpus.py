@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz.make_corpus`: writes the clips of `corpus/clip` anew: small ones, of each container and codec."""
+"""`python -m tests.fuzz.make_corpus`: writes the clips of `corpus/clip` anew: small, of each container and codec."""
 
 import tempfile
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What clients say in words: WebSocket texts and frames, gRPC messages, JSON bodies, queries; and clip readers' answers."""
+"""Messages: of WebSockets and gRPC, JSON bodies, values of queries, and what processes that read clips answer."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz.one TARGET [libFuzzer's options and folders]`: fuzz one target with atheris until told to stop."""
+"""`python -m tests.fuzz.one TARGET [libFuzzer's options and folders]`: fuzz one target with atheris."""
 
 import resource
 import sys

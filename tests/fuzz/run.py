@@ -22,9 +22,7 @@ INPUT_S = 20
 LAST_LINES = 30
 RUNS = re.compile(rb"number_of_executed_units: (\d+)")
 NEW = re.compile(rb"new_units_added: +(\d+)")
-NO_ATHERIS = (
-    "atheris is not there for this machine (x86-64, Python up to 3.13): the tests fuzz the same targets, for less long"
-)
+NO_ATHERIS = "there is no atheris for this machine (x86-64, Python up to 3.13): only the tests fuzz here"
 
 
 @dataclass(frozen=True)
