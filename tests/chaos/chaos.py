@@ -1,7 +1,8 @@
 """A run from its beginning to its faults."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from tests.chaos.films import Film, load_clip
 from tests.chaos.fleet import Fleet, running_fleet
 from tests.chaos.plan import Disturbance, Kind, Shape
 from tests.chaos.reference import unbroken_runs
+from tests.chaos.strangers import Strangers, make_costly
 from tests.chaos.streams import LiveStream
+from tests.support.keys import Keys, make_keys
 
 CALM_TIMEOUT_S = 180.0
 """Until every stream has sent its last frames after all disturbances; none takes as long."""
@@ -30,6 +33,7 @@ class Chaos:
         tolerance_px: joints may differ by so much from the unbroken run's; 0: not by a bit.
         settings: of frontends and workers, by name.
         appendfsync: of Redis.
+        strangers: whether others send what costs much all the while, with a key of their own.
     """
 
     seed: int
@@ -41,6 +45,7 @@ class Chaos:
     tolerance_px: float = 0.0
     settings: Mapping[str, str] = field(default_factory=dict)
     appendfsync: str = "always"
+    strangers: bool = False
 
 
 async def unleash(chaos: Chaos, folder: Path) -> Figures:
@@ -50,18 +55,38 @@ async def unleash(chaos: Chaos, folder: Path) -> Figures:
     settings = {"max_batch": "4", "device": "cpu", **chaos.settings}
     if chaos.weights_dir is not None:
         settings["weights_dir"] = str(chaos.weights_dir)
-    async with running_fleet(chaos.shape, folder, settings, appendfsync=chaos.appendfsync) as fleet:
+    keys = make_keys(folder / "keys.json", operator={}, stranger={})
+    settings["api_keys_file"] = str(keys.file)
+    api_key = keys.by_name["operator"]
+    async with running_fleet(chaos.shape, folder, settings, appendfsync=chaos.appendfsync, api_key=api_key) as fleet:
         interval_s = 1 / chaos.frames_per_s
         streams = [
             LiveStream(film, WAYS[film.number % len(WAYS)], fleet.addresses, interval_s, chaos.seed) for film in films
         ]
-        counters = await _live(chaos, fleet, streams)
-        left = await leftovers.settled(fleet.redis_url)
+        async with _strangers(chaos, fleet, keys) as theirs:
+            counters = await _live(chaos, fleet, streams)
+        left = await leftovers.settled(fleet.redis_url, theirs)
     sent = [stream.record.sent for stream in streams]
     expected = await asyncio.to_thread(unbroken_runs, films, sent, chaos.weights_dir)
     faults = [fault for stream in streams for fault in _faults_of(stream, expected[stream.record.number], chaos)]
     faults += faults_between(expected)
     return _figures(chaos, fleet, streams, counters, [*faults, *faults_of_rest([s.record for s in streams], left)])
+
+
+@asynccontextmanager
+async def _strangers(chaos: Chaos, fleet: Fleet, keys: Keys) -> AsyncIterator[set[str]]:
+    """Strangers, where the run has some; gives the ids of their sessions."""
+    strangers = Strangers(fleet.addresses, keys.by_name["stranger"])
+    sending = None
+    if chaos.strangers:
+        costly = await asyncio.to_thread(make_costly)
+        sending = asyncio.create_task(strangers.run(costly), name="strangers")
+    try:
+        yield strangers.sessions
+    finally:
+        if sending is not None:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
 
 
 def _faults_of(stream: LiveStream, expected: Sequence[Expected], chaos: Chaos) -> list[str]:
@@ -73,7 +98,7 @@ def _faults_of(stream: LiveStream, expected: Sequence[Expected], chaos: Chaos) -
 
 async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> Counters:
     """Streams run while the plan is carried out, and on until all is calm."""
-    counters = Counters(fleet.counting)
+    counters = Counters(fleet.counting, fleet.addresses()[0].headers)
     watching = asyncio.create_task(counters.watch())
     for stream in streams:
         await stream.open()

@@ -47,10 +47,10 @@ class Connection(Protocol):
 async def opened(way: str, address: Address) -> Connection:
     """A new connection. Nothing may have been sent yet."""
     if way == "http":
-        return Single(AsyncClient(http_url=address.http_url, timeout_s=CALL_TIMEOUT_S))
+        return Single(AsyncClient(http_url=address.http_url, api_key=address.api_key, timeout_s=CALL_TIMEOUT_S))
     if way == "websocket":
         return WebSocketStream(address)
-    grpc = AsyncClient(grpc_target=address.grpc_target, timeout_s=CALL_TIMEOUT_S)
+    grpc = AsyncClient(grpc_target=address.grpc_target, api_key=address.api_key, timeout_s=CALL_TIMEOUT_S)
     return Single(grpc) if way == "grpc" else GrpcStream(grpc)
 
 
@@ -125,8 +125,9 @@ class WebSocketStream(Single):
     """Frames over a WebSocket; what concerns the session over HTTP."""
 
     def __init__(self, address: Address) -> None:
-        super().__init__(AsyncClient(http_url=address.http_url, timeout_s=CALL_TIMEOUT_S))
+        super().__init__(AsyncClient(http_url=address.http_url, api_key=address.api_key, timeout_s=CALL_TIMEOUT_S))
         self._url = address.http_url.replace("http://", "ws://", 1)
+        self._headers = address.headers
         self._socket: ClientConnection | None = None
 
     async def exchange(self, session_id: str, picture: Picture) -> FrameResult:
@@ -134,7 +135,8 @@ class WebSocketStream(Single):
         async with asyncio.timeout(CALL_TIMEOUT_S):
             try:
                 if self._socket is None:
-                    self._socket = await connect(f"{self._url}/v1/sessions/{session_id}/stream", ping_interval=None)
+                    url = f"{self._url}/v1/sessions/{session_id}/stream"
+                    self._socket = await connect(url, additional_headers=self._headers, ping_interval=None)
                 await self._socket.send(_stamp(picture))
                 await self._socket.send(picture.image)
                 return _read(await self._socket.recv())

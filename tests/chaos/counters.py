@@ -22,13 +22,14 @@ _SAMPLE = re.compile(rf"^({'|'.join(COUNTED)}) (\S+)$", re.MULTILINE)
 class Counters:
     """Sums over all processes; of one that was killed, what it had counted when it was last looked at."""
 
-    def __init__(self, places: Sequence[Place]) -> None:
+    def __init__(self, places: Sequence[Place], headers: dict[str, str]) -> None:
         self._places = places
+        self._headers = headers
         self._seen: dict[tuple[str, int, str], float] = {}
 
     async def watch(self) -> None:
         """Look until cancelled."""
-        async with httpx.AsyncClient(timeout=TIMEOUT_S) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT_S, headers=self._headers) as client:
             while True:
                 for place in self._places:
                     await self._look(client, place)

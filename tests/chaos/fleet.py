@@ -42,6 +42,11 @@ class Address:
     grpc_target: str
     api_key: str | None = None
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """What an HTTP call there carries."""
+        return {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
+
 
 class Fleet:
     """All processes of a run.
@@ -51,8 +56,11 @@ class Fleet:
         redis_url: of its Redis.
     """
 
-    def __init__(self, redis_url: str, redis: Place, frontends: list[Place], workers: list[Place]) -> None:
+    def __init__(
+        self, redis_url: str, redis: Place, frontends: list[Place], workers: list[Place], api_key: str | None
+    ) -> None:
         self.redis_url = redis_url
+        self._api_key = api_key
         self.done: Counter[Kind] = Counter()
         self._redis = redis
         self._frontends = frontends
@@ -82,7 +90,7 @@ class Fleet:
     def addresses(self) -> list[Address]:
         """Frontends that are up, as a name service tells them: one that was just killed may still be among them."""
         found = [place.addresses for place in self._frontends if place.up.is_set()]
-        return [Address(one["http"], one["grpc"]) for one in found]
+        return [Address(one["http"], one["grpc"], self._api_key) for one in found]
 
     async def all_up(self) -> None:
         """Wait until every place has a process that is ready. TimeoutError where one does not get there."""
@@ -137,14 +145,20 @@ async def _disturbed(place: Place, disturbance: Disturbance) -> bool:
 
 @asynccontextmanager
 async def running_fleet(
-    shape: Shape, folder: Path, settings: Mapping[str, str], *, appendfsync: str = "always"
+    shape: Shape,
+    folder: Path,
+    settings: Mapping[str, str],
+    *,
+    appendfsync: str = "always",
+    api_key: str | None = None,
 ) -> AsyncIterator[Fleet]:
     """A fleet that is up. Leaving ends its processes: in order with SIGTERM, or at once after an exception.
 
     folder: holds a log a process (`worker-0.1.log` is the second process of the first worker's place) and Redis's file.
     settings: of frontends and workers alike, by name.
+    api_key: an operator's, where the settings ask for keys.
     """
-    fleet = _made(shape, folder, settings, appendfsync)
+    fleet = _made(shape, folder, settings, appendfsync, api_key)
     keepers = [asyncio.create_task(place.keep(), name=place.name) for place in fleet.places]
     try:
         await fleet.all_up()
@@ -158,7 +172,7 @@ async def running_fleet(
         await asyncio.gather(*keepers, return_exceptions=True)
 
 
-def _made(shape: Shape, folder: Path, settings: Mapping[str, str], appendfsync: str) -> Fleet:
+def _made(shape: Shape, folder: Path, settings: Mapping[str, str], appendfsync: str, api_key: str | None) -> Fleet:
     data = folder / "redis"
     data.mkdir(parents=True)
     port = _free_port()
@@ -171,6 +185,7 @@ def _made(shape: Shape, folder: Path, settings: Mapping[str, str], appendfsync: 
         Place("redis", redis_recipe(port, data, appendfsync), folder),
         [Place(f"frontend-{number}", frontend, folder) for number in range(shape.frontends)],
         [Place(f"worker-{number}", worker, folder) for number in range(shape.workers)],
+        api_key,
     )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+from collections.abc import Set
 
 from redis.asyncio import Redis
 
@@ -15,21 +16,21 @@ SESSION = re.compile(r":session:([^:]+)$")
 """The key of a session's hash, and the session's id in it."""
 
 
-async def settled(url: str) -> Leftovers:
-    """What is left once nothing is in flight; or what is still there after SETTLE_S."""
+async def settled(url: str, theirs: Set[str] = frozenset()) -> Leftovers:
+    """What is left once nothing is in flight, or still there after SETTLE_S; but for the sessions of others, `theirs`."""
     async with Redis.from_url(url) as redis:
         until = time.monotonic() + SETTLE_S
         while True:
-            left = await _look(redis)
+            left = await _look(redis, theirs)
             busy = left.held or any(left.waiting.values()) or any(left.pending.values())
             if not busy or time.monotonic() > until:
                 return left
             await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _look(redis: Redis) -> Leftovers:
+async def _look(redis: Redis, theirs: Set[str]) -> Leftovers:
     keys = [key.decode() async for key in redis.scan_iter(count=1000)]
-    sessions = [key for key in keys if SESSION.search(key)]
+    sessions = [key for key in keys if SESSION.search(key) and _session_id(key) not in theirs]
     streams = [key for key in keys if await redis.type(key) == b"stream"]
     heads = {key: await _head(redis, key) for key in sessions}
     return Leftovers(

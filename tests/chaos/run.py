@@ -35,6 +35,7 @@ def main() -> int:
         arguments.frames_per_s,
         tolerance_px=arguments.tolerance_px,
         appendfsync=arguments.appendfsync,
+        strangers=arguments.strangers,
     )
     result = asyncio.run(unleash(chaos, folder))
     figures.show(result, console)
@@ -63,6 +64,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frames-per-s", type=float, default=0.6, help="of each stream (default: 0.6)")
     parser.add_argument("--tolerance-px", type=float, default=0.0, help="of joints (default: 0, not a bit)")
     parser.add_argument("--appendfsync", choices=("always", "everysec"), default="always", help="default: always")
+    parser.add_argument("--strangers", action="store_true", help="others send what costs much all the while")
     parser.add_argument("--logs", type=Path, help="a new folder for the processes' logs (default: a temporary one)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser.parse_args()

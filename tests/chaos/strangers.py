@@ -1,6 +1,7 @@
 """Those who send what costs much: over HTTP, with a key of their own, each kind over and over until cancelled."""
 
 import asyncio
+import random
 import subprocess
 import tempfile
 from collections import Counter
@@ -76,6 +77,10 @@ class Strangers:
     answered: Counter[tuple[str, str]] = field(default_factory=Counter)
     sessions: set[str] = field(default_factory=set)
 
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.api_key}"}
+
     async def run(self, costly: Costly, words: str = "") -> None:
         """Send until cancelled those kinds that have these words; none of them ends by what it is answered."""
         sent: list[tuple[str, Send, bytes]] = [(kind, self._frame, one) for kind, one in costly.pictures.items()]
@@ -91,7 +96,8 @@ class Strangers:
     async def _over_and_over(self, kind: str, send: Send, what: bytes) -> None:
         while True:
             answer = "no frontend"
-            for address in self.addresses()[:1]:
+            if addresses := self.addresses():
+                address = random.choice(addresses)
                 try:
                     answer = await send(address, what)
                 except (httpx.HTTPError, OSError) as error:
@@ -119,7 +125,7 @@ class Strangers:
     async def _slowly(self, address: Address, body: bytes) -> str:
         """A request that goes on as slowly as can be, until the server has enough."""
         url = httpx.URL(address.http_url)
-        head = post("/v1/clips", 1000, body, {"Authorization": f"Bearer {self.api_key}"}.items())
+        head = post("/v1/clips", 1000, body, self._headers.items())
         assert url.port is not None
         async with connected(url.port, head if body else head[:-4]) as [(reader, writer)]:
             answer = asyncio.create_task(reader.read(4096))
@@ -132,8 +138,7 @@ class Strangers:
             return "hung up"
 
     def _http(self, address: Address) -> httpx.AsyncClient:
-        headers = {"Authorization": f"Bearer {self.api_key}"}
-        return httpx.AsyncClient(base_url=address.http_url, headers=headers, timeout=ANSWER_S)
+        return httpx.AsyncClient(base_url=address.http_url, headers=self._headers, timeout=ANSWER_S)
 
 
 def _code(answer: httpx.Response) -> str:
