@@ -17,7 +17,7 @@ SESSION = re.compile(r":session:([^:]+)$")
 
 
 async def settled(url: str, theirs: Set[str] = frozenset()) -> Leftovers:
-    """What is left once nothing is in flight, or still there after SETTLE_S; but for the sessions of others, `theirs`."""
+    """What is left once nothing is in flight, or still there after SETTLE_S; without `theirs`, sessions of others."""
     async with Redis.from_url(url) as redis:
         until = time.monotonic() + SETTLE_S
         while True:
