@@ -42,13 +42,20 @@ class QuantisedMaps:
 
 def quantise(maps: Array) -> QuantisedMaps:
     """Maps [K, h, w] in 8 bits, each between its least and its largest value; what is not finite becomes finite."""
-    finite = np.nan_to_num(np.asarray(maps, np.float32), nan=0.0).clip(-_LIMIT, _LIMIT)
-    low, high = finite.min(axis=(1, 2)), finite.max(axis=(1, 2))
+    count, height, width = maps.shape
+    flat = np.asarray(maps, np.float32).reshape(count, height * width)
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    # A NaN anywhere is the least and the largest value, too.
+    if not (np.all(low >= -_LIMIT) and np.all(high <= _LIMIT)):
+        flat = np.nan_to_num(flat, nan=0.0).clip(-_LIMIT, _LIMIT)
+        low, high = flat.min(axis=1), flat.max(axis=1)
     step = (high - low) / np.float32(_LEVELS)
     # The inverse of a smaller step is not finite: such a map is flat.
     scale = np.divide(1, step, out=np.zeros_like(step), where=step > np.finfo(np.float32).tiny)
-    levels = np.rint((finite - low[:, None, None]) * scale[:, None, None])
-    return QuantisedMaps(levels.clip(0, _LEVELS).astype(np.uint8), low, step)
+    levels = flat - low[:, None]
+    levels *= scale[:, None]
+    np.rint(levels, out=levels)
+    return QuantisedMaps(levels.clip(0, _LEVELS, out=levels).astype(np.uint8).reshape(maps.shape), low, step)
 
 
 MOST_TRACKS = 16

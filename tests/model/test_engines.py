@@ -246,7 +246,7 @@ def test_float32_is_float32_on_a_cpu_with_matrix_units(on_openvino: Engine) -> N
     """No layer of the f32 engine runs in bfloat16, whatever OpenVINO would like best on this CPU."""
     assert isinstance(on_openvino, OpenVINOEngine)
     for request in (on_openvino._first, on_openvino._next):
-        layers = request.get_compiled_model().get_runtime_model().get_ops()
+        layers = request.compiled.get_runtime_model().get_ops()
         precisions = {layer.get_rt_info()["runtimePrecision"].astype(str) for layer in layers}
         assert "f32" in precisions
         assert not precisions & {"bf16", "f16"}

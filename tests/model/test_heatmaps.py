@@ -1,11 +1,12 @@
 """Heatmaps: joints come back from their blobs to a twentieth of a cell, and any finite map gives a joint."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.heatmaps import SIGMA, decode
+from model.heatmaps import SIGMA, decode, newton_step
 from model.values import Array
 from tests.support.blobs import blobs
 
@@ -96,3 +97,26 @@ def test_refinement_equals_the_written_out_equations() -> None:
     noisy = np.asarray(peaks + rng.normal(0, 0.02, peaks.shape), np.float32)
     cells, _ = decode(noisy)
     np.testing.assert_allclose(cells, [_golden(m) for m in noisy], atol=1e-3)
+
+
+@given(maps, st.sampled_from([np.float32, np.float16]))
+@settings(max_examples=50)
+def test_joints_are_decoded_together_as_alone(heatmaps: Array, kind: type) -> None:
+    """All joints at once give each the bits that it has by itself."""
+    together = decode(heatmaps.astype(kind))
+    alone = [decode(heatmap[None].astype(kind)) for heatmap in heatmaps]
+    assert together[0].tobytes() == b"".join(cells.tobytes() for cells, _ in alone)
+    assert together[1].tobytes() == b"".join(score.tobytes() for _, score in alone)
+
+
+@given(maps)
+@settings(max_examples=50)
+def test_the_peak_is_that_of_the_blurred_map(heatmaps: Array) -> None:
+    """Every joint as it was read one by one: blur, largest cell, a Newton step from there."""
+    cells, score = decode(heatmaps)
+    for heatmap, cell, height in zip(heatmaps, cells, score, strict=True):
+        smooth = cv2.GaussianBlur(heatmap, (0, 0), SIGMA)
+        y, x = (int(i) for i in np.unravel_index(int(smooth.argmax()), smooth.shape))
+        dx, dy = newton_step(smooth, x, y)
+        assert (float(cell[0]), float(cell[1])) == (x + dx, y + dy)
+        assert height == np.float32(np.clip(heatmap[y, x], 0.0, 1.0))
