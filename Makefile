@@ -16,7 +16,7 @@ SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test lint type audit bench chaos soak fuzz compose-test lock sbom proto clean system-serve system-test
+.PHONY: help setup demo serve test lint type audit bench chaos strangers soak fuzz compose-test lock sbom proto clean system-serve system-test
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -53,6 +53,9 @@ bench: $(ALL_READY) ## measure what the service, and what Redis, adds to a frame
 
 chaos: system-test $(ALL_READY) ## 60 s of killed workers, frontends, Redis and clients: make chaos [ARGS='--seed 2']
 	$(PY) -m tests.chaos.run $(ARGS)
+
+strangers: system-test $(ALL_READY) ## live streams alone and beside strangers who send what costs much; two minutes
+	$(PY) -m tests.chaos.neighbours $(ARGS)
 
 soak: system-test $(ALL_READY) ## 15 minutes of load: memory, files and latency of every process; writes out/soak.json
 	mkdir -p out
