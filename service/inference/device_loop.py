@@ -86,6 +86,7 @@ class DeviceLoop:
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kinepose-device")
         self._jobs: list[_Job] = []
+        self._searched = False
         self.alive = True
         self.last_success = -float("inf")
         """When a batch last came through, on `clock`."""
@@ -162,7 +163,8 @@ class DeviceLoop:
         for job in jobs:
             if job.work is None:
                 job.work = self._stepper.begin(job.item.request)
-        batch += _fitting(jobs, self._batcher.max_batch)
+        batch += _fitting(jobs, self._batcher.max_batch, search=not self._searched)
+        self._searched = any(job.inputs > 1 for job in batch)
         if batch:
             self._stepper.advance([job.work for job in batch if job.work is not None])
 
@@ -202,10 +204,13 @@ def _guarded(work: Callable[[], T]) -> T | BaseException:
         return error
 
 
-def _fitting(jobs: list[_Job], max_batch: int) -> list[_Job]:
-    """The next batch: single inputs, and what one search reads at a time: more would keep the next frame waiting."""
+def _fitting(jobs: list[_Job], max_batch: int, *, search: bool) -> list[_Job]:
+    """The next batch: single inputs, and what one search reads at a time: more would keep the next frame waiting.
+
+    search: whether it is a search's turn; frames that waited for its last pass do not wait for another.
+    """
     batch = [job for job in jobs if job.inputs == 1][:max_batch]
-    room = WINDOWS_A_PASS
+    room = WINDOWS_A_PASS if search or not batch else 0
     for job in jobs:
         if 1 < job.inputs <= room:
             batch.append(job)
