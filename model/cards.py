@@ -44,8 +44,6 @@ class ModelCard(Provenance):
         gflop: 10^9 FLOP a frame after the first (a multiply-add is 2 FLOP).
         parameters: number of trained numbers.
         sha256: of the weights file, 64 hexadecimal digits.
-        graphs: of the OpenVINO graphs beside the weights (`model.graph_file`): the `openvino` that made them, their
-            `sha256` and the `weights_sha256` that they belong to; empty where there are none.
     """
 
     name: str
@@ -54,15 +52,20 @@ class ModelCard(Provenance):
     gflop: float
     parameters: int
     sha256: str
-    graphs: dict[str, str] = field(default_factory=dict)
 
 
-def card_to_json(card: ModelCard) -> str:
-    """The text of the `.json` file beside the weights, without the digest: that is taken from the weights."""
-    fields = asdict(card)
+_GRAPHS = "graphs"
+"""Member of the `.json` file that is none of the card: what holds for the OpenVINO graphs beside the weights."""
+
+
+def card_to_json(card: ModelCard, graphs: Mapping[str, str] | None = None) -> str:
+    """The text of the `.json` file beside the weights, without the digest: that is taken from the weights.
+
+    Args:
+        graphs: what `graphs_from_json` reads back.
+    """
+    fields = asdict(card) | ({_GRAPHS: dict(graphs)} if graphs else {})
     del fields["sha256"]
-    if not card.graphs:
-        del fields["graphs"]
     return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -72,11 +75,31 @@ def card_from_json(text: str, sha256: str) -> ModelCard:
     Raises:
         ValueError: the text is no JSON object, or a field is missing, unknown or of another type.
     """
+    fields = _members(text)
+    fields.pop(_GRAPHS, None)
+    _check_fields(fields)
+    return ModelCard(**fields, sha256=sha256)
+
+
+def graphs_from_json(text: str) -> dict[str, str]:
+    """What the `.json` file says of the OpenVINO graphs beside the weights (`model.graph_file`).
+
+    The `openvino` that made them, their `sha256` and the `weights_sha256` that they belong to; empty without any.
+
+    Raises:
+        ValueError: the text is no JSON object, or what it says of them is no object of texts.
+    """
+    graphs = _members(text).get(_GRAPHS, {})
+    if not isinstance(graphs, dict) or not all(isinstance(value, str) for value in graphs.values()):
+        raise ValueError(f"{_GRAPHS}: expected an object of texts")
+    return graphs
+
+
+def _members(text: str) -> dict[str, Any]:
     fields = json.loads(text)
     if not isinstance(fields, dict):
         raise ValueError(f"expected a JSON object, got {type(fields).__name__}")
-    _check_fields(fields)
-    return ModelCard(**fields, sha256=sha256)
+    return fields
 
 
 _FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
@@ -95,16 +118,14 @@ _FIELD_TYPES: Mapping[str, type | tuple[type, ...]] = {
     "gflop": (int, float),
     "parameters": int,
 }
-_OPTIONAL_TYPES: Mapping[str, type] = {"graphs": dict}
 
 
 def _check_fields(fields: Mapping[str, Any]) -> None:
     problems = [f"missing {name}" for name in _FIELD_TYPES if name not in fields]
-    known = {**_FIELD_TYPES, **_OPTIONAL_TYPES}
-    problems += [f"unknown {name}" for name in fields if name not in known]
+    problems += [f"unknown {name}" for name in fields if name not in _FIELD_TYPES]
     problems += [
         f"{name} is {type(fields[name]).__name__}"
-        for name, kind in known.items()
+        for name, kind in _FIELD_TYPES.items()
         if name in fields and not isinstance(fields[name], kind)
     ]
     if problems:

@@ -34,7 +34,7 @@ def read_graphs(weights: Path, facts: Mapping[str, str], weights_sha256: str) ->
 
     Args:
         weights: NAME.safetensors.
-        facts: what the model's card says of its graphs.
+        facts: what the card's file says of them (`zoo.graph_facts`).
         weights_sha256: digest of the weights.
 
     Raises:

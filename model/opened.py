@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -35,9 +36,9 @@ def open_model(
         ValueError: OpenVINO is asked for on CUDA.
     """
     if runtime != "torch" and (device == "cpu" or (device == "auto" and not _has_cuda())):
-        card = zoo.card(name, weights_dir)
-        if card.graphs:
-            return _out_of_graphs(card, weights_dir, precision), card
+        card, path = zoo.card(name, weights_dir), zoo.path_of(name, weights_dir)
+        if facts := zoo.graph_facts(path):
+            return _out_of_graphs(card, path, facts, precision), card
         if not _has_torch():
             raise zoo.NoGraphs(
                 f"{name}: there are no OpenVINO graphs beside its weights. Where torch is installed, "
@@ -46,13 +47,12 @@ def open_model(
     return _through_torch(name, weights_dir, device, runtime, precision)
 
 
-def _out_of_graphs(card: ModelCard, weights_dir: Path | None, precision: Precision) -> Engine:
+def _out_of_graphs(card: ModelCard, path: Path, facts: Mapping[str, str], precision: Precision) -> Engine:
     # Imported here: a frontend lists models and does without.
     from model.engines.openvino_engine import OpenVINOEngine
     from model.graph_file import read_graphs
 
-    graphs = read_graphs(zoo.path_of(card.name, weights_dir), card.graphs, card.sha256)
-    return OpenVINOEngine(CONFIGS[card.name], graphs, precision)
+    return OpenVINOEngine(CONFIGS[card.name], read_graphs(path, facts, card.sha256), precision)
 
 
 def _through_torch(

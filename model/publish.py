@@ -1,6 +1,5 @@
 """Weights as they are served: safetensors, OpenVINO graphs and card beside one another. Needs torch."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from model import weights_file
@@ -22,7 +21,7 @@ def publish(network: KIMNet, path: Path, provenance: Provenance) -> ModelCard:
 
 
 def add_graphs(path: Path) -> ModelCard:
-    """Write the graphs of weights that have their card, and name them there.
+    """Write the graphs of weights that have their card, and name them in its file.
 
     Raises:
         BadWeights: as `weights_file.load`.
@@ -30,6 +29,6 @@ def add_graphs(path: Path) -> ModelCard:
     """
     # As a server would read it: in half precision, weights are not those that were trained.
     network, card = weights_file.load(path.stem, path.parent)
-    named = replace(card, graphs=write_graphs(path, convert_kimnet(network)))
-    path.with_suffix(".json").write_text(card_to_json(named), encoding="utf-8")
-    return named
+    facts = write_graphs(path, convert_kimnet(network))
+    path.with_suffix(".json").write_text(card_to_json(card, facts), encoding="utf-8")
+    return card

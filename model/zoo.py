@@ -10,7 +10,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from model.cards import ModelCard, card_from_json
+from model.cards import ModelCard, card_from_json, graphs_from_json
 from model.config import CONFIGS
 
 BUNDLED = Path(__file__).parent / "weights"
@@ -70,6 +70,19 @@ def read_card(path: Path, sha256: str) -> ModelCard:
     return found
 
 
+def graphs_path(weights: Path) -> Path:
+    """Where the OpenVINO graphs of weights are, if there are any; see `model.graph_file`."""
+    return weights.with_suffix(".openvino.zip")
+
+
+def graph_facts(weights: Path) -> dict[str, str]:
+    """What the card's file says of the graphs beside weights; empty where there are none. Raises BadWeights."""
+    try:
+        return graphs_from_json(weights.with_suffix(".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadWeights(f"{weights.name}: no usable model card beside it: {error}") from error
+
+
 def _find(name: str, weights_dir: Path | None) -> Path | None:
     folders = [BUNDLED] if weights_dir is None else [weights_dir, BUNDLED]
     paths = (folder / f"{name}.safetensors" for folder in folders)
@@ -98,8 +111,3 @@ def refuse(path: Path, problems: list[str]) -> None:
     """Raise BadWeights where there is a problem."""
     if problems:
         raise BadWeights(f"{path.name} does not fit {path.stem}:\n  " + "\n  ".join(problems))
-
-
-def graphs_path(weights: Path) -> Path:
-    """Where the OpenVINO graphs of weights are, if there are any; see `model.graph_file`."""
-    return weights.with_suffix(".openvino.zip")

@@ -6,7 +6,7 @@ client and does not parse raises a `KineposeError`. JSON is that of the models i
 
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -294,15 +294,13 @@ def model_from_pb(message: pb.Model) -> ModelInfo:
     return ModelInfo(name=message.name, version=message.version, sha256=message.sha256)
 
 
-# Graphs are how the weights are kept on a server: none of a client's business.
-_CARD_FIELDS = tuple(field.name for field in fields(ModelCard) if field.name != "graphs")
+_CARD_FIELDS = tuple(field.name for field in fields(ModelCard))
 
 
 def card_to_pb(card: ModelCard) -> pb.ModelCard:
     """A model card as a message."""
     tables = {measure: pb.JointPck(percent=table) for measure, table in card.pck_per_joint.items()}
-    values = {name: getattr(card, name) for name in _CARD_FIELDS}
-    return pb.ModelCard(**values | {"pck_per_joint": tables})
+    return pb.ModelCard(**asdict(card) | {"pck_per_joint": tables})
 
 
 def card_from_pb(message: pb.ModelCard) -> ModelCard:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from model.cards import ModelCard, card_from_json, card_to_json, card_to_markdown
+from model.cards import ModelCard, card_from_json, card_to_json, card_to_markdown, graphs_from_json
 
 CARD = ModelCard(
     name="kimnet-lite",
@@ -30,6 +30,21 @@ def test_a_card_survives_json() -> None:
     text = card_to_json(CARD)
     assert CARD.sha256 not in text
     assert card_from_json(text, CARD.sha256) == CARD
+
+
+def test_graphs_are_named_beside_the_card() -> None:
+    """What holds for the graphs survives JSON, and is no part of the card."""
+    text = card_to_json(CARD, {"sha256": "cd"})
+    assert graphs_from_json(text) == {"sha256": "cd"}
+    assert card_from_json(text, CARD.sha256) == CARD
+    assert graphs_from_json(card_to_json(CARD)) == {}
+
+
+@pytest.mark.parametrize("graphs", ["[]", '"yes"', '{"sha256": 1}'])
+def test_graphs_of_another_form_are_refused(graphs: str) -> None:
+    """A file that was written by hand, and wrongly."""
+    with pytest.raises(ValueError, match="object of texts"):
+        graphs_from_json(f'{{"graphs": {graphs}}}')
 
 
 def test_a_list_is_no_card() -> None:

@@ -41,8 +41,8 @@ def contents(path: Path) -> dict[str, bytes]:
 
 def read(folder: Path) -> object:
     """The graphs of the kimnet-lite in a folder, as a server reads them."""
-    card = zoo.card(LITE, folder)
-    return read_graphs(zoo.path_of(LITE, folder), card.graphs, card.sha256)
+    path = zoo.path_of(LITE, folder)
+    return read_graphs(path, zoo.graph_facts(path), zoo.card(LITE, folder).sha256)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -60,7 +60,8 @@ def test_the_graphs_of_the_package_are_a_fresh_export(name: str, tmp_path: Path)
 def test_graphs_that_were_read_give_the_bits_of_the_converted_network(name: str, fresh: bool) -> None:
     """The served weights: out of the file, and through torch."""
     network, card = weights_file.load(name)
-    read_back = read_graphs(zoo.path_of(name, None), card.graphs, card.sha256)
+    path = zoo.path_of(name, None)
+    read_back = read_graphs(path, zoo.graph_facts(path), card.sha256)
     item = make_input(network.config, 5, fresh)
     graphs = [convert_kimnet(network), read_back]
     expected, got = (OpenVINOEngine(network.config, found).infer([item])[0] for found in graphs)

@@ -23,4 +23,4 @@ def run(args: argparse.Namespace) -> None:
     except (zoo.UnknownModel, zoo.BadWeights) as error:
         raise SystemExit(f"kinepose-train graphs: {error}") from error
     path.with_suffix(".md").write_text(card_to_markdown(card))
-    print(f"{zoo.graphs_path(path).name}: sha256 {card.graphs['sha256']}, of weights {card.sha256}")
+    print(f"{zoo.graphs_path(path).name}: sha256 {zoo.graph_facts(path)['sha256']}, of weights {card.sha256}")
