@@ -110,13 +110,27 @@ def crop_input(frame: Frame, t: FrameTransform) -> Array:
     """
     matrix = frame_to_input_matrix(t)
     times = _halvings(t.side / t.input_size, min(frame.size))
-    picture = frame.halved(times)
+    picture = halved(frame, times)
     # Small pixel i has its centre at 2**times * (i + 0.5) - 0.5 of the frame.
     middle = 2**times / 2 - 0.5
     matrix[:, 2] += matrix[:, :2] @ np.array([middle, middle])
     matrix[:, :2] *= 2**times
     size = (t.input_size, t.input_size)
     return cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def halved(frame: Frame, times: int) -> Array:
+    """The picture `times` halved, at least a pixel high and wide: small pixel i is the mean of 2**times large ones.
+
+    Each half is made of the one before, and once a frame: a search looks at a picture through many windows. What does
+    not fill a small pixel at the right and at the bottom is left out.
+    """
+    while len(frame.halves) < times:
+        before = frame.halves[-1] if frame.halves else frame.rgb
+        height, width = (side // 2 for side in before.shape[:2])
+        whole = before[: 2 * height, : 2 * width]
+        frame.halves.append(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
+    return frame.halves[times - 1] if times else frame.rgb
 
 
 def _halvings(shrink: float, short_side: int) -> int:

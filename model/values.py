@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -26,12 +25,13 @@ class Frame:
         rgb: uint8 [H, W, 3], red first.
         pts_us: presentation time in the clip's own time, microseconds; None where the source has none.
         rotation_applied: degrees clockwise by which the stored picture was turned: 0, 90, 180 or 270.
+        halves: what `coords.halved` has made of it.
     """
 
     rgb: Array
     pts_us: int | None = None
     rotation_applied: int = 0
-    _halves: list[Array] = field(default_factory=list, init=False, repr=False)
+    halves: list[Array] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         if self.rgb.dtype != np.uint8 or self.rgb.ndim != 3 or self.rgb.shape[2] != 3:
@@ -43,19 +43,6 @@ class Frame:
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return int(self.rgb.shape[1]), int(self.rgb.shape[0])
-
-    def halved(self, times: int) -> Array:
-        """The picture `times` halved, at least a pixel high and wide: small pixel i is the mean of 2**times large ones.
-
-        Each half is made of the one before, and once a frame: a search looks at a picture through many windows. What
-        does not fill a small pixel at the right and at the bottom is left out.
-        """
-        while len(self._halves) < times:
-            before = self._halves[-1] if self._halves else self.rgb
-            height, width = (side // 2 for side in before.shape[:2])
-            whole = before[: 2 * height, : 2 * width]
-            self._halves.append(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA))
-        return self._halves[times - 1] if times else self.rgb
 
     def __repr__(self) -> str:
         return f"Frame(rgb=uint8{list(self.rgb.shape)}, pts_us={self.pts_us}, rotation={self.rotation_applied})"

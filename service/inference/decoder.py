@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import replace
 
+from model.coords import halved
 from model.values import Frame
 from service.config import Settings
 from service.media.image import ImageHeader, checked_header, decode
@@ -119,7 +120,7 @@ class Decoder:
         self._metrics.compute_duration.labels("decode").observe(time.perf_counter() - begin)
         frame = replace(frame, pts_us=request.pts_us)
         if _is_large(header):
-            frame.halved((max(frame.size) // HALVED_SIDE).bit_length() - 1)
+            halved(frame, (max(frame.size) // HALVED_SIDE).bit_length() - 1)
         return frame
 
     async def works(self, timeout_s: float) -> bool:

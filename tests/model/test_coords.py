@@ -15,6 +15,7 @@ from model.coords import (
     frame_to_input,
     frame_to_input_matrix,
     grid_to_heatmap,
+    halved,
     heatmap_to_frame,
     heatmap_to_grid,
     heatmap_to_input,
@@ -216,13 +217,13 @@ def test_a_half_is_made_of_means_and_once(width: int, height: int) -> None:
     rgb = np.random.default_rng(2).integers(0, 256, (height, width, 3), dtype=np.uint8)
     frame = Frame(rgb)
     times = min(3, min(width, height).bit_length() - 1)
-    small, block = frame.halved(times), 2**times
+    small, block = halved(frame, times), 2**times
 
     assert small.shape == (height // block, width // block, 3)
     whole = rgb[: height // block * block, : width // block * block].astype(float)
     means = whole.reshape(height // block, block, width // block, block, 3).mean((1, 3))
     assert np.abs(small - means).max() <= times * 0.5  # each half is rounded
-    assert frame.halved(times) is small
+    assert halved(frame, times) is small
 
 
 @given(points, st.integers(1, 96))
