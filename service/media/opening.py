@@ -54,7 +54,8 @@ def open_container(path: Path, max_pixels: int) -> InputContainer:
         "max_pixels": str(max_pixels),
     }
     try:
-        return av.open(f"file:{path}", "r", options=options)
+        # Titles in any encoding: nobody reads them.
+        return av.open(f"file:{path}", "r", options=options, metadata_errors="replace")
     except (av.error.FileNotFoundError, av.error.PermissionError, av.error.IsADirectoryError):
         raise
     except av.FFmpegError as error:

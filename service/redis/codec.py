@@ -8,7 +8,7 @@ has a codec of its own, `model.state_codec`.
 """
 
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 import numpy as np
@@ -60,10 +60,13 @@ class Sent(NamedTuple):
     budget_ms: int | None
 
 
+_Side: TypeAlias = Annotated[int, msgspec.Meta(ge=1)]
+
+
 class _Pixels(msgspec.Struct, frozen=True):
     """A frame that is decoded already, beside its pixels."""
 
-    shape: tuple[int, int, int]
+    shape: tuple[_Side, _Side, _Side]
     rotation: int
 
 

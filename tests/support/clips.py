@@ -37,6 +37,7 @@ def make_clip(
     turn: tuple[float, bool, bool] | None = None,
     container: dict[str, str] | None = None,
     quality: dict[str, str] | None = None,
+    title: str | None = None,
 ) -> Path:
     """Write a clip and return its path.
 
@@ -45,6 +46,8 @@ def make_clip(
     """
     pictures = list(scene(count, *size)) if pictures is None else pictures
     with same_priority(), av.open(str(path), "w", options=container or {}) as output:
+        if title is not None:
+            output.metadata["title"] = title
         stream = output.add_stream(codec, rate=RATE, options=quality or {})
         assert isinstance(stream, VideoStream)
         stream.height, stream.width = pictures[0].shape[:2]

@@ -329,3 +329,13 @@ def test_a_missing_file_is_told_as_such(tmp_path: Path) -> None:
     """The command line tells it from a broken clip."""
     with pytest.raises(FileNotFoundError), open_video(tmp_path / "nothing.mp4"):
         pass
+
+
+@pytest.mark.parametrize("container", ["avi", "mp4", "mkv"])
+def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path, container: str) -> None:
+    """Old cameras and editors write Latin-1; such a clip made its reading process end."""
+    path = make_clip(tmp_path / f"clip.{container}", "mpeg4", count=3, title="Gymnastik auf dem Flur")
+    path.write_bytes(path.read_bytes().replace(b"Gymnastik auf", b"Gymnastik \xfcbe"))
+
+    with open_video(path) as video:
+        assert len(list(video)) == 3

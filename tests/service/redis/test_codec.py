@@ -120,6 +120,15 @@ def test_a_frame_of_another_make_is_refused(change: dict[str, Any]) -> None:
         decode_request("stream", b"1-0", fields | {b"job": broken})
 
 
+@pytest.mark.parametrize("shape", [(-1, 6, 3), (0, 6, 3), (4, 0, 3)])
+def test_a_picture_without_pixels_is_refused(shape: tuple[int, int, int]) -> None:
+    """numpy takes a negative number of rows for as many as there are: none."""
+    fields = sent_fields()
+    job = msgspec.msgpack.decode(fields[b"job"][1:]) | {"frame": {"shape": shape, "rotation": 0}}
+    with pytest.raises(RecordError):
+        decode_request("stream", b"1-0", fields | {b"job": fields[b"job"][:1] + msgspec.msgpack.encode(job)})
+
+
 def sent_fields() -> dict[bytes, bytes]:
     """A stream's entry."""
     request = FrameRequest("s", 0, None, b"", None, "http")
