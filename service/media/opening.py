@@ -15,7 +15,7 @@ from service.errors import BadClip, UnsupportedMedia
 from service.media.container_names import container_of
 from service.media.pictures import words
 from service.media.stream_choice import has_decoder, main_film
-from service.media.timestamps import MICROSECONDS
+from service.media.timestamps import FARTHEST_US, MICROSECONDS
 
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,obu,m4v,mjpeg"
 """FFmpeg's demuxers that only ever read the file itself. A playlist (HLS, DASH, concat) names other files,
@@ -92,7 +92,7 @@ def clock_jumps(container: InputContainer) -> bool:
 
 
 def declared_length_us(container: InputContainer, stream: VideoStream) -> int | None:
-    """What the container says, microseconds; None where it says nothing.
+    """What the container says, microseconds; None where it says nothing, or nothing that can be.
 
     Matroska and ASF tell where the clip ends, on a clock that may have begun long before.
     """
@@ -104,7 +104,8 @@ def declared_length_us(container: InputContainer, stream: VideoStream) -> int | 
         return None
     if {"matroska", "asf"} & set(container.format.name.split(",")) and 0 < start < length:
         length -= start
-    return round(length * MICROSECONDS)
+    length_us = round(length * MICROSECONDS)
+    return length_us if 0 <= length_us <= FARTHEST_US else None
 
 
 def _codec_named_by_ffmpeg(path: Path, max_pixels: int) -> str:

@@ -209,7 +209,5 @@ def declared_end(container: InputContainer, stream: VideoStream) -> Fraction | N
 
 
 def words(error: av.FFmpegError) -> str:
-    """FFmpeg's own last words on an error, without our file name."""
-    _, last = error.log or (0, None)
-    line = last[2].strip() if last else ""
-    return line or error.strerror or type(error).__name__
+    """FFmpeg's own words on an error. Not its log's: what PyAV gives as an error's may be of the clip before."""
+    return error.strerror or type(error).__name__

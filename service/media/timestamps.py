@@ -5,11 +5,19 @@ from fractions import Fraction
 MICROSECONDS = 1_000_000
 FALLBACK_RATE = Fraction(25)
 
+FARTHEST_US = 2**60
+"""36,000 years: a time further off is none. Some files say such ones, and no wire carries them."""
 LONGEST_PAUSE_US = 10 * MICROSECONDS
 """In a container of broadcasts, whose clock may jump, more than this between two pictures is such a jump: two
 recordings joined. FFmpeg's program draws the line there too. In other containers it is a pause."""
 LONGEST_LOSS_US = 600 * MICROSECONDS
 """The same where pictures in between are known to be lost."""
+
+
+def in_us(ticks: int | None, unit: Fraction) -> int | None:
+    """Microseconds of a time in units of so many microseconds; None where there is none, see FARTHEST_US."""
+    time = None if ticks is None else round(ticks * unit)
+    return time if time is not None and abs(time) <= FARTHEST_US else None
 
 
 class Timestamps:
@@ -39,7 +47,7 @@ class Timestamps:
 
     def next_us(self, pts: int | None, after_loss: bool = False) -> int:
         """Time of the next frame from its pts in the stream's time base, None where it has none."""
-        time = None if pts is None else round(pts * self._unit)
+        time = in_us(pts, self._unit)
         if self._last is None:
             self.start_us = time or 0
             self._shift = -self.start_us

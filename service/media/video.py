@@ -19,7 +19,7 @@ from service.media.limits import ClipLimits, check_declared
 from service.media.opening import clock_jumps, declared_length_us, open_container, video_stream
 from service.media.pictures import Damage, Pictures
 from service.media.shape import Shape
-from service.media.timestamps import MICROSECONDS, Timestamps
+from service.media.timestamps import MICROSECONDS, Timestamps, in_us
 
 DEFAULT_LIMITS = ClipLimits()
 MOST_GAPS = 1000
@@ -73,12 +73,13 @@ class Video:
         self._limits = limits
         self._strict = strict
         self.codec = stream.codec_context.codec.canonical_name
-        self.frames_declared = stream.frames or None
+        self.frames_declared = stream.frames if stream.frames > 0 else None
         self.duration_us = declared_length_us(container, stream)
         self.rate = stream.average_rate or stream.guessed_rate
         self.gaps: tuple[ClipGap, ...] = ()
-        self._unit = stream.time_base or Fraction(1, MICROSECONDS)
-        self._clock = Timestamps(self._unit, self.rate, clock_jumps(container))
+        unit = stream.time_base or Fraction(1, MICROSECONDS)
+        self._unit_us = unit * MICROSECONDS
+        self._clock = Timestamps(unit, self.rate, clock_jumps(container))
         limits.check_pixels(stream.codec_context.width, stream.codec_context.height)
         self._events = iter(Pictures(container, stream))
         self._damaged, self._first = self._take_first()
@@ -122,7 +123,7 @@ class Video:
         self._limits.check_place(pts_us, self._given)
         rgb = frame_of(picture, self.shape, self._limits)
         self._given += 1
-        self._end_us = pts_us + round((picture.duration or 0) * self._unit * MICROSECONDS)
+        self._end_us = pts_us + max(0, in_us(picture.duration, self._unit_us) or 0)
         self.duration_us = max(self.duration_us or 0, pts_us)
         return Frame(rgb, pts_us, self.rotation)
 

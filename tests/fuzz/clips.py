@@ -9,11 +9,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from service.contract.messages import ClipGap
+from service.contract import wire
+from service.contract.messages import ClipGap, ClipInfo
 from service.errors import BadClip, ClipTooLong, ImageTooLarge, UnsupportedMedia
 from service.media import readers
 from service.media.limits import ClipLimits
-from service.media.readers import ClipReaders
+from service.media.readers import ClipReaders, RemoteVideo
 
 LIMITS: Final = ClipLimits(seconds=60.0, frames=64, pixels=1 << 16)
 MEMORY: Final = 512 * 1024 * 1024
@@ -41,6 +42,7 @@ def _read(path: Path) -> None:
         assert all(before < after for before, after in pairwise(times)), times
         assert len(times) <= LIMITS.frames
         _check_gaps(video.gaps, len(times))
+        _check_told(video, len(times))
 
 
 def _check_gaps(gaps: tuple[ClipGap, ...], count: int) -> None:
@@ -48,6 +50,13 @@ def _check_gaps(gaps: tuple[ClipGap, ...], count: int) -> None:
     assert after == sorted(after), gaps
     assert all(-1 <= seq < count for seq in after), gaps
     assert all(gap.pts_us >= 0 for gap in gaps), gaps
+
+
+def _check_told(video: RemoteVideo, count: int) -> None:
+    known = video.frames_declared, count, count, video.duration_us, video.codec, video.start_us
+    info = ClipInfo(*known, float(video.shape.pixel_aspect), video.gaps)
+    assert wire.clip_from_pb(wire.clip_to_pb(info)) == info
+    assert min(info.frames_declared or 0, info.duration_us or 0) >= 0, info
 
 
 @cache

@@ -1,14 +1,17 @@
 """Clips to frames: codecs, times, rotation, limits, and files that are broken."""
 
+import struct
 import subprocess
 from pathlib import Path
 
+import av.logging
 import numpy as np
 import pytest
 
 from model.values import Array, Frame
 from service.errors import BadClip, ClipTooLong, FrameSizeChanged, ImageTooLarge, UnsupportedMedia
-from service.media.limits import ClipLimits
+from service.media.limits import NO_LIMIT_ON_TIME, ClipLimits
+from service.media.timestamps import FARTHEST_US
 from service.media.video import open_video
 from tests.support.clips import cut, make_clip, make_cut_off, make_sound, scene
 from tests.support.pictures import encoded, smooth_picture
@@ -339,3 +342,29 @@ def test_a_title_in_another_encoding_does_not_matter(tmp_path: Path, container: 
 
     with open_video(path) as video:
         assert len(list(video)) == 3
+
+
+def test_what_ffmpeg_logs_of_an_error_does_not_matter(tmp_path: Path) -> None:
+    """Where its log is on, as while a codec is looked up, its lines come with errors, also with the next clip's."""
+    broken = cut(make_clip(tmp_path / "clip.mp4", count=2), 0.3)
+    level = av.logging.get_level()
+    av.logging.set_level(av.logging.ERROR)
+    try:
+        with pytest.raises(BadClip, match="Invalid data"), open_video(broken):
+            pass
+    finally:
+        av.logging.set_level(level)
+
+
+def test_a_length_and_a_start_that_no_clock_has_are_none(tmp_path: Path) -> None:
+    """10^19 microseconds fit into no answer: the clip is read without them."""
+    clip = make_clip(tmp_path / "clip.ivf", "libvpx", count=3)
+    data = bytearray(clip.read_bytes())
+    struct.pack_into("<II", data, 16, 1, 2_000_000_000)  # 63 years a tick
+    struct.pack_into("<Q", data, 32 + 4, 2**40)
+    clip.write_bytes(data)
+
+    with open_video(clip, NO_LIMIT_ON_TIME) as video:
+        assert video.duration_us is None or video.duration_us <= FARTHEST_US
+        assert len(list(video)) >= 1
+        assert video.start_us == 0
