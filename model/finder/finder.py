@@ -34,7 +34,9 @@ than at the published size, at 1.6 times the cost."""
 
 
 class MultiPoseFinder:
-    """A `Finder` (model/finder/base.py) on OpenVINO's CPU plugin. Pictures are read one by one: a result does not depend on its batch.
+    """A `model.finder.base.Finder` on OpenVINO's CPU plugin.
+
+    Pictures are read one by one: a result does not depend on its batch.
 
     Args:
         path: of the weights.
