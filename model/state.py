@@ -81,6 +81,8 @@ class TrackState:
         last_region: the box that the person was last seen in; the one that they were looked for in if never.
         lost_frames: how many frames in a row the person was not seen; 0 while tracked.
         velocity: how far the box's middle moves a frame, smoothed, frame pixels; 0 where one person is followed.
+        course: where the box's middle would be had the person gone on as before, while another person is hidden behind
+            them or they are mixed up; None else.
     """
 
     track_id: int
@@ -91,6 +93,7 @@ class TrackState:
     last_region: Region
     lost_frames: int
     velocity: tuple[float, float] = (0.0, 0.0)
+    course: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.q.levels.shape[1:] != self.m.levels.shape[1:]:

@@ -74,6 +74,7 @@ class _StoredTrack(msgspec.Struct, array_like=True, forbid_unknown_fields=True, 
     last_region: Box
     lost_frames: int
     velocity: tuple[float, float]
+    course: tuple[float, float] | None
     shape: tuple[int, int, int]
     scales: bytes
     levels: bytes
@@ -115,6 +116,7 @@ def _stored_track(track: TrackState) -> _StoredTrack:
         last_region=_box(track.last_region),
         lost_frames=track.lost_frames,
         velocity=track.velocity,
+        course=track.course,
         shape=(k, h, w),
         scales=b"".join(scale.astype("<f4").tobytes() for scale in (q.low, q.step, m.low, m.step)),
         levels=zstandard.ZstdCompressor(_COMPRESSION).compress(q.levels.tobytes() + m.levels.tobytes()),
@@ -183,6 +185,7 @@ def _track(stored: _StoredTrack) -> TrackState:
         last_region=Region(*stored.last_region),
         lost_frames=stored.lost_frames,
         velocity=stored.velocity,
+        course=stored.course,
     )
 
 
@@ -207,8 +210,8 @@ def _problem_of_track(track: TrackState) -> str:
     scales = np.concatenate([track.q.low, track.q.step, track.m.low, track.m.step])
     if not np.isfinite(scales).all() or min(track.q.step.min(), track.m.step.min()) < 0:
         return "a scale of the maps is not finite, or below 0"
-    if not np.isfinite(track.velocity).all():
-        return f"velocity {track.velocity} is not finite"
+    if not np.isfinite((*track.velocity, *(track.course or ()))).all():
+        return f"velocity {track.velocity} or course {track.course} is not finite"
     if track.lost_frames < 0:
         return f"lost_frames {track.lost_frames} is impossible"
     return ""

@@ -22,7 +22,7 @@ MERGE_PATIENCE = 25
 people take to pass one another."""
 
 _MERGED_OVERLAP = 0.5
-_CLEARLY_NEARER = 0.05
+_CLEARLY_NEARER = 0.02
 """Share of the box's longer side by which one track's prediction has to be nearer than the other's."""
 
 
@@ -41,11 +41,66 @@ def separated(members: list[Member]) -> list[Member]:
     """The same, of which at most one is seen on each body. Two regions that a client gives are two people's."""
     kept = list(members)
     for i, j in combinations(range(len(kept)), 2):
-        if on_one_body(kept[i], kept[j]) and not (kept[i].is_given and kept[j].is_given):
-            loser = j if _keeps(kept[i], kept[j]) else i
-            if kept[loser].before is not None:
-                kept[loser] = replace(kept[loser], hidden=True)
-    return kept
+        if kept[i].is_given and kept[j].is_given:
+            continue
+        if on_one_body(kept[i], kept[j]):
+            winner, loser = (i, j) if _keeps(kept[i], kept[j]) else (j, i)
+            kept[winner] = replace(kept[winner], shared=True)
+            kept[loser] = replace(kept[loser], hidden=True)
+        elif _come_apart(kept[i], kept[j]) and _are_swapped(kept[i], kept[j]):
+            kept[i], kept[j] = _swapped(kept[i], kept[j])
+    return [replace(member, shared=member.shared or _is_still_shared(member, kept)) for member in kept]
+
+
+def _is_still_shared(member: Member, members: list[Member]) -> bool:
+    """Whether somebody should still be behind a person, or beside, who was not seen before."""
+    before = member.before
+    if before is None or before.course is None or not member.there or member.is_given:
+        return False
+    return any(
+        overlap(other.before.box, box) > 0
+        for other in members
+        if other.before is not None and not other.there
+        for box in (before.box, predicted(before))
+    )
+
+
+def _come_apart(one: Member, other: Member) -> bool:
+    """Whether both are seen, one of them for the first time after they were mixed up."""
+    if one.before is None or other.before is None or not (one.there and other.there):
+        return False
+    mixed_up = one.before.course is not None or other.before.course is not None
+    lost = bool(one.before.lost_frames) != bool(other.before.lost_frames)
+    return mixed_up and lost and overlap(one.before.box, other.before.box) > 0
+
+
+def _are_swapped(one: Member, other: Member) -> bool:
+    """Whether each is where the other one should be."""
+    assert one.before is not None  # they have come apart
+    assert other.before is not None
+    straight = _miss(one, one.before) + _miss(other, other.before)
+    crossed = _miss(one, other.before) + _miss(other, one.before)
+    return crossed + _CLEARLY_NEARER < straight
+
+
+def _swapped(one: Member, other: Member) -> tuple[Member, Member]:
+    return replace(one, reading=other.reading), replace(other, reading=one.reading)
+
+
+def taken_back(members: list[Member], again: dict[int, Member]) -> list[Member]:
+    """The members after some were read where the finder saw them, by index: those who are lost, if they are back.
+
+    Those who were mixed up with them are then where the finder saw them, too.
+    """
+    mixed_up = {index: member for index, member in again.items() if members[index].there}
+    others = {**dict(enumerate(members)), **mixed_up}
+    back: dict[int, Member] = {}
+    for index, member in again.items():
+        if index not in mixed_up and not any(on_one_body(member, {**others, **back}[i]) for i in others if i != index):
+            back[index] = member
+    if back:
+        back |= {i: one for i, one in mixed_up.items() if not any(on_one_body(one, other) for other in back.values())}
+    return [back.get(index, member) for index, member in enumerate(members)]
 
 
 def is_merged(track: TrackState, others: list[Region]) -> bool:
@@ -54,9 +109,9 @@ def is_merged(track: TrackState, others: list[Region]) -> bool:
 
 
 def _keeps(older: Member, younger: Member) -> bool:
-    """Whether the older one keeps the body: whose it was, whoever should be nearer, else by age."""
-    if older.before is None or younger.before is None:
-        return older.before is not None or younger.before is None
+    """Whether the older one keeps the body: as the client says, whose it was, whoever should be nearer, else by age."""
+    if older.is_given != younger.is_given or older.before is None or younger.before is None:
+        return older.is_given
     if bool(older.before.lost_frames) != bool(younger.before.lost_frames):
         return not older.before.lost_frames
     mine, theirs = _miss(older, older.before), _miss(younger, younger.before)

@@ -7,14 +7,14 @@ there, too. Nobody who is seen is looked for.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from model.coords import crop_input, letterbox_transform
 from model.finder.base import Found, to_frame
 from model.passes import Passes, look_for_people, side_by_side
 from model.people import scene
-from model.people.conflicts import is_merged, on_one_body, separated
+from model.people.conflicts import is_merged, on_one_body, separated, taken_back
 from model.people.matching import Matches, match
 from model.people.member import Member, is_over, is_read
 from model.requests import EndedTrack, EndReason, Tracked, TrackRequest
@@ -86,7 +86,7 @@ class Follower:
         """The finder's look at the whole frame, and what is read where it sees somebody."""
         found = yield from _people_in(request.frame, self.finder_size)
         matches = match(group.members, found, request.frame.size)
-        new = matches.new[: group.room(len(matches.back))]
+        new = matches.new[: max(0, group.room(sum(not group.members[index].there for index, _ in matches.back)))]
         regions = [one.region for one in [*(one for _, one in matches.back), *new]]
         readings = yield from side_by_side([self._read_found(request, region) for region in regions])
         group.take_up(Matches(matches.back, new), readings)
@@ -137,18 +137,18 @@ class _Group:
 
     def take_up(self, matches: Matches, readings: list[Reading]) -> None:
         """Those who were found and are there: the lost ones under their numbers, the others under new ones."""
-        for number, reading in enumerate(readings):
-            returning = matches.back[number][0] if number < len(matches.back) else None
-            before = self.members[returning].before if returning is not None else None
-            track_id = self.members[returning].track_id if returning is not None else UNNAMED
-            member = Member(track_id, before, reading)
-            if member.seen is None or any(on_one_body(member, other) for other in self.members):
-                continue
-            if returning is not None:
-                self.members[returning] = member
-            else:
+        count = len(matches.back)
+        again = {
+            index: Member(self.members[index].track_id, self.members[index].before, reading)
+            for (index, _), reading in zip(matches.back, readings[:count], strict=True)
+            if reading.is_there and not reading.track.lost_frames
+        }
+        self.members = taken_back(self.members, again)
+        for reading in readings[count:]:
+            member = Member(UNNAMED, None, reading)
+            if member.there and not any(on_one_body(member, other) for other in self.members):
                 self._make_room()
-                self.members.append(Member(self.new_id(), None, reading))
+                self.members.append(replace(member, track_id=self.new_id()))
 
     def tracked(self, digest: str, looked_ago: int, picture: bytes) -> Tracked:
         """The answer, and what the next frame needs."""

@@ -8,8 +8,6 @@ from model.finder.base import Found
 from model.people.assignment import best_pairs
 from model.people.member import Member
 from model.people.similarity import distance, joint_similarity, overlap
-from model.state import TrackState
-from model.values import Array
 
 _LEAST_SCORE = 0.15
 """The finder's weaker sightings are nobody. Low: whether somebody is there says the network's own presence."""
@@ -29,7 +27,8 @@ class Matches:
     """Sightings beside those of people who are seen anyway.
 
     Attributes:
-        back: (index of the lost member, sighting): whoever may have come back.
+        back: (index of the member, sighting): whoever is lost and may have come back; and with them those who were
+            mixed up with somebody.
         new: the others, the clearest first.
     """
 
@@ -45,31 +44,39 @@ def match(members: list[Member], found: list[Found], image_size: tuple[int, int]
         values[i] = [_similarity(member, one, image_size) for one in clear]
     pairs = best_pairs(values) if values.size else []
     taken = {column for _, column in pairs}
-    seen = np.array([member.seen is not None for member in members], bool)
-    back = [(row, clear[column]) for row, column in pairs if not seen[row]]
-    return Matches(back, [one for j, one in enumerate(clear) if j not in taken and not _again(values[seen, j])])
+    back = [(row, clear[column]) for row, column in pairs if members[row].seen is None or members[row].shared]
+    if all(members[row].there for row, _ in back):
+        back = []  # whoever is seen and mixed up with nobody who is back stays as they are
+    new = [one for j, one in enumerate(clear) if j not in taken and not _is_seen(one, members)]
+    return Matches(back, new)
 
 
-def _again(similarities: Array) -> bool:
-    return bool((similarities >= _SAME).any())
+def _is_seen(found: Found, members: list[Member]) -> bool:
+    """Whether a sighting is of somebody who is seen anyway."""
+    return any(_likeness(member, found) >= _SAME for member in members if member.there)
 
 
 def _similarity(member: Member, found: Found, image_size: tuple[int, int]) -> float:
     """0 where they cannot be one person, to 1."""
-    box = member.seen
-    if box is None or member.reading is None:
-        return _LOST_WEIGHT * _nearness(member.after(image_size), found)
-    joints = joint_similarity(member.reading.person.pose, found.xy, box.w * box.h)
-    value = (joints + overlap(box, found.region)) / 2
+    if not member.there or member.shared:
+        return _LOST_WEIGHT * _nearness(member, found, image_size)
+    value = _likeness(member, found)
     return value if value >= _LEAST_SIMILARITY else 0.0
 
 
-def _nearness(track: TrackState, found: Found) -> float:
+def _likeness(member: Member, found: Found) -> float:
+    """By joints and box, of somebody who is seen."""
+    box = member.seen
+    if box is None or member.reading is None:
+        return 0.0
+    return (joint_similarity(member.reading.person.pose, found.xy, box.w * box.h) + overlap(box, found.region)) / 2
+
+
+def _nearness(member: Member, found: Found, image_size: tuple[int, int]) -> float:
     """How well a sighting goes with a lost person: near where they should be, and of their size."""
+    track = member.expected(image_size)
     sizes = [max(region.w, region.h) for region in (track.last_region, found.region)]
     if min(sizes) < _LEAST_SIZE_RATIO * max(sizes):
         return 0.0
     reach = min(_NEAR + _FARTHER * track.lost_frames, _FARTHEST) * sizes[0]
-    # Somebody may also come back where they left, having turned behind what hid them.
-    away = min(distance(track.box, found.region), distance(track.last_region, found.region))
-    return max(0.0, 1 - away / reach)
+    return max(0.0, 1 - distance(track.box, found.region) / reach)

@@ -24,12 +24,15 @@ class Member:
         before: what the frame before left of them; None for whoever is new.
         reading: what was read in this frame; None where nobody looked.
         hidden: what was read is another track's body: this one is not seen, and keeps its memory as it was.
+        shared: what was read is this track's body or that of somebody hidden there, or something between them: where
+            they go from here, the course of each before tells.
     """
 
     track_id: int
     before: TrackState | None
     reading: Reading | None = None
     hidden: bool = False
+    shared: bool = False
 
     @property
     def is_given(self) -> bool:
@@ -58,7 +61,9 @@ class Member:
     def after(self, image_size: tuple[int, int]) -> TrackState:
         """What the next frame needs of the track."""
         if self.reading is not None and not self.hidden:
-            track = replace(self.reading.track, track_id=self.track_id)
+            track = replace(self.reading.track, track_id=self.track_id, course=None)
+            if self.shared and self.before is not None:
+                return _kept_on_course(track, self.before)
             if self.before is None or not track.lost_frames:
                 return replace(track, velocity=_velocity(self.before, track))
             kept = replace(track, lost_frames=self.before.lost_frames + 1)
@@ -66,6 +71,11 @@ class Member:
             assert self.before is not None  # whoever is new was read
             kept = replace(self.before, lost_frames=self.before.lost_frames + 1)
         return _coasted(kept, self.before.velocity, image_size)
+
+    def expected(self, image_size: tuple[int, int]) -> TrackState:
+        """The track, in the box where the person would be had they gone on as before."""
+        track = self.after(image_size)
+        return track if track.course is None else replace(track, box=_moved_to(track.box, track.course))
 
     def lost(self, image_size: tuple[int, int]) -> LostTrack:
         """What is said of a person who is not seen."""
@@ -84,13 +94,16 @@ def is_over(track: TrackState) -> bool:
 
 def predicted(track: TrackState) -> Region:
     """Where the person should be in the next frame."""
-    return _moved(track.box, track.velocity)
+    box = track.box if track.course is None else _moved_to(track.box, track.course)
+    return _moved(box, track.velocity)
 
 
 def _velocity(before: TrackState | None, track: TrackState) -> tuple[float, float]:
-    """0 for whoever is new or comes back: two boxes that lie frames apart tell nothing of one frame."""
-    if before is None or before.lost_frames:
+    """As it was for whoever comes back: two boxes that lie frames apart tell nothing of one frame."""
+    if before is None:
         return 0.0, 0.0
+    if before.lost_frames or before.course is not None:
+        return before.velocity
     x, y = (
         old + _SPEED_SHARE * (new_middle - old_middle - old)
         for old, new_middle, old_middle in zip(before.velocity, track.box.center, before.box.center, strict=True)
@@ -100,10 +113,22 @@ def _velocity(before: TrackState | None, track: TrackState) -> tuple[float, floa
 
 def _coasted(track: TrackState, velocity: tuple[float, float], image_size: tuple[int, int]) -> TrackState:
     """A person who is not seen goes on as before, and no farther than the picture's edge."""
-    box = _moved(track.box, velocity)
-    x, y = (float(np.clip(middle, 0, side - 1)) for middle, side in zip(box.center, image_size, strict=True))
-    kept = velocity[0] * _SPEED_KEPT, velocity[1] * _SPEED_KEPT
-    return replace(track, box=Region(x - box.w / 2, y - box.h / 2, box.w, box.h), velocity=kept)
+    middle = _moved(track.box, velocity).center
+    x, y = (float(np.clip(value, 0, side - 1)) for value, side in zip(middle, image_size, strict=True))
+    return replace(track, box=_moved_to(track.box, (x, y)), velocity=_slower(velocity))
+
+
+def _kept_on_course(track: TrackState, before: TrackState) -> TrackState:
+    """What is read of people who are mixed up does not tell where each of them goes."""
+    return replace(track, velocity=_slower(before.velocity), course=predicted(before).center)
+
+
+def _slower(velocity: tuple[float, float]) -> tuple[float, float]:
+    return velocity[0] * _SPEED_KEPT, velocity[1] * _SPEED_KEPT
+
+
+def _moved_to(box: Region, middle: tuple[float, float]) -> Region:
+    return Region(middle[0] - box.w / 2, middle[1] - box.h / 2, box.w, box.h)
 
 
 def _moved(box: Region, by: tuple[float, float]) -> Region:

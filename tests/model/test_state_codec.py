@@ -47,6 +47,7 @@ def make_track(joints: int = 2, cells: int = 3, **changes: Any) -> TrackState:
         last_region=Region(10.5, 7.0, 170.0, 140.0),
         lost_frames=0,
         velocity=(1.5, -0.25),
+        course=(99.5, 70.0),
     )
     return replace(track, **changes)
 
@@ -93,6 +94,7 @@ def tracks(draw: st.DrawFn, track_id: int) -> TrackState:
         last_region=Region(draw(finite), draw(finite), draw(sides), draw(sides)),
         lost_frames=draw(st.integers(0, 2**32 - 1)),
         velocity=draw(st.tuples(finite, finite)),
+        course=draw(st.none() | st.tuples(finite, finite)),
     )
 
 
@@ -115,7 +117,7 @@ def assert_same(got: SessionState, expected: SessionState) -> None:
     for name in ("model", "image_size", "next_id", "looked_ago", "scene"):
         assert getattr(got, name) == getattr(expected, name), name
     for mine, theirs in zip(got.tracks, expected.tracks, strict=True):
-        for name in ("track_id", "transform", "box", "last_region", "lost_frames", "velocity"):
+        for name in ("track_id", "transform", "box", "last_region", "lost_frames", "velocity", "course"):
             assert getattr(mine, name) == getattr(theirs, name), name
     for left, right in zip(arrays_of(got), arrays_of(expected), strict=True):
         assert (left.dtype, left.shape, left.tobytes()) == (right.dtype, right.shape, right.tobytes())
@@ -128,7 +130,18 @@ def arrays_of(state: SessionState) -> list[np.ndarray[Any, Any]]:
 
 
 FIELDS = ("model", "image_size", "next_id", "looked_ago", "scene", "tracks")
-TRACK_FIELDS = ("track_id", "transform", "box", "last_region", "lost_frames", "velocity", "shape", "scales", "levels")
+TRACK_FIELDS = (
+    "track_id",
+    "transform",
+    "box",
+    "last_region",
+    "lost_frames",
+    "velocity",
+    "course",
+    "shape",
+    "scales",
+    "levels",
+)
 
 
 def resealed(**changes: Any) -> bytes:
@@ -257,6 +270,7 @@ def test_bytes_behind_the_end_are_corruption() -> None:
         {"lost_frames": -1},
         {"lost_frames": "none"},
         {"velocity": (float("nan"), 0.0)},
+        {"course": (0.0, float("nan"))},
         {"looked_ago": -1},
         {"scene": b"short"},
         {"image_size": (0, 480)},

@@ -40,6 +40,7 @@ class Walk:
             mirrored, is moved to the left by the same.
         first_in_front: who hides the other where they cross.
         delay: frames by which the second one is ahead in the clip.
+        people: 1 leaves the second one out.
     """
 
     frames: range
@@ -47,6 +48,7 @@ class Walk:
     speed: float
     first_in_front: bool = True
     delay: int = 0
+    people: int = 2
 
 
 BESIDE = Walk(range(60), start=-130, speed=-0.5)
@@ -59,7 +61,10 @@ CROSSING_BEHIND = Walk(range(70), start=-110, speed=3.0, first_in_front=False)
 """They cross, and the one who came first is hidden."""
 SLOWLY = Walk(range(70), start=-60, speed=1.0, delay=5)
 """They cross at a third of the speed."""
+ALONE = Walk(range(70), start=0.0, speed=0.0, people=1)
+"""One walks."""
 WALKS = {
+    "alone": ALONE,
     "beside": BESIDE,
     "exercises": EXERCISES,
     "crossing": CROSSING,
@@ -73,16 +78,14 @@ def two_people(walk: Walk) -> Iterator[tuple[Frame, list[TruePerson]]]:
     cuts, room = _cuts()
     for t, number in enumerate(walk.frames):
         shift = walk.start + walk.speed * t
-        people = [_moved(cuts[number], shift), _moved(_mirrored(cuts[number + walk.delay]), -shift)]
-        back, front = people[::-1] if walk.first_in_front else people
+        people = [_moved(cuts[number], shift), _moved(_mirrored(cuts[number + walk.delay]), -shift)][: walk.people]
+        order = people[::-1] if walk.first_in_front else people
         picture = room.copy()
-        for one in (back, front):
+        for one in order:
             picture[one.mask] = one.rgb[one.mask]
-        seen = (back.mask & ~front.mask).sum() / max(1, back.mask.sum())
-        yield (
-            Frame(picture),
-            [_true(one, name, one is front or seen >= _LEAST_VISIBLE) for name, one in enumerate(people)],
-        )
+        back, front = order[0], order[-1]
+        is_seen = back is front or (back.mask & ~front.mask).sum() >= _LEAST_VISIBLE * back.mask.sum()
+        yield Frame(picture), [_true(one, name, one is front or bool(is_seen)) for name, one in enumerate(people)]
 
 
 @cache
@@ -122,7 +125,7 @@ def _moved(cut: _Cut, right: float) -> _Cut:
     by = np.array([[1, 0, round(right)], [0, 1, 0]], np.float64)
     height, width = cut.mask.shape
     mask = cv2.warpAffine(cut.mask.astype(np.uint8), by, (width, height)).astype(bool)
-    return _Cut(cv2.warpAffine(cut.rgb, by, (width, height)), mask, cut.joints + [round(right), 0])
+    return _Cut(cv2.warpAffine(cut.rgb, by, (width, height)), mask, cut.joints + np.array([round(right), 0]))
 
 
 def _true(cut: _Cut, identity: int, visible: bool) -> TruePerson:
