@@ -5,6 +5,7 @@ import math
 import cv2
 import numpy as np
 
+from model.coords import halved
 from model.state import SCENE_BYTES
 from model.values import Frame
 
@@ -18,7 +19,7 @@ that pans by about 10; cuts by 30 and more."""
 def small_picture(frame: Frame) -> bytes:
     """The frame in 8 x 6 pixels, RGB."""
     times = max(0, math.floor(math.log2(min(frame.size) / _HALVED_ABOVE)))
-    picture = cv2.resize(frame.halved(times), _SIZE, interpolation=cv2.INTER_AREA)
+    picture = cv2.resize(halved(frame, times), _SIZE, interpolation=cv2.INTER_AREA)
     return picture.tobytes()
 
 
