@@ -5,14 +5,33 @@ give up what is no longer wanted.
 """
 
 from collections.abc import Generator, Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar, cast
 
 from model.engines.base import ModelInput, ModelOutput
+from model.finder.decode import Person17
+from model.values import Array
 
 T = TypeVar("T")
 
-Passes = Generator[list[ModelInput], list[ModelOutput], T]
-"""Hands out the inputs of its next pass, takes their outputs in order, and returns a T in the end."""
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WholePicture:
+    """A whole frame for the finder.
+
+    Attributes:
+        image: uint8 [S, S, 3], RGB, letterboxed; S is the finder's own.
+    """
+
+    image: Array
+
+
+Want = ModelInput | WholePicture
+Answer = ModelOutput | list[Person17]
+"""A ModelOutput for a ModelInput; people for a WholePicture."""
+
+Passes = Generator[Sequence[Want], Sequence[Answer], T]
+"""Hands out the inputs of its next pass, takes their answers in order, and returns a T in the end."""
 
 WINDOWS_A_PASS = 2
 """Inputs that one frame puts into a batch at most: another session's frame waits for no more than these."""
@@ -28,7 +47,7 @@ class FrameWork(Generic[T]):
     def __init__(self, passes: Passes[T]) -> None:
         self._passes = passes
         self._answer: T | Exception | None = None
-        self.wants: list[ModelInput] = []
+        self.wants: Sequence[Want] = []
         self.resume(None)
 
     @property
@@ -36,7 +55,13 @@ class FrameWork(Generic[T]):
         """Whether there is an answer."""
         return self._answer is not None
 
-    def resume(self, outputs: list[ModelOutput] | None) -> None:
+    @property
+    def inputs(self) -> int:
+        """Inputs of its next pass. A picture for the finder costs as much as the most that a frame may want."""
+        finder = any(isinstance(want, WholePicture) for want in self.wants)
+        return WINDOWS_A_PASS if finder else len(self.wants)
+
+    def resume(self, outputs: Sequence[Answer] | None) -> None:
         """Hand in outputs (None to begin) and run to the next want or to the end."""
         try:
             self.wants = next(self._passes) if outputs is None else self._passes.send(outputs)
@@ -51,12 +76,24 @@ class FrameWork(Generic[T]):
         return self._answer
 
 
+def read_crops(inputs: Sequence[ModelInput]) -> Passes[list[ModelOutput]]:
+    """These inputs in one pass."""
+    outputs = yield inputs
+    return cast(list[ModelOutput], outputs)
+
+
+def look_for_people(picture: Array) -> Passes[list[Person17]]:
+    """Who is in a whole picture uint8 [S, S, 3], in a pass of its own."""
+    [people] = yield [WholePicture(picture)]
+    return cast(list[Person17], people)
+
+
 def side_by_side(work: Sequence[Passes[T]]) -> Passes[list[T]]:
     """Work on one frame that shares passes: the results in order. A failure of one is the failure of all."""
     results: dict[int, T] = {}
-    outputs: dict[int, list[ModelOutput] | None] = dict.fromkeys(range(len(work)))
+    outputs: dict[int, Sequence[Answer] | None] = dict.fromkeys(range(len(work)))
     while len(results) < len(work):
-        wants: dict[int, list[ModelInput]] = {}
+        wants: dict[int, Sequence[Want]] = {}
         for number in outputs:
             try:
                 wants[number] = _resumed(work[number], outputs[number])
@@ -68,13 +105,13 @@ def side_by_side(work: Sequence[Passes[T]]) -> Passes[list[T]]:
     return [results[number] for number in range(len(work))]
 
 
-def _resumed(passes: Passes[T], outputs: list[ModelOutput] | None) -> list[ModelInput]:
+def _resumed(passes: Passes[T], outputs: Sequence[Answer] | None) -> Sequence[Want]:
     return next(passes) if outputs is None else passes.send(outputs)
 
 
-def _in_parts(images: list[ModelInput]) -> Passes[list[ModelOutput]]:
+def _in_parts(images: list[Want]) -> Passes[list[Answer]]:
     """All of these inputs, at most `WINDOWS_A_PASS` of them in a pass."""
-    outputs: list[ModelOutput] = []
+    outputs: list[Answer] = []
     for first in range(0, len(images), WINDOWS_A_PASS):
         outputs += yield images[first : first + WINDOWS_A_PASS]
     return outputs

@@ -8,7 +8,7 @@ import numpy as np
 from model.coords import crop_input, heatmap_to_frame, resample_maps
 from model.engines.base import ModelInput, ModelOutput
 from model.heatmaps import decode
-from model.passes import WINDOWS_A_PASS, Passes
+from model.passes import WINDOWS_A_PASS, Passes, read_crops
 from model.state import TrackState
 from model.values import Array, Frame, FrameTransform, Pose
 
@@ -60,7 +60,7 @@ def best_candidate(frame: Frame, transforms: list[FrameTransform]) -> Passes[Can
     candidates: list[Candidate] = []
     for first in range(0, len(transforms), WINDOWS_A_PASS):
         part = transforms[first : first + WINDOWS_A_PASS]
-        outputs = yield [prepare(frame, t, None) for t in part]
+        outputs = yield from read_crops([prepare(frame, t, None) for t in part])
         candidates += [_candidate(t, output) for t, output in zip(part, outputs, strict=True)]
     return max(candidates, key=strength_of)
 

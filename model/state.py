@@ -61,6 +61,9 @@ def quantise(maps: Array) -> QuantisedMaps:
 MOST_TRACKS = 16
 """Tracks that one session follows at most."""
 
+SCENE_BYTES = 8 * 6 * 3
+"""Bytes of the small picture that tells scenes apart."""
+
 UNNAMED = 0
 """The track_id of a place that is watched where nobody has been seen yet; people count from 1."""
 
@@ -77,6 +80,9 @@ class TrackState:
         box: the person's box for the next frame, frame pixels (smoothed, without margin).
         last_region: the box that the person was last seen in; the one that they were looked for in if never.
         lost_frames: how many frames in a row the person was not seen; 0 while tracked.
+        velocity: how far the box's middle moves a frame, smoothed, frame pixels; 0 where one person is followed.
+        course: where the box's middle would be had the person gone on as before, while another person is hidden behind
+            them or they are mixed up; None else.
     """
 
     track_id: int
@@ -86,6 +92,8 @@ class TrackState:
     box: Region
     last_region: Region
     lost_frames: int
+    velocity: tuple[float, float] = (0.0, 0.0)
+    course: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.q.levels.shape[1:] != self.m.levels.shape[1:]:
@@ -101,16 +109,22 @@ class SessionState:
         image_size: width, height that every frame of the session must have.
         tracks: who is followed, the oldest first; at most `MOST_TRACKS`.
         next_id: the number that the next new person gets.
+        looked_ago: frames since the finder looked at a whole one; 0 where it never did.
+        scene: uint8, a small picture of the frame, by which a cut is told; empty where one person is followed.
     """
 
     model: str
     image_size: tuple[int, int]
     tracks: tuple[TrackState, ...]
     next_id: int = 1
+    looked_ago: int = 0
+    scene: bytes = b""
 
     def __post_init__(self) -> None:
         if len(self.tracks) > MOST_TRACKS:
             raise ValueError(f"SessionState.tracks: expected at most {MOST_TRACKS}, got {len(self.tracks)}")
+        if len(self.scene) not in (0, SCENE_BYTES):
+            raise ValueError(f"SessionState.scene: expected {SCENE_BYTES} bytes or none, got {len(self.scene)}")
         named = [track.track_id for track in self.tracks if track.track_id != UNNAMED]
         if len(set(named)) != len(named) or not all(0 < track_id < self.next_id for track_id in named):
             raise ValueError(f"SessionState: tracks {named} do not go with next_id {self.next_id}")

@@ -22,7 +22,7 @@ from model.state import MOST_TRACKS, QuantisedMaps, SessionState, TrackState
 from model.values import Array, FrameTransform, Region
 
 MAGIC = b"KPTS"
-VERSION = 3
+VERSION = 4
 
 MOST_CELLS = 2 * 64 * 128 * 128
 """Numbers in the maps of one track at most: more is unpacked for nobody."""
@@ -73,6 +73,8 @@ class _StoredTrack(msgspec.Struct, array_like=True, forbid_unknown_fields=True, 
     box: Box
     last_region: Box
     lost_frames: int
+    velocity: tuple[float, float]
+    course: tuple[float, float] | None
     shape: tuple[int, int, int]
     scales: bytes
     levels: bytes
@@ -84,6 +86,8 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, froze
     model: str
     image_size: tuple[int, int]
     next_id: int
+    looked_ago: int
+    scene: bytes
     tracks: list[_StoredTrack]
 
 
@@ -96,7 +100,8 @@ def encode_state(state: SessionState) -> bytes:
     problem = _problem(state)
     if problem:
         raise ValueError(f"SessionState: {problem}")
-    stored = _Stored(state.model, state.image_size, state.next_id, [_stored_track(track) for track in state.tracks])
+    tracks = [_stored_track(track) for track in state.tracks]
+    stored = _Stored(state.model, state.image_size, state.next_id, state.looked_ago, state.scene, tracks)
     body = msgspec.msgpack.encode(stored)
     return _HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body
 
@@ -110,6 +115,8 @@ def _stored_track(track: TrackState) -> _StoredTrack:
         box=_box(track.box),
         last_region=_box(track.last_region),
         lost_frames=track.lost_frames,
+        velocity=track.velocity,
+        course=track.course,
         shape=(k, h, w),
         scales=b"".join(scale.astype("<f4").tobytes() for scale in (q.low, q.step, m.low, m.step)),
         levels=zstandard.ZstdCompressor(_COMPRESSION).compress(q.levels.tobytes() + m.levels.tobytes()),
@@ -156,7 +163,7 @@ def _state(stored: _Stored) -> SessionState:
     if len(stored.tracks) > MOST_TRACKS:  # before anything is unpacked
         raise ValueError(f"{len(stored.tracks)} tracks are impossible")
     tracks = tuple(_track(track) for track in stored.tracks)
-    return SessionState(stored.model, stored.image_size, tracks, stored.next_id)
+    return SessionState(stored.model, stored.image_size, tracks, stored.next_id, stored.looked_ago, stored.scene)
 
 
 def _track(stored: _StoredTrack) -> TrackState:
@@ -177,6 +184,8 @@ def _track(stored: _StoredTrack) -> TrackState:
         box=Region(*stored.box),
         last_region=Region(*stored.last_region),
         lost_frames=stored.lost_frames,
+        velocity=stored.velocity,
+        course=stored.course,
     )
 
 
@@ -188,6 +197,8 @@ def _problem(state: SessionState) -> str:
     """What makes this state one that no frame leaves behind; empty where nothing does."""
     if min(state.image_size) < 1 or state.next_id < 1:
         return f"image_size {state.image_size} or next_id {state.next_id} is impossible"
+    if state.looked_ago < 0:
+        return f"looked_ago {state.looked_ago} is impossible"
     return next((problem for track in state.tracks if (problem := _problem_of_track(track))), "")
 
 
@@ -199,6 +210,8 @@ def _problem_of_track(track: TrackState) -> str:
     scales = np.concatenate([track.q.low, track.q.step, track.m.low, track.m.step])
     if not np.isfinite(scales).all() or min(track.q.step.min(), track.m.step.min()) < 0:
         return "a scale of the maps is not finite, or below 0"
+    if not np.isfinite((*track.velocity, *(track.course or ()))).all():
+        return f"velocity {track.velocity} or course {track.course} is not finite"
     if track.lost_frames < 0:
         return f"lost_frames {track.lost_frames} is impossible"
     return ""

@@ -8,96 +8,37 @@ longer wanted.
 """
 
 import hashlib
-from dataclasses import dataclass, replace
-from enum import StrEnum
 from itertools import zip_longest
 
-from model.coords import region_to_transform
-from model.engines.base import Engine, ModelOutput
-from model.passes import FrameWork, Passes, side_by_side
-from model.reading import CLEARLY, SURELY, best_turn, prepare, read_pose
-from model.region import PRESENT, next_box
+from model.engines.base import Engine
+from model.finder.base import Finder
+from model.passes import Answer, FrameWork, Passes, Want, WholePicture, side_by_side
+from model.people.follow import SEARCH_EVERY, Follower
+from model.requests import (
+    EndedTrack,
+    EndReason,
+    FrameSizeMismatch,
+    RegionOutside,
+    TooManyRegions,
+    Tracked,
+    TrackRequest,
+)
 from model.search import search_person
-from model.state import MOST_TRACKS, UNNAMED, SessionState, TrackState, quantise
-from model.values import Frame, FrameTransform, LostTrack, Person, Region, RegionSource
+from model.state import MOST_TRACKS, UNNAMED, SessionState, TrackState
+from model.track_reading import LOST_PATIENCE, TRACK_PATIENCE, Place, Reading, read_place
+from model.values import Frame, Region, RegionSource
 
-LOST_PATIENCE = 4
-"""Frames in a row without the person after which the whole frame is searched again."""
-
-TRACK_PATIENCE = 50
-"""Frames in a row without the person after which their track ends: whoever comes then is somebody new."""
-
-TURNS_EVERY = 16
-"""A track tries other turns at its start, and then every so many frames while somebody is there: three inputs more."""
-
-
-class FrameSizeMismatch(ValueError):
-    """The frame is not of the session's size."""
-
-
-class RegionOutside(ValueError):
-    """A region has no pixel of the frame in it."""
-
-
-class TooManyRegions(ValueError):
-    """More regions are given than people may be followed."""
-
-
-class EndReason(StrEnum):
-    """Why a track ended."""
-
-    LOST = "lost"
-    """Not seen for longer than the patience."""
-    REPLACED = "replaced"
-    """Somebody else was found, and there is no room for both."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TrackRequest:
-    """One frame to read.
-
-    Attributes:
-        frame, seq: the picture and its number.
-        state: what the previous frame left behind; None starts a session.
-        regions: boxes of people, at most `max_people`: the first belongs to the oldest track, and so on; one without a
-            track starts one, so that in the first frame their order is that of the numbers. Whoever has none is
-            followed by their joints, and looked for where there is nobody to follow.
-        max_people: how many people are followed, 1 to `MOST_TRACKS`.
-    """
-
-    frame: Frame
-    seq: int
-    state: SessionState | None = None
-    regions: tuple[Region, ...] = ()
-    max_people: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class EndedTrack:
-    """A track that ended in this frame: its number is never used again."""
-
-    track_id: int
-    reason: EndReason
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tracked:
-    """What was read of one frame.
-
-    Attributes:
-        people: who is there, by number.
-        lost: who is not seen and may come back, by number.
-        state: what the next frame needs.
-        readings: every track as it was read, in the order of `state.tracks`, those also where nobody is. Their joints
-            are the best guess then. What is measured against the truth; clients never see them.
-        ended: whose track ended with this frame.
-    """
-
-    people: tuple[Person, ...]
-    lost: tuple[LostTrack, ...]
-    state: SessionState
-    readings: tuple[Person, ...]
-    ended: tuple[EndedTrack, ...] = ()
+__all__ = [
+    "TRACK_PATIENCE",
+    "EndReason",
+    "EndedTrack",
+    "FrameSizeMismatch",
+    "RegionOutside",
+    "TooManyRegions",
+    "TrackRequest",
+    "Tracked",
+    "Tracker",
+]
 
 
 class Tracker:
@@ -106,18 +47,27 @@ class Tracker:
     Args:
         engine: the loaded network.
         model_digest: first 16 hexadecimal digits of the weights' sha256.
+        finder: finds people where more than one may be followed. One person is looked for with the network alone: its
+            windows turn, and so find people who lie. Without a finder several people are followed from given regions.
+        search_every: frames between two looks of the finder while there is room for more people.
 
     Attributes:
         state_digest: of the weights and of the engine's signature. A state goes on only on its like: the same weights
             on another runtime, precision or instruction set give other joints. On any other state people are looked
             for afresh, under new numbers.
+        people_digest: the same where the finder takes part.
     """
 
-    def __init__(self, engine: Engine, model_digest: str) -> None:
+    def __init__(
+        self, engine: Engine, model_digest: str, finder: Finder | None = None, search_every: int = SEARCH_EVERY
+    ) -> None:
         self.engine = engine
+        self.finder = finder
         self.model_digest = model_digest
-        self.state_digest = hashlib.sha256(f"{model_digest} {engine.signature}".encode()).hexdigest()[:16]
+        self.state_digest = _digest(model_digest, engine.signature)
+        self.people_digest = _digest(model_digest, engine.signature, finder.digest) if finder else self.state_digest
         self.input_size = engine.config.input_size
+        self.search_every = search_every
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
         """One answer for each request, in order. A request's own failure is returned in its place.
@@ -140,13 +90,24 @@ class Tracker:
         Raises:
             EngineError: the device failed; no request is to blame.
         """
-        outputs = iter(self.engine.infer([image for one in work for image in one.wants]))
+        answers = iter(self._answers([want for one in work for want in one.wants]))
         for one in work:
-            one.resume([next(outputs) for _ in one.wants])
+            one.resume([next(answers) for _ in one.wants])
+
+    def _answers(self, wants: list[Want]) -> list[Answer]:
+        """Crops to the network in one batch, whole pictures to the finder; in the order of `wants`."""
+        crops = [want for want in wants if not isinstance(want, WholePicture)]
+        pictures = [want.image for want in wants if isinstance(want, WholePicture)]
+        outputs = iter(self.engine.infer(crops) if crops else [])
+        found = iter(self.finder.find(pictures) if self.finder and pictures else [])
+        return [next(found) if isinstance(want, WholePicture) else next(outputs) for want in wants]
 
     def _passes(self, request: TrackRequest) -> Passes[Tracked]:
         state = self._usable_state(request)
         _check(request, state)
+        if self.finder is not None and request.max_people > 1:
+            follower = Follower(self.people_digest, self.input_size, self.finder.size, self.search_every)
+            return (yield from follower.passes(request, state))
         tracks = state.tracks if state is not None else ()
         places = list(zip_longest(tracks, request.regions)) or [(None, None)]
         reading = [self._read(request, track, region) for track, region in places]
@@ -155,11 +116,12 @@ class Tracker:
 
     def _usable_state(self, request: TrackRequest) -> SessionState | None:
         state = request.state
-        return state if state is not None and state.model == self.state_digest else None
+        digest = self.people_digest if request.max_people > 1 else self.state_digest
+        return state if state is not None and state.model == digest else None
 
     # -- one track ------------------------------------------------------------------------------------------
 
-    def _read(self, request: TrackRequest, track: TrackState | None, region: Region | None) -> Passes["_Reading"]:
+    def _read(self, request: TrackRequest, track: TrackState | None, region: Region | None) -> Passes["Reading"]:
         """One track in the frame. `track`: None starts one; `region`: None follows it, or looks for somebody."""
         source = RegionSource.GIVEN
         track_id, last = (track.track_id, track.last_region) if track else (UNNAMED, None)
@@ -175,21 +137,15 @@ class Tracker:
         elif region is None and track is not None:
             region, source = track.box, RegionSource.TRACKED
         assert region is not None  # each branch above sets it
-        transform = region_to_transform(region, self.input_size, turn=turn)
-        [output] = yield [prepare(request.frame, transform, track)]
-        if track is None or (request.seq % TURNS_EVERY == 0 and output.presence >= PRESENT):
-            margin = CLEARLY if track is None else SURELY
-            turned, output = yield from best_turn(request.frame, transform, output, margin)
-            # Maps of another turn do not lie in this one.
-            track, transform = (track if turned == transform else None), turned
-        return _finish(request, _Place(track_id, region, source, last), transform, output, track)
+        place = Place(track_id, region, source, last)
+        return (yield from read_place(request, place, track, turn, self.input_size))
 
     # -- all of a frame -------------------------------------------------------------------------------------
 
-    def _tracked(self, request: TrackRequest, before: list[TrackState | None], readings: list["_Reading"]) -> Tracked:
+    def _tracked(self, request: TrackRequest, before: list[TrackState | None], readings: list["Reading"]) -> Tracked:
         """Numbers for those who are new, and who is there, lost or gone."""
         next_id = request.state.next_id if request.state else 1  # of a state of other weights, too
-        kept: list[_Reading] = []
+        kept: list[Reading] = []
         ended: list[EndedTrack] = []
         for old, reading in zip(before, readings, strict=True):
             if old is not None and old.track_id not in (UNNAMED, reading.person.track_id):
@@ -209,65 +165,8 @@ class Tracker:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Whom a track is, and where they are looked for. `last`: where they were last seen; None if never."""
-
-    track_id: int
-    region: Region
-    source: RegionSource
-    last: Region | None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Reading:
-    """One track after a frame: what was read, and what it leaves behind."""
-
-    person: Person
-    track: TrackState
-
-    @property
-    def is_there(self) -> bool:
-        return self.person.person_score >= PRESENT
-
-    @property
-    def is_lost(self) -> bool:
-        return self.person.track_id != UNNAMED and not self.is_there
-
-    @property
-    def is_over(self) -> bool:
-        return self.is_lost and self.track.lost_frames > TRACK_PATIENCE
-
-    @property
-    def needs_number(self) -> bool:
-        """A given region is somebody's, whether or not they are seen in it."""
-        given = self.person.region_source is RegionSource.GIVEN
-        return self.person.track_id == UNNAMED and (self.is_there or given)
-
-    @property
-    def lost(self) -> LostTrack:
-        return LostTrack(self.person.track_id, self.track.last_region)
-
-    def numbered(self, track_id: int) -> "_Reading":
-        return _Reading(replace(self.person, track_id=track_id), replace(self.track, track_id=track_id))
-
-
-def _finish(
-    request: TrackRequest, place: _Place, transform: FrameTransform, output: ModelOutput, track: TrackState | None
-) -> _Reading:
-    pose = read_pose(output.m, transform)
-    last = place.region if place.last is None or output.presence >= PRESENT else place.last
-    following = next_box(place.region, pose, output.presence, request.frame.size)
-    new_track = TrackState(
-        track_id=place.track_id,
-        q=quantise(output.q),
-        m=quantise(output.carry),
-        transform=transform,
-        box=following.region,
-        last_region=last,
-        lost_frames=0 if following.seen else 1 + (track.lost_frames if track else 0),
-    )
-    return _Reading(Person(place.track_id, output.presence, place.region, place.source, pose), new_track)
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
 def _check(request: TrackRequest, state: SessionState | None) -> None:

@@ -61,7 +61,7 @@ class _Job:
     @property
     def inputs(self) -> int:
         """What its next pass puts into the batch; 0 once it is done."""
-        return len(self.work.wants) if self.work is not None else 0
+        return self.work.inputs if self.work is not None else 0
 
 
 class DeviceLoop:

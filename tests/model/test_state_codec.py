@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.state import MOST_TRACKS, QuantisedMaps, SessionState, TrackState, quantise
+from model.state import MOST_TRACKS, SCENE_BYTES, QuantisedMaps, SessionState, TrackState, quantise
 from model.state_codec import (
     MAGIC,
     VERSION,
@@ -46,6 +46,8 @@ def make_track(joints: int = 2, cells: int = 3, **changes: Any) -> TrackState:
         box=Region(11.5, 7.25, 180.0, 140.0),
         last_region=Region(10.5, 7.0, 170.0, 140.0),
         lost_frames=0,
+        velocity=(1.5, -0.25),
+        course=(99.5, 70.0),
     )
     return replace(track, **changes)
 
@@ -91,6 +93,8 @@ def tracks(draw: st.DrawFn, track_id: int) -> TrackState:
         box=Region(draw(finite), draw(finite), draw(sides), draw(sides)),
         last_region=Region(draw(finite), draw(finite), draw(sides), draw(sides)),
         lost_frames=draw(st.integers(0, 2**32 - 1)),
+        velocity=draw(st.tuples(finite, finite)),
+        course=draw(st.none() | st.tuples(finite, finite)),
     )
 
 
@@ -103,15 +107,17 @@ def states(draw: st.DrawFn) -> SessionState:
         image_size=draw(st.tuples(st.integers(1, 2**32 - 1), st.integers(1, 2**32 - 1))),
         tracks=tuple(draw(tracks(track_id)) for track_id in ids),
         next_id=max(ids, default=0) + draw(st.integers(1, 1000)),
+        looked_ago=draw(st.integers(0, 2**32 - 1)),
+        scene=draw(st.sampled_from([b"", bytes(SCENE_BYTES), bytes(range(SCENE_BYTES))])),
     )
 
 
 def assert_same(got: SessionState, expected: SessionState) -> None:
     """Same values, dtypes, shapes and bits."""
-    for name in ("model", "image_size", "next_id"):
+    for name in ("model", "image_size", "next_id", "looked_ago", "scene"):
         assert getattr(got, name) == getattr(expected, name), name
     for mine, theirs in zip(got.tracks, expected.tracks, strict=True):
-        for name in ("track_id", "transform", "box", "last_region", "lost_frames"):
+        for name in ("track_id", "transform", "box", "last_region", "lost_frames", "velocity", "course"):
             assert getattr(mine, name) == getattr(theirs, name), name
     for left, right in zip(arrays_of(got), arrays_of(expected), strict=True):
         assert (left.dtype, left.shape, left.tobytes()) == (right.dtype, right.shape, right.tobytes())
@@ -123,8 +129,19 @@ def arrays_of(state: SessionState) -> list[np.ndarray[Any, Any]]:
     return [array for part in maps for array in (part.levels, part.low, part.step)]
 
 
-FIELDS = ("model", "image_size", "next_id", "tracks")
-TRACK_FIELDS = ("track_id", "transform", "box", "last_region", "lost_frames", "shape", "scales", "levels")
+FIELDS = ("model", "image_size", "next_id", "looked_ago", "scene", "tracks")
+TRACK_FIELDS = (
+    "track_id",
+    "transform",
+    "box",
+    "last_region",
+    "lost_frames",
+    "velocity",
+    "course",
+    "shape",
+    "scales",
+    "levels",
+)
 
 
 def resealed(**changes: Any) -> bytes:
@@ -252,6 +269,10 @@ def test_bytes_behind_the_end_are_corruption() -> None:
     [
         {"lost_frames": -1},
         {"lost_frames": "none"},
+        {"velocity": (float("nan"), 0.0)},
+        {"course": (0.0, float("nan"))},
+        {"looked_ago": -1},
+        {"scene": b"short"},
         {"image_size": (0, 480)},
         {"box": (float("nan"), 1.0, 2.0, 2.0)},
         {"box": (1.0, 1.0, -2.0, 2.0)},
@@ -286,6 +307,8 @@ def test_impossible_values_are_corruption(changes: dict[str, Any]) -> None:
     "state",
     [
         make_state(make_track(lost_frames=-1)),
+        make_state(make_track(velocity=(float("inf"), 0.0))),
+        make_state(looked_ago=-1),
         make_state(image_size=(0, 480)),
         make_state(next_id=0, tracks=()),
         make_state(
@@ -295,7 +318,7 @@ def test_impossible_values_are_corruption(changes: dict[str, Any]) -> None:
         ),
         make_state(model="\ud800"),
     ],
-    ids=["lost", "size", "next", "scales", "model"],
+    ids=["lost", "velocity", "looked", "size", "next", "scales", "model"],
 )
 def test_what_could_not_be_read_back_is_not_written(state: SessionState) -> None:
     """encode refuses a state that decode would refuse."""

@@ -120,7 +120,7 @@ def test_many_tracks_are_read_in_passes_that_others_share() -> None:
     regions = tuple(Region(60 + n, 60, 80, 100) for n in range(6))
     tracked = _one(tracker, TrackRequest(picture(person(60, 60, 100)), 0, regions=regions, max_people=16))
     assert [person.track_id for person in tracked.people] == [1, 2, 3, 4, 5, 6]
-    assert engine.batches == [4, 2]
+    assert engine.batches == [2, 2, 2]
 
 
 def test_more_regions_than_people_are_refused() -> None:

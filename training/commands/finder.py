@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors.numpy import save
 
 from model.cards import ModelCard, card_to_json, card_to_markdown
-from model.finder.finder import NAME, SIZE
+from model.finder.finder import NAME, PUBLISHED_SIZE
 from model.finder.graph import build
 from model.values import Array
 from training.starts.multipose import read_multipose
@@ -49,7 +49,7 @@ def _card(weights: dict[str, Array], sha256: str) -> ModelCard:
         licence="Apache-2.0",
         data="not said on its page",
         skeleton="coco17",
-        input_size=SIZE,
+        input_size=PUBLISHED_SIZE,
         gflop=round(_gflop(weights), 4),
         parameters=sum(value.size for value in weights.values()),
         sha256=sha256,
@@ -60,6 +60,6 @@ def _card(weights: dict[str, Array], sha256: str) -> ModelCard:
 
 def _gflop(weights: dict[str, Array]) -> float:
     """10^9 FLOP a picture, of the convolutions."""
-    nodes = [node for node in build(weights, SIZE).get_ops() if node.get_type_name().endswith("Convolution")]
+    nodes = [node for node in build(weights, PUBLISHED_SIZE).get_ops() if node.get_type_name().endswith("Convolution")]
     # A kernel is [out, in, h, w], with a group a channel [C, 1, 1, h, w]: all but its outputs are summed over.
     return 2e-9 * float(sum(math.prod(n.shape) * math.prod(list(n.input_value(1).shape)[1:]) for n in nodes))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from model.coords import crop_input, letterbox_transform
-from model.finder.finder import SIZE, MultiPoseFinder, to_frame
+from model.finder.base import to_frame
+from model.finder.finder import PUBLISHED_SIZE, MultiPoseFinder
 from model.values import Array, Frame
 from model.zoo import BadWeights
 
@@ -30,7 +31,7 @@ COMPARED = [5, 6, 11, 12, 15, 16]
 @pytest.fixture(scope="module")
 def finder() -> MultiPoseFinder:
     """The bundled one."""
-    return MultiPoseFinder(threads=1)
+    return MultiPoseFinder(size=PUBLISHED_SIZE, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def frames() -> list[Array]:
 
 def letterboxed(frame: Array) -> Array:
     """The whole frame as the finder reads it."""
-    return crop_input(Frame(frame), letterbox_transform(frame.shape[1], frame.shape[0], SIZE))
+    return crop_input(Frame(frame), letterbox_transform(frame.shape[1], frame.shape[0], PUBLISHED_SIZE))
 
 
 @pytest.mark.parametrize("t", TFJS)
@@ -51,8 +52,8 @@ def test_it_finds_what_the_published_graph_finds(finder: MultiPoseFinder, frames
     """Boxes and joints to a pixel of 256; scores nearly, as the published graph mixes in those of other peaks."""
     [[person]] = finder.find([letterboxed(frames[t])])
     box, joints = TFJS[t]
-    np.testing.assert_allclose(person.box[[1, 0, 3, 2]], box[:4], atol=1 / SIZE)
-    np.testing.assert_allclose(person.xy[COMPARED][:, ::-1].ravel(), joints, atol=1 / SIZE)
+    np.testing.assert_allclose(person.box[[1, 0, 3, 2]], box[:4], atol=1 / PUBLISHED_SIZE)
+    np.testing.assert_allclose(person.xy[COMPARED][:, ::-1].ravel(), joints, atol=1 / PUBLISHED_SIZE)
     assert person.score == pytest.approx(box[4], abs=0.02)
 
 
@@ -67,7 +68,7 @@ def test_a_batch_is_its_members(finder: MultiPoseFinder, frames: list[Array]) ->
 
 def test_what_is_found_lies_in_the_frame_s_pixels(finder: MultiPoseFinder, frames: list[Array]) -> None:
     """The window's map is undone: the box holds the joints' middle, and both lie in the frame."""
-    window = letterbox_transform(640, 480, SIZE)
+    window = letterbox_transform(640, 480, PUBLISHED_SIZE)
     [[person]] = finder.find([letterboxed(frames[60])])
     found = to_frame(person, window)
     x, y = found.xy.mean(axis=0)
@@ -78,7 +79,7 @@ def test_what_is_found_lies_in_the_frame_s_pixels(finder: MultiPoseFinder, frame
 
 def test_nobody_is_found_in_a_grey_picture(finder: MultiPoseFinder) -> None:
     """No peak is high enough."""
-    assert finder.find([np.full((SIZE, SIZE, 3), 128, np.uint8)]) == [[]]
+    assert finder.find([np.full((PUBLISHED_SIZE, PUBLISHED_SIZE, 3), 128, np.uint8)]) == [[]]
 
 
 def test_a_picture_of_another_size_is_refused(finder: MultiPoseFinder) -> None:
