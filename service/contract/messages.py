@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from model.values import Pose, Region, RegionSource
+from model.values import LostTrack, Person, Region
 from service.errors import KineposeError
 
 
@@ -71,11 +71,13 @@ class FrameResult:
     """The answer for one frame, in original-image pixels.
 
     Attributes:
-        region: the person's box that this frame was read with; region_source: where that comes from.
+        people: who is there, by track_id; none where nobody is, or the outcome is not ok.
+        lost: who is not seen and may come back under the same track_id, by track_id.
         image_size: width, height of the upright picture.
         rotation_applied: degrees clockwise by which the stored picture was turned.
-        skeleton, joint_names: order of `pose`.
-        error_code, error_detail: set when outcome is not ok (then pose and region are None).
+        skeleton, joint_names: order of each person's joints. A reply names joints in its people alone: read back from
+            one with nobody in it, `joint_names` is empty.
+        error_code, error_detail: set when outcome is not ok.
         expected_seq: the seq that would have been right, where the seq was wrong.
     """
 
@@ -87,10 +89,9 @@ class FrameResult:
     skeleton: str
     joint_names: tuple[str, ...]
     image_size: tuple[int, int] | None = None
-    region: Region | None = None
-    region_source: RegionSource | None = None
     rotation_applied: int = 0
-    pose: Pose | None = None
+    people: tuple[Person, ...] = ()
+    lost: tuple[LostTrack, ...] = ()
     error_code: str | None = None
     error_detail: str | None = None
     expected_seq: int | None = None

@@ -9,12 +9,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
 from model.cards import ModelCard
-from model.values import Pose, Region, RegionSource
+from model.values import LostTrack, Person, Region, RegionSource
 from service.contract import bodies
 from service.contract.messages import (
     ClipGap,
@@ -69,21 +68,31 @@ def result_to_pb(result: FrameResult) -> pb.PoseResult:
         skeleton=result.skeleton,
         model=model_to_pb(result.model),
         rotation_applied=result.rotation_applied,
-        region=region_to_pb(result.region),
-        region_source=result.region_source or "",
     )
     if result.image_size:
         message.image_size.width, message.image_size.height = result.image_size
-    if result.pose is None:
+    if result.outcome is not Outcome.OK:
         error = pb.FrameError(code=result.error_code or "", detail=result.error_detail or "")
         if result.expected_seq is not None:
             error.expected_seq = result.expected_seq
         message.error.CopyFrom(error)
         return message
     message.score_kind = bodies.SCORE_KIND
-    for name, (x, y), score in zip(result.joint_names, result.pose.xy_px, result.pose.score, strict=True):
-        message.joints.add(name=name, x=float(x), y=float(y), score=float(score))
+    message.people.extend(_person_to_pb(person, result.joint_names) for person in result.people)
+    for track in result.lost:
+        message.lost.add(track_id=track.track_id, region=region_to_pb(track.region))
     return message
+
+
+def _person_to_pb(person: Person, joint_names: tuple[str, ...]) -> pb.Person:
+    rows = zip(joint_names, person.pose.xy_px.tolist(), person.pose.score.tolist(), strict=True)
+    return pb.Person(
+        track_id=person.track_id,
+        person_score=person.person_score,
+        region=region_to_pb(person.region),
+        region_source=person.region_source,
+        joints=[pb.Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows],
+    )
 
 
 def result_from_pb(message: pb.PoseResult) -> FrameResult:
@@ -97,21 +106,25 @@ def result_from_pb(message: pb.PoseResult) -> FrameResult:
         outcome=_OUTCOMES_BACK[message.outcome],
         model=model_from_pb(message.model),
         skeleton=message.skeleton,
-        joint_names=tuple(joint.name for joint in message.joints),
+        joint_names=tuple(joint.name for joint in message.people[0].joints) if message.people else (),
         image_size=(size.width, size.height) if message.HasField("image_size") else None,
-        region=region_from_pb(message.region) if message.HasField("region") else None,
-        region_source=RegionSource(message.region_source) if message.region_source else None,
         rotation_applied=message.rotation_applied,
-        pose=_pose([(j.x, j.y, j.score) for j in message.joints]) if message.joints else None,
+        people=tuple(_person_from_pb(person) for person in message.people),
+        lost=tuple(LostTrack(track.track_id, region_from_pb(track.region)) for track in message.lost),
         error_code=message.error.code if failed else None,
         error_detail=message.error.detail if failed else None,
         expected_seq=message.error.expected_seq if message.error.HasField("expected_seq") else None,
     )
 
 
-def _pose(rows: list[tuple[float, float, float]]) -> Pose:
-    table = np.asarray(rows, dtype=np.float32)  # [K, 3]
-    return Pose(xy_px=table[:, :2], score=table[:, 2])
+def _person_from_pb(message: pb.Person) -> Person:
+    return Person(
+        track_id=message.track_id,
+        person_score=message.person_score,
+        region=region_from_pb(message.region),
+        region_source=RegionSource(message.region_source),
+        pose=bodies.pose_of((joint.x, joint.y, joint.score) for joint in message.joints),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ The wire contract of Kinepose: human joints from video, one person a session.
 
 Coordinates are pixels of the original picture, upright (rotation already applied); integer coordinates are pixel
 centres, so x = 0 is the centre of the leftmost pixel. Times are microseconds, in the source's own clock.
-Fields are added, never renumbered.
+The wire is 1.0: fields are added, never renumbered, and keep their meaning.
 
 Errors end a call with google.rpc.Status details: ErrorInfo (reason = the stable code, domain = "kinepose", metadata
 session_id, seq, expected_seq) and RetryInfo where trying again makes sense. In StreamPose an error of one frame is
@@ -445,6 +445,73 @@ class Joint(_message.Message):
 Global___Joint: _TypeAlias = Joint  # noqa: Y015
 
 @_typing.final
+class Person(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACK_ID_FIELD_NUMBER: _builtins.int
+    PERSON_SCORE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    REGION_SOURCE_FIELD_NUMBER: _builtins.int
+    JOINTS_FIELD_NUMBER: _builtins.int
+    track_id: _builtins.int
+    """the person's number, from 1, the same from frame to frame; never used again in the session"""
+    person_score: _builtins.float
+    """how probable it is that somebody is in the region, in [0, 1]"""
+    region_source: _builtins.str
+    """"given": by the client; "tracked": from the joints of the frame before; "searched": looked for in the whole frame."""
+    @_builtins.property
+    def region(self) -> Global___Region:
+        """the person's own box that they were read with"""
+
+    @_builtins.property
+    def joints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Joint]:
+        """in the skeleton's order"""
+
+    def __init__(
+        self,
+        *,
+        track_id: _builtins.int = ...,
+        person_score: _builtins.float = ...,
+        region: Global___Region | None = ...,
+        region_source: _builtins.str = ...,
+        joints: _abc.Iterable[Global___Joint] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["region", b"region"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["joints", b"joints", "person_score", b"person_score", "region", b"region", "region_source", b"region_source", "track_id", b"track_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Person: _TypeAlias = Person  # noqa: Y015
+
+@_typing.final
+class LostTrack(_message.Message):
+    """Somebody who is not seen now and may come back under the same number."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRACK_ID_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    track_id: _builtins.int
+    @_builtins.property
+    def region(self) -> Global___Region:
+        """where they were last seen"""
+
+    def __init__(
+        self,
+        *,
+        track_id: _builtins.int = ...,
+        region: Global___Region | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["region", b"region"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["region", b"region", "track_id", b"track_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LostTrack: _TypeAlias = LostTrack  # noqa: Y015
+
+@_typing.final
 class FrameError(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -492,15 +559,14 @@ class PoseResult(_message.Message):
     PTS_US_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
     IMAGE_SIZE_FIELD_NUMBER: _builtins.int
-    REGION_FIELD_NUMBER: _builtins.int
     ROTATION_APPLIED_FIELD_NUMBER: _builtins.int
-    JOINTS_FIELD_NUMBER: _builtins.int
+    PEOPLE_FIELD_NUMBER: _builtins.int
+    LOST_FIELD_NUMBER: _builtins.int
     SCORE_KIND_FIELD_NUMBER: _builtins.int
     SKELETON_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     CLIP_FIELD_NUMBER: _builtins.int
-    REGION_SOURCE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     seq: _builtins.int
     pts_us: _builtins.int
@@ -512,21 +578,17 @@ class PoseResult(_message.Message):
     """"heatmap_peak": height of the joint's heatmap peak, clipped to [0, 1]"""
     skeleton: _builtins.str
     """name of the joint set"""
-    region_source: _builtins.str
-    """Outcome ok only. "given": by the client; "tracked": from the joints of the frame before; "searched": looked for in
-    the whole frame, which after frame 0 may have found another person than before.
-    """
     @_builtins.property
     def image_size(self) -> Global___ImageSize:
         """outcome ok only, as the next ones"""
 
     @_builtins.property
-    def region(self) -> Global___Region:
-        """the person's box that the frame was read with"""
+    def people(self) -> _containers.RepeatedCompositeFieldContainer[Global___Person]:
+        """who is there, by track_id; none where nobody is"""
 
     @_builtins.property
-    def joints(self) -> _containers.RepeatedCompositeFieldContainer[Global___Joint]:
-        """in the skeleton's order"""
+    def lost(self) -> _containers.RepeatedCompositeFieldContainer[Global___LostTrack]:
+        """who is not seen and may come back, by track_id"""
 
     @_builtins.property
     def model(self) -> Global___Model: ...
@@ -546,19 +608,18 @@ class PoseResult(_message.Message):
         pts_us: _builtins.int | None = ...,
         outcome: Global___Outcome.ValueType = ...,
         image_size: Global___ImageSize | None = ...,
-        region: Global___Region | None = ...,
         rotation_applied: _builtins.int = ...,
-        joints: _abc.Iterable[Global___Joint] | None = ...,
+        people: _abc.Iterable[Global___Person] | None = ...,
+        lost: _abc.Iterable[Global___LostTrack] | None = ...,
         score_kind: _builtins.str = ...,
         skeleton: _builtins.str = ...,
         model: Global___Model | None = ...,
         error: Global___FrameError | None = ...,
         clip: Global___ClipInfo | None = ...,
-        region_source: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "model", b"model", "pts_us", b"pts_us", "region", b"region"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "model", b"model", "pts_us", b"pts_us"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "joints", b"joints", "model", b"model", "outcome", b"outcome", "pts_us", b"pts_us", "region", b"region", "region_source", b"region_source", "rotation_applied", b"rotation_applied", "score_kind", b"score_kind", "seq", b"seq", "session_id", b"session_id", "skeleton", b"skeleton"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "lost", b"lost", "model", b"model", "outcome", b"outcome", "people", b"people", "pts_us", b"pts_us", "rotation_applied", b"rotation_applied", "score_kind", b"score_kind", "seq", b"seq", "session_id", b"session_id", "skeleton", b"skeleton"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__pts_us: _TypeAlias = _typing.Literal["pts_us"]  # noqa: Y015
     _WhichOneofArgType__pts_us: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us"]  # noqa: Y015

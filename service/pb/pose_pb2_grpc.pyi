@@ -5,7 +5,7 @@ The wire contract of Kinepose: human joints from video, one person a session.
 
 Coordinates are pixels of the original picture, upright (rotation already applied); integer coordinates are pixel
 centres, so x = 0 is the centre of the leftmost pixel. Times are microseconds, in the source's own clock.
-Fields are added, never renumbered.
+The wire is 1.0: fields are added, never renumbered, and keep their meaning.
 
 Errors end a call with google.rpc.Status details: ErrorInfo (reason = the stable code, domain = "kinepose", metadata
 session_id, seq, expected_seq) and RetryInfo where trying again makes sense. In StreamPose an error of one frame is

@@ -89,9 +89,9 @@ async def test_a_session_from_its_beginning_to_its_end(client: AsyncClient) -> N
         (0, 0, Outcome.OK),
         (1, 40_000, Outcome.OK),
     ]
-    assert results[0].region == Region(20, 10, 40, 50)
-    assert results[0].pose is not None
-    assert results[0].pose.xy_px.shape == (13, 2)
+    [person] = results[0].people
+    assert (person.track_id, person.region) == (1, Region(20, 10, 40, 50))
+    assert person.pose.xy_px.shape == (13, 2)
     assert (seen.next_seq, seen.options.drop_policy) == (2, DropPolicy.DROP_OLDEST)
     assert (await client.close_session(session.session_id)).next_seq == 2
 
@@ -139,7 +139,8 @@ async def test_all_ways_give_the_same_joints(server: RunningServer) -> None:
     ways.append(await asyncio.to_thread(blocking_frames, Client(http_url)))
     ways.append(await asyncio.to_thread(blocking_frames, Client(grpc_target=grpc_target)))
 
-    joints = [np.stack([result.pose.xy_px for result in way if result.pose]) for way in ways]
+    joints = [np.stack([person.pose.xy_px for result in way for person in result.people]) for way in ways]
+    assert len(joints[0]) == len(sent)
     assert all(np.array_equal(joints[0], other) for other in joints[1:])
 
 
@@ -151,7 +152,7 @@ async def test_a_clip_gives_its_results_and_what_is_known_of_it(client: AsyncCli
     results = [result async for result in answers]
 
     assert [(result.seq, result.pts_us) for result in results] == [(i, 40_000 * i) for i in range(4)]
-    assert results[0].region == Region(10, 10, 60, 50)
+    assert [person.region for person in results[0].people] == [Region(10, 10, 60, 50)]
     assert answers.info is not None
     assert (answers.info.frames_emitted, answers.info.codec) == (4, "h264")
 

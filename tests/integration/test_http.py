@@ -24,14 +24,14 @@ REPLY = {
     "pts_us",
     "outcome",
     "image_size",
-    "region",
-    "region_source",
     "rotation_applied",
     "skeleton",
     "score_kind",
-    "joints",
+    "people",
+    "lost",
     "model",
 }
+PERSON = {"track_id", "person_score", "region", "region_source", "joints"}
 
 
 async def pieces(count: int, size: int = 64 * 1024) -> AsyncIterator[bytes]:
@@ -72,8 +72,13 @@ async def test_a_reply_describes_itself(http: httpx.AsyncClient) -> None:
     assert set(reply) == REPLY
     assert (reply["seq"], reply["pts_us"], reply["outcome"]) == (0, 40000, "ok")
     assert reply["image_size"] == [96, 72]
-    assert len(reply["joints"]) == 13
-    assert all(set(joint) == {"name", "x", "y", "score"} for joint in reply["joints"])
+    assert reply["lost"] == []
+    [person] = reply["people"]
+    assert set(person) == PERSON
+    assert (person["track_id"], person["region"], person["region_source"]) == (1, [10, 10, 40, 50], "given")
+    assert 0.5 <= person["person_score"] <= 1
+    assert len(person["joints"]) == 13
+    assert all(set(joint) == {"name", "x", "y", "score"} for joint in person["joints"])
     assert set(reply["model"]) == {"name", "version", "sha256"}
 
 

@@ -16,12 +16,19 @@ FRAME: dict[str, Any] = {
     "pts_us": 40000,
     "outcome": "ok",
     "image_size": [640, 360],
-    "region": [210.0, 40.0, 120.0, 290.0],
-    "region_source": "tracked",
     "rotation_applied": 0,
     "skeleton": "kinepose13",
     "score_kind": "heatmap_peak",
-    "joints": [{"name": "head", "x": 268.4, "y": 61.9, "score": 0.93}],
+    "people": [
+        {
+            "track_id": 1,
+            "person_score": 0.97,
+            "region": [210.0, 40.0, 120.0, 290.0],
+            "region_source": "tracked",
+            "joints": [{"name": "head", "x": 268.4, "y": 61.9, "score": 0.93}],
+        }
+    ],
+    "lost": [{"track_id": 2, "region": [20.0, 60.0, 90.0, 250.0]}],
     "model": MODEL,
 }
 CLIP_INFO = {

@@ -19,6 +19,7 @@ from service.pipeline.frames import Frames
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.sessions import Sessions
 from tests.support.clips import make_clip, make_cut_off, make_sound
+from tests.support.people import person
 
 MODEL = ModelInfo("none", "0", "0" * 64)
 
@@ -83,7 +84,7 @@ class RecordingFrames(Frames):
             skeleton=KINEPOSE_13.name,
             joint_names=KINEPOSE_13.joints,
             image_size=frame.size,
-            pose=Pose(xy, np.ones(13, np.float32)),
+            people=(person(Pose(xy, np.ones(13, np.float32))),),
         )
 
 
@@ -106,7 +107,7 @@ async def test_every_frame_of_a_clip_gets_its_result_in_order(tmp_path: Path) ->
 
     assert [result.seq for result in results] == list(range(10))
     assert [result.pts_us for result in results] == [index * 40_000 for index in range(10)]
-    brightness = [float(result.pose.xy_px[0, 0]) for result in results if result.pose]
+    brightness = [float(result.people[0].pose.xy_px[0, 0]) for result in results]
     assert len(brightness) == 10
     assert brightness == sorted(brightness)
 

@@ -36,7 +36,8 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 def joints(results: list[FrameResult]) -> list[bytes]:
     """Coordinates and scores, bit for bit."""
-    return [result.pose.xy_px.tobytes() + result.pose.score.tobytes() for result in results if result.pose is not None]
+    people = [person for result in results for person in result.people]
+    return [person.pose.xy_px.tobytes() + person.pose.score.tobytes() for person in people]
 
 
 @asynccontextmanager
@@ -127,7 +128,7 @@ async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(loaded: L
             [tracked] = await asyncio.to_thread(loaded.stepper.step, [request])
             assert not isinstance(tracked, Exception)
             state = tracked.state
-            expected.append(tracked.readings[0].pose.xy_px.tobytes() + tracked.readings[0].pose.score.tobytes())
+            expected.append(tracked.people[0].pose.xy_px.tobytes() + tracked.people[0].pose.score.tobytes())
 
     async with started(loaded) as pipeline:
         assert await pipeline.lifecycle.ready()

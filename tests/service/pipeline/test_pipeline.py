@@ -42,7 +42,7 @@ async def test_result_describes_itself(tracker: FakeTracker) -> None:
         result = await pipeline.frames.estimate(frame(0, pts_us=40_000, region=Region(1, 2, 30, 20)))
     assert (result.session_id, result.seq, result.pts_us, result.outcome) == ("s", 0, 40_000, Outcome.OK)
     assert result.image_size == (48, 32)
-    assert result.region == Region(1, 2, 30, 20)
+    assert [(person.track_id, person.region) for person in result.people] == [(1, Region(1, 2, 30, 20))]
     assert result.model.name == CARD.name
     assert result.skeleton == "kinepose13"
     assert len(result.joint_names) == 13
