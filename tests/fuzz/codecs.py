@@ -100,9 +100,7 @@ def state_bodies() -> list[bytes]:
 
 def records() -> list[bytes]:
     """Without the byte of their version."""
-    failed = replace(
-        result("s", 4), pose=None, region=None, error_code="bad_image", error_detail="why", image_size=None
-    )
+    failed = replace(result("s", 4), people=(), lost=(), error_code="bad_image", error_detail="why", image_size=None)
     values: list[Any] = [meta(), replace(meta(), owner="key"), result("s", 3, 40), failed]
     errors = [BadImage("why"), SeqOutOfOrder("why", "s", 4, 5, 600)]
     made = [encode_record(value) for value in values] + [encode_answer(REPLY_ID, error)[17:] for error in errors]
