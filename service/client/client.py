@@ -1,13 +1,13 @@
 """The clients that users hold: one face over HTTP and gRPC."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from model.cards import ModelCard
 from model.values import Region
-from service.client.calls import Access, AsyncClipResults, ClipResults, Picture
+from service.client.calls import Access, AsyncClipResults, ClipRequest, ClipResults, Picture
 from service.client.grpc_async import AsyncGrpcCalls
 from service.client.grpc_sync import GrpcCalls
 from service.client.http_async import AsyncHttpCalls
@@ -103,14 +103,17 @@ class Client:
         return self._grpc.stream(pictures, session_id, options)
 
     def estimate_clip(
-        self, path: Path, region: Region | None = None, model: str | None = None, *, strict: bool = False
+        self,
+        path: Path,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        strict: bool = False,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
     ) -> ClipResults:
-        """A whole clip.
-
-        `region`: the person's own box in the first frame; None looks for the person. `strict`: damage ends the clip
-        with an error, and is not told in `gaps`.
-        """
-        return ClipResults(self._calls.clip(path, region, model, strict))
+        """A whole clip. What the arguments mean is told in `ClipRequest`."""
+        return ClipResults(self._calls.clip(path, ClipRequest(region, regions, model, strict, max_people)))
 
     def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""
@@ -190,14 +193,17 @@ class AsyncClient:
         return self._grpc.stream(pictures, session_id, options)
 
     def estimate_clip(
-        self, path: Path, region: Region | None = None, model: str | None = None, *, strict: bool = False
+        self,
+        path: Path,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        strict: bool = False,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
     ) -> AsyncClipResults:
-        """A whole clip.
-
-        `region`: the person's own box in the first frame; None looks for the person. `strict`: damage ends the clip
-        with an error, and is not told in `gaps`.
-        """
-        return AsyncClipResults(self._calls.clip(path, region, model, strict))
+        """A whole clip. What the arguments mean is told in `ClipRequest`."""
+        return AsyncClipResults(self._calls.clip(path, ClipRequest(region, regions, model, strict, max_people)))
 
     async def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""

@@ -210,10 +210,11 @@ class SessionRequest(BaseModel):
         DropPolicy, BeforeValidator(lambda policy: policy or DropPolicy.WAIT), WithJsonSchema(_POLICY_SCHEMA)
     ] = DropPolicy.WAIT
     ttl_s: float | None = Field(default=None, strict=True, gt=0, allow_inf_nan=False, description="Seconds.")
+    max_people: int = Field(default=1, strict=True, ge=1, description="How many people are followed.")
 
     def options(self) -> SessionOptions:
         """As the pipeline takes them."""
-        return SessionOptions(self.model or None, self.drop_policy, self.ttl_s)
+        return SessionOptions(self.model or None, self.drop_policy, self.ttl_s, self.max_people)
 
 
 FRAME: Final = TypeAdapter[FrameReply](FrameReply)

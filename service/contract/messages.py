@@ -26,11 +26,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What a client asks of a session. `model` None means the server's default; ttl_s None likewise."""
+    """What a client asks of a session.
+
+    Attributes:
+        model, ttl_s: None means the server's default.
+        max_people: how many people are followed, 1 and more; a server has a limit of its own.
+    """
 
     model: str | None = None
     drop_policy: DropPolicy = DropPolicy.WAIT
     ttl_s: float | None = None
+    max_people: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ class EncodedFrame:
         seq: its number, from 0; (session_id, seq) is the idempotency key.
         image: JPEG, PNG, WebP or BMP bytes.
         pts_us: presentation time, microseconds, or None.
-        region: the person's own box in original pixels, or None to track (or, in frame 0, to look for the
-            person).
+        regions: boxes of people in original pixels, in the order of their numbers; whoever has none is tracked, or
+            looked for.
         deadline: event-loop time (`asyncio.get_running_loop().time()`) after which nobody waits, or None.
         fault: why it cannot be read, where a stream's message does not parse; the frame ends with this error.
     """
@@ -52,7 +58,7 @@ class EncodedFrame:
     seq: int
     image: bytes
     pts_us: int | None = None
-    region: Region | None = None
+    regions: tuple[Region, ...] = ()
     deadline: float | None = None
     fault: KineposeError | None = None
 

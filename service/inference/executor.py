@@ -115,8 +115,8 @@ class LocalExecutor:
             return await self._store.checkout(request.session_id, request.seq)
 
     async def _infer(self, request: FrameRequest, frame: Frame, start: Checkout) -> Tracked:
-        regions = () if request.region is None else (request.region,)
-        track_request = TrackRequest(frame, request.seq, start.state, regions)
+        max_people = start.meta.options.max_people
+        track_request = TrackRequest(frame, request.seq, start.state, request.regions, max_people)
         with tracing.span("infer"):
             return await self._queue.submit(request.session_id, track_request, request.priority)
 

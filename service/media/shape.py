@@ -49,11 +49,11 @@ class Shape:
             return round(width * self.aspect), height
         return width, round(height / self.aspect)
 
-    def region_to_frame(self, region: Region | None) -> Region | None:
-        """A box in stored pixels, in those of the frames."""
-        if region is None or self.frame_size == self.size:
-            return region
-        return rescale_region(region, self.size, self.frame_size)
+    def regions_to_frame(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:
+        """Boxes in stored pixels, in those of the frames."""
+        if self.frame_size == self.size:
+            return regions
+        return tuple(rescale_region(region, self.size, self.frame_size) for region in regions)
 
     def result_to_stored(self, result: FrameResult) -> FrameResult:
         """The result of a frame, told in stored pixels."""

@@ -76,7 +76,7 @@ class _Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     session_id: str
     seq: int
     pts_us: int | None
-    region: Region | None
+    regions: tuple[Region, ...]
     transport: Transport
     streamed: bool
     priority: Priority

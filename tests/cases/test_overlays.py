@@ -156,7 +156,7 @@ def test_the_person_is_read_in_square_pixels_and_told_in_stored_ones(
     width, height = told_in
 
     with open_video(clip) as video:
-        run = LocalRun(loaded(stepper), video, Region(-0.5, -0.5, width, height))
+        run = LocalRun(loaded(stepper), video, (Region(-0.5, -0.5, width, height),))
         results = [result for _, result in run]
 
     assert stepper.sizes == [read_in] * 2

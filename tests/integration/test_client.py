@@ -96,6 +96,21 @@ async def test_a_session_from_its_beginning_to_its_end(client: AsyncClient) -> N
     assert (await client.close_session(session.session_id)).next_seq == 2
 
 
+async def test_several_people_are_followed_by_their_regions(client: AsyncClient, clip_path: Path) -> None:
+    """In a session and in a clip, over either transport; the next frames have the same numbers."""
+    boxes = (Region(10, 10, 30, 40), Region(50, 20, 30, 40))
+    session = await client.create_session(SessionOptions(max_people=2))
+    first = await client.send_frame(session.session_id, Picture(jpegs(1)[0], regions=boxes))
+    clip = [result async for result in client.estimate_clip(clip_path, regions=boxes, max_people=2)]
+
+    assert session.options.max_people == 2
+    for result in (first, clip[0]):
+        assert [(person.track_id, person.region) for person in result.people] == list(enumerate(boxes, 1))
+    for result in clip:
+        there, lost = {person.track_id for person in result.people}, {track.track_id for track in result.lost}
+        assert there | lost == {1, 2}
+
+
 async def test_a_blocking_session(blocking: Client) -> None:
     """The same, without an event loop on the client's side."""
 

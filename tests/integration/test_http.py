@@ -51,6 +51,20 @@ async def test_a_session_is_opened_looked_at_and_closed(http: httpx.AsyncClient)
     assert status_and_code(await http.get(location)) == (410, "session_expired")
 
 
+async def test_a_session_follows_several_people_by_their_regions(http: httpx.AsyncClient) -> None:
+    """Up to the server's limit, and no more regions than people."""
+    session_id = (await http.post("/v1/sessions", json={"max_people": 2})).json()["session_id"]
+    boxes = [[10.0, 10.0, 30.0, 40.0], [50.0, 20.0, 30.0, 40.0]]
+    said = ";".join(",".join(map(str, box)) for box in boxes)
+
+    people = (await sent(http, session_id, jpegs(1)[0], regions=said)).json()["people"]
+
+    assert [(person["track_id"], person["region"]) for person in people] == list(enumerate(boxes, 1))
+    assert status_and_code(await sent(http, session_id, jpegs(1)[0], regions=f"{said};1,1,9,9")) == (422, "bad_region")
+    assert status_and_code(await http.post("/v1/sessions", json={"max_people": 7})) == (422, "too_many_people")
+    assert status_and_code(await http.post("/v1/sessions", json={"max_people": 0})) == (422, "bad_request")
+
+
 @pytest.mark.parametrize(
     "body", ["[]", "{", '{"drop_policy": "perhaps"}', '{"ttl_s": -1}', '{"ttl_s": true}', '{"colour": 1}']
 )

@@ -12,7 +12,7 @@ from model.engines.base import ModelInput
 from model.passes import WINDOWS_A_PASS, FrameWork, Passes
 from model.skeletons import KINEPOSE_13
 from model.state import SessionState, TrackState, quantise
-from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
+from model.tracker import FrameSizeMismatch, RegionOutside, TooManyRegions, Tracked, TrackRequest
 from model.values import Array, Frame, LostTrack, Person, Pose, Region, RegionSource
 
 BROKEN = 250
@@ -125,6 +125,8 @@ def _plan(request: TrackRequest) -> Passes[Tracked]:
     window = ModelInput(np.zeros((1, 1, 3), np.uint8))
     if state is not None and state.image_size != frame.size:
         raise FrameSizeMismatch(f"expected {state.image_size}, got {frame.size}")
+    if len(request.regions) > request.max_people:
+        raise TooManyRegions(f"{len(request.regions)} regions for at most {request.max_people} people")
     if not all(region.overlaps(*frame.size) for region in request.regions):
         raise RegionOutside("the region lies outside the frame")
     if shade_of(frame) == BROKEN:

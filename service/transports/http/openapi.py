@@ -47,7 +47,7 @@ SESSION = {
     "next_seq": 0,
     "expires_in_s": 300.0,
     "model": MODEL,
-    "options": {"model": "kimnet-lite", "drop_policy": "wait", "ttl_s": 300.0},
+    "options": {"model": "kimnet-lite", "drop_policy": "wait", "ttl_s": 300.0, "max_people": 2},
 }
 JOB = {
     "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
@@ -120,7 +120,7 @@ SESSION_BODY: dict[str, Any] = {
         "content": {
             "application/json": {
                 "schema": SessionRequest.model_json_schema(),
-                "example": {"drop_policy": "wait", "ttl_s": 60},
+                "example": {"drop_policy": "wait", "ttl_s": 60, "max_people": 2},
             }
         },
     }

@@ -67,7 +67,7 @@ def test_each_frame_continues_from_the_one_before(tmp_path: Path) -> None:
     """State runs through the clip; the region goes with the first frame only."""
     stepper = RecordingStepper()
 
-    results = list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4", count=3), BOX))
+    results = list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4", count=3), (BOX,)))
 
     assert stepper.seen == [(0, None, (BOX,)), (1, 0, ()), (2, 1, ())]
     assert [result.seq for result in results] == [0, 1, 2]

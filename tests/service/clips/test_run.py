@@ -33,7 +33,7 @@ class RecordingPipeline(Pipeline):
         self.frames = RecordingFrames(self)
         self.opened: list[SessionOptions] = []
         self.closed: list[str] = []
-        self.regions: list[Region | None] = []
+        self.regions: list[tuple[Region, ...]] = []
         self.refuse: Exception | None = None
         self.refuse_closing: Exception | None = None
         self.stuck_at: asyncio.Event | None = None
@@ -65,9 +65,9 @@ class RecordingFrames(Frames):
         self._kept = kept
 
     async def estimate_decoded(
-        self, session_id: str, seq: int, frame: Frame, region: Region | None, *, caller: Caller = ANYONE
+        self, session_id: str, seq: int, frame: Frame, regions: tuple[Region, ...] = (), *, caller: Caller = ANYONE
     ) -> FrameResult:
-        self._kept.regions.append(region)
+        self._kept.regions.append(regions)
         if self._kept.stuck_at is not None:
             self._kept.stuck_at.set()
             await asyncio.Future[FrameResult]()
@@ -139,11 +139,11 @@ async def test_the_region_goes_with_the_first_frame_only(tmp_path: Path) -> None
     """After it the person is followed."""
     pipeline, region = RecordingPipeline(), Region(1, 2, 30, 40)
     clip = make_clip(tmp_path / "clip.mp4", count=3)
-    async with running(pipeline, clip, ClipOptions(region=region)) as run:
+    async with running(pipeline, clip, ClipOptions(regions=(region,))) as run:
         async for _ in run:
             pass
 
-    assert pipeline.regions == [region, None, None]
+    assert pipeline.regions == [(region,), (), ()]
 
 
 async def test_a_clip_opens_one_session_with_its_model_and_closes_it(tmp_path: Path) -> None:

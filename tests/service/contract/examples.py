@@ -60,7 +60,7 @@ RESULTS = {
 }
 
 SESSIONS = {
-    "full": SessionInfo("5f0c", 3, 299.5, MODEL, SessionOptions("kimnet-lite", DropPolicy.DROP_OLDEST, 60.0)),
+    "full": SessionInfo("5f0c", 3, 299.5, MODEL, SessionOptions("kimnet-lite", DropPolicy.DROP_OLDEST, 60.0, 3)),
     "bare": SessionInfo("é", 0, 1e-5, MODEL),
 }
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.values import LostTrack, Person, Pose, Region, RegionSource
-from service.contract import bodies, wire
+from service.contract import bodies, regions, wire
 from service.contract.messages import (
     ClipGap,
     ClipInfo,
@@ -122,6 +122,7 @@ OPTIONS = st.builds(
     model=st.none() | st.text(min_size=1),
     drop_policy=st.sampled_from(DropPolicy),
     ttl_s=st.none() | st.floats(min_value=1e-3, max_value=1e9),
+    max_people=st.integers(1, 2**32 - 1),
 )
 
 
@@ -199,23 +200,76 @@ def test_a_region_survives_text_and_messages(region: Region) -> None:
     """x,y,w,h as in a query, a JSON list, a message."""
     text = ",".join(str(value) for value in asdict(region).values())
 
-    assert wire.region_from_text(text) == region
-    assert wire.region_from_values(astuple(region)) == region
-    message = wire.region_to_pb(region)
-    assert message is not None
-    assert wire.region_from_pb(message) == region
+    assert regions.region_from_text(text) == region
+    assert regions.region_from_values(astuple(region)) == region
+    assert regions.region_from_pb(regions.region_to_pb(region)) == region
 
 
 @pytest.mark.parametrize("values", [5, "abcd", [1, 2, 3], [1, 2, 3, None], [0, 0, 0, 1], [math.nan, 0, 1, 1]])
 def test_what_is_no_region_is_refused(values: Any) -> None:
     """Not four numbers, not finite, or empty."""
     with pytest.raises(BadRegion):
-        wire.region_from_values(values)
+        regions.region_from_values(values)
 
 
 def test_no_text_is_no_region() -> None:
     """A client that says nothing lets the person be tracked or found."""
-    assert wire.region_from_text(None) is wire.region_from_text("") is None
+    assert regions.region_from_text(None) is regions.region_from_text("") is None
+
+
+@given(st.lists(REGIONS, max_size=16))
+def test_several_regions_survive_text_lists_and_messages(sent: list[Region]) -> None:
+    """In their order, which is that of the numbers."""
+    assert regions.from_params(None, regions.to_text(sent)) == tuple(sent)
+    assert regions.from_params(None, [list(astuple(region)) for region in sent]) == tuple(sent)
+    assert regions.from_pb(pb.Frame(regions=map(regions.region_to_pb, sent))) == tuple(sent)
+
+
+def test_one_region_may_be_said_alone() -> None:
+    """As `region`, or as the only one of `regions`."""
+    one = (Region(1, 2, 3, 4),)
+
+    assert regions.from_params("1,2,3,4", None) == regions.from_params([1, 2, 3, 4], None) == one
+    assert regions.from_params(None, "1,2,3,4") == one
+    assert regions.from_pb(pb.ClipOptions(region=regions.region_to_pb(one[0]))) == one
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        5,
+        {},
+        "x",
+        "1,2,3,4;",
+        "1,2,3,4;;1,2,3,4",
+        [1, 2, 3, 4],
+        [[1, 2, 3]],
+        [None],
+        [[1, 2, 3, 0]],
+        [[1, 2, 3, 4]] * 17,
+    ],
+)
+def test_what_are_no_regions_is_refused(said: Any) -> None:
+    """No boxes, one of them none, or more than anybody follows."""
+    with pytest.raises(BadRegion):
+        regions.from_params(None, said)
+
+
+def test_region_and_regions_are_not_said_together() -> None:
+    """Which of them were the first person's?"""
+    with pytest.raises(BadRegion):
+        regions.from_params("1,2,3,4", "1,2,3,4")
+    with pytest.raises(BadRegion):
+        regions.from_pb(pb.Frame(region=pb.Region(w=1, h=1), regions=[pb.Region(w=1, h=1)]))
+
+
+@pytest.mark.parametrize("value", [0, -1, "x", 1.5, True, 2**32])
+def test_what_is_no_number_of_people_is_refused(value: Any) -> None:
+    """One, or more."""
+    with pytest.raises(BadRequest, match="max_people"):
+        wire.max_people(value)
+    with pytest.raises(BadRequest, match="max_people"):
+        wire.options_from_pb(pb.SessionOptions(max_people=0))
 
 
 @pytest.mark.parametrize("value", ["x", "1.5", 1.5, True, "-1", 2**63, [1], {}, "1e3"])
