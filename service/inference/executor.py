@@ -125,7 +125,14 @@ class LocalExecutor:
         result = computed(request, frame, tracked, self._model, self._skeleton)
         with tracing.span("commit"), self._metrics.state_io.labels("commit").time():
             await self._store.commit(request.session_id, start.version, tracked.state, result, request.delivery)
+        self._count_people(start, tracked)
         return result
+
+    def _count_people(self, start: Checkout, tracked: Tracked) -> None:
+        self._metrics.people.observe(len(tracked.people))
+        self._metrics.tracks_started.inc(tracked.state.next_id - (start.state.next_id if start.state else 1))
+        for track in tracked.ended:
+            self._metrics.tracks_ended.labels(track.reason.value).inc()
 
     # -- health and life ------------------------------------------------------------------------------------
 

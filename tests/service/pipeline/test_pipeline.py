@@ -28,7 +28,7 @@ from service.errors import (
     WorkerFailed,
 )
 from tests.support.pipelines import CARD, ManualClock, counted, frame, in_flight, running, until, value_of
-from tests.support.trackers import BROKEN, EMPTY, FakeTracker, grey, history, picture
+from tests.support.trackers import BROKEN, EMPTY, GONE, FakeTracker, grey, history, picture
 
 
 @pytest.fixture
@@ -55,6 +55,20 @@ async def test_nobody_there_is_ok_and_who_may_come_back_is_told(tracker: FakeTra
         result = await pipeline.frames.estimate(frame(1, shade=EMPTY))
     assert (result.outcome, result.people) == (Outcome.OK, ())
     assert result.lost == (LostTrack(1, Region(1, 2, 30, 20)),)
+
+
+async def test_people_and_their_tracks_are_counted(tracker: FakeTracker) -> None:
+    """How many are in a frame, who got a number, and whose ended; a frame that is sent again counts once."""
+    async with running(tracker) as pipeline:
+        await pipeline.sessions.create(SessionOptions(max_people=2), "two")
+        boxes = (Region(1, 2, 9, 20), Region(12, 2, 9, 20))
+        for seq, shade in ((0, 0), (1, 1), (1, 1), (2, GONE)):
+            regions = () if seq else boxes
+            await pipeline.frames.estimate(frame(seq, shade, session="two", regions=regions))
+        assert counted(pipeline, "people_count") == 3
+        assert counted(pipeline, "people_sum") == 4
+        assert counted(pipeline, "tracks_started_total") == 2
+        assert counted(pipeline, "tracks_ended_total", reason="lost") == 2
 
 
 async def test_more_regions_than_people_are_refused(tracker: FakeTracker) -> None:
