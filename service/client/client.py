@@ -72,7 +72,7 @@ class Client:
                 calls.close()
 
     def create_session(self, options: SessionOptions | None = None) -> SessionInfo:
-        """Open a session: one person, followed through one video."""
+        """Open a session: people, as many as `options.max_people`, followed through one video."""
         return self._calls.create_session(options or SessionOptions())
 
     def session(self, session_id: str) -> SessionInfo:
@@ -162,7 +162,7 @@ class AsyncClient:
                 await calls.aclose()
 
     async def create_session(self, options: SessionOptions | None = None) -> SessionInfo:
-        """Open a session: one person, followed through one video."""
+        """Open a session: people, as many as `options.max_people`, followed through one video."""
         return await self._calls.create_session(options or SessionOptions())
 
     async def session(self, session_id: str) -> SessionInfo:

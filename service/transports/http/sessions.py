@@ -31,7 +31,7 @@ router = APIRouter(
     status_code=201,
     tags=["sessions"],
     openapi_extra=openapi.SESSION_BODY,
-    responses={201: openapi.answer("A session: one person, followed through one video.", openapi.SESSION)},
+    responses={201: openapi.answer("A session: people, followed through one video.", openapi.SESSION)},
 )
 async def create_session(request: Request, response: Response, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """Open a session."""
