@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     max_sessions: int = Field(default=1024, ge=1)
     max_sessions_per_key: int = Field(default=512, ge=1)
     """Of an API key that has no `max_sessions` of its own."""
+    max_people: int = Field(default=6, ge=1, le=16)
+    """The most people that one session or clip may ask to be followed; each costs what a session of one does."""
     remembered_sessions: int = Field(default=10_000, ge=0)
     """Ids of ended sessions kept, so that a late frame gets `session_expired`, not `session_unknown`."""
 

@@ -200,6 +200,12 @@ class BadRegion(KineposeError):
     code, http_status, grpc_code = "bad_region", 422, grpc.StatusCode.INVALID_ARGUMENT
 
 
+class TooManyPeople(KineposeError):
+    """A session or clip asks for more people than this server follows."""
+
+    code, http_status, grpc_code = "too_many_people", 422, grpc.StatusCode.INVALID_ARGUMENT
+
+
 class PoisonFrame(KineposeError):
     """Each worker that was given the frame ended. It is given to no other; its seq is spent, the session goes on."""
 

@@ -16,7 +16,7 @@ from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.numbers import not_negative, positive, whole_number
 from service.cli.outputs import check_outputs
 from service.clips.output import text_output
-from service.contract import wire
+from service.contract import regions
 from service.contract.messages import DropPolicy, SessionOptions
 from service.demo.__main__ import BUNDLED_CLIP
 from service.errors import KineposeError
@@ -96,7 +96,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
 
 def _footage(clip: Path, region: str | None) -> Footage:
     try:
-        return read_footage(clip, wire.region_from_text(region))
+        return read_footage(clip, regions.region_from_text(region))
     except (KineposeError, OSError, ValueError) as error:
         raise CommandFailed(f"{clip}: {error}", BAD_INPUT) from error
 

@@ -57,7 +57,9 @@ def websocket(target: Target) -> None:
             socket.send(picture.image)
         socket.send(json.dumps({"end": True}))
         answers = [json.loads(message) for message in socket]
-    found = np.array([[(j["x"], j["y"]) for j in answer["joints"]] for answer in answers], dtype=np.float32)
+    people = [person for answer in answers for person in answer["people"]]
+    expect(len(people), len(sent), "WebSocket: people, one a frame")
+    found = np.array([[(j["x"], j["y"]) for j in person["joints"]] for person in people], dtype=np.float32)
     expect(float(np.abs(found - np.load(target.joints)[: len(sent)]).max()), 0.0, "WebSocket: distance, pixels")
     print(f"WebSocket: {len(answers)} frames, the same joints")
 

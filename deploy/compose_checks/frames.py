@@ -28,13 +28,15 @@ def _png(frame: Frame) -> bytes:
 
 
 def joints_of(results: list[FrameResult], frames: int, where: str) -> Array:
-    """float32 [frames, K, 2], pixels. Wrong unless every frame has exactly one outcome, in order, and it is ok."""
+    """float32 [frames, K, 2], pixels. Wrong unless every frame has one outcome, in order, ok, with one person."""
     expect([result.seq for result in results], list(range(frames)), f"{where}: seqs")
     failed = [
         f"{r.seq}: {r.outcome.value}, {r.error_code}: {r.error_detail}" for r in results if r.outcome != Outcome.OK
     ]
     expect(failed, [], f"{where}: frames that did not end well")
-    return np.stack([result.pose.xy_px for result in results if result.pose is not None])
+    alone = [[person.track_id for person in result.people] == [1] for result in results]
+    expect(alone, [True] * frames, f"{where}: frames with person 1, and nobody else")
+    return np.stack([result.people[0].pose.xy_px for result in results])
 
 
 def compare(target: Target, results: list[FrameResult], where: str) -> None:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from model import zoo
 from model.engines.base import EngineError
+from model.state import MOST_TRACKS
 from model.values import Frame, Region
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.outputs import check_outputs
@@ -22,7 +23,7 @@ from service.clips.local import LocalRun
 from service.clips.output import ResultWriter, text_output
 from service.clips.output_file import whole_or_nothing
 from service.config import Settings
-from service.contract import wire
+from service.contract import regions
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError, OverlayFailed
 from service.inference.loaded_model import LoadedModel, load_model
@@ -34,7 +35,15 @@ from service.media.video import Video, open_video
 def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
     parser.add_argument("clip", type=Path, help="a video file")
-    parser.add_argument("--region", metavar="X,Y,W,H", type=_region, help="the person's box in the first frame, pixels")
+    parser.add_argument(
+        "--region",
+        metavar="X,Y,W,H",
+        type=_region,
+        action="append",
+        default=[],
+        help="a person's box in the first frame, pixels; may be given for each",
+    )
+    parser.add_argument("--max-people", metavar="N", type=_max_people, default=1, help="people to follow; default: 1")
     parser.add_argument("--model", metavar="NAME", help="a name that `kinepose models` lists")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where results go (default: stdout)")
     parser.add_argument("--format", choices=("json", "ndjson"), default="json", help="default: json")
@@ -45,12 +54,18 @@ def describe(parser: argparse.ArgumentParser) -> None:
 
 def _region(text: str) -> Region:
     try:
-        region = wire.region_from_text(text)
+        region = regions.region_from_text(text)
     except KineposeError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     if region is None:
         raise argparse.ArgumentTypeError("expected x,y,w,h")
     return region
+
+
+def _max_people(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= MOST_TRACKS):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {MOST_TRACKS}")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -59,7 +74,8 @@ def run(arguments: argparse.Namespace) -> None:
     check_outputs(arguments.output, arguments.overlay)
     with ExitStack() as stack:
         video = _open(arguments.clip, settings, arguments.strict, stack)
-        broken, undrawn = _estimate(LocalRun(_load(settings), video, arguments.region), video, arguments)
+        local = LocalRun(_load(settings), video, tuple(arguments.region), arguments.max_people)
+        broken, undrawn = _estimate(local, video, arguments)
     if broken is not None:
         raise CommandFailed(f"{arguments.clip}: {broken}; the frames before it were written")
     if undrawn is not None:

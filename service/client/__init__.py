@@ -2,7 +2,8 @@
 
     with Client(http_url="http://127.0.0.1:8000") as client:
         for result in client.estimate_clip(Path("clip.mp4")):
-            print(result.pts_us, result.pose.xy_px)
+            for person in result.people:
+                print(result.pts_us, person.track_id, person.pose.xy_px)
 
 Where the server has API keys, give `api_key=`. Errors that the server tells are the classes of `service.errors`; a
 server that cannot be reached, or that breaks a connection, is `Unreachable`.

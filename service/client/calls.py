@@ -1,7 +1,7 @@
 """What goes into and comes out of a client's calls, whatever the transport."""
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from model.values import Region
@@ -50,6 +50,7 @@ class Picture:
         image: JPEG, PNG, WebP or BMP bytes.
         pts_us: presentation time, microseconds, increasing within a session; None if not known.
         region: the person's own box in pixels of the picture; None to follow them, or to look in frame 0.
+        regions: in place of `region`: several people's, in the order of their numbers.
         seq: the frame's number in its session, from 0; None means the next one.
         deadline_ms: milliseconds from its arrival after which the answer is of no use; None if always.
     """
@@ -59,6 +60,26 @@ class Picture:
     region: Region | None = None
     seq: int | None = None
     deadline_ms: int | None = None
+    regions: Sequence[Region] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClipRequest:
+    """What is asked of a clip.
+
+    Attributes:
+        region: the person's own box in the first frame; None looks for them.
+        regions: in place of `region`: several people's, in the order of their numbers.
+        model: a name that `models` lists; None for the server's default.
+        strict: damage ends the clip with an error, and is not told in `gaps`.
+        max_people: how many people are followed.
+    """
+
+    region: Region | None = None
+    regions: Sequence[Region] = ()
+    model: str | None = None
+    strict: bool = False
+    max_people: int = 1
 
 
 ClipAnswers = Generator[FrameResult | ClipInfo, None, None]

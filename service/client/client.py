@@ -1,13 +1,13 @@
 """The clients that users hold: one face over HTTP and gRPC."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from model.cards import ModelCard
 from model.values import Region
-from service.client.calls import Access, AsyncClipResults, ClipResults, Picture
+from service.client.calls import Access, AsyncClipResults, ClipRequest, ClipResults, Picture
 from service.client.grpc_async import AsyncGrpcCalls
 from service.client.grpc_sync import GrpcCalls
 from service.client.http_async import AsyncHttpCalls
@@ -72,7 +72,7 @@ class Client:
                 calls.close()
 
     def create_session(self, options: SessionOptions | None = None) -> SessionInfo:
-        """Open a session: one person, followed through one video."""
+        """Open a session: people, as many as `options.max_people`, followed through one video."""
         return self._calls.create_session(options or SessionOptions())
 
     def session(self, session_id: str) -> SessionInfo:
@@ -103,14 +103,17 @@ class Client:
         return self._grpc.stream(pictures, session_id, options)
 
     def estimate_clip(
-        self, path: Path, region: Region | None = None, model: str | None = None, *, strict: bool = False
+        self,
+        path: Path,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        strict: bool = False,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
     ) -> ClipResults:
-        """A whole clip.
-
-        `region`: the person's own box in the first frame; None looks for the person. `strict`: damage ends the clip
-        with an error, and is not told in `gaps`.
-        """
-        return ClipResults(self._calls.clip(path, region, model, strict))
+        """A whole clip. What the arguments mean is told in `ClipRequest`."""
+        return ClipResults(self._calls.clip(path, ClipRequest(region, regions, model, strict, max_people)))
 
     def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""
@@ -159,7 +162,7 @@ class AsyncClient:
                 await calls.aclose()
 
     async def create_session(self, options: SessionOptions | None = None) -> SessionInfo:
-        """Open a session: one person, followed through one video."""
+        """Open a session: people, as many as `options.max_people`, followed through one video."""
         return await self._calls.create_session(options or SessionOptions())
 
     async def session(self, session_id: str) -> SessionInfo:
@@ -190,14 +193,17 @@ class AsyncClient:
         return self._grpc.stream(pictures, session_id, options)
 
     def estimate_clip(
-        self, path: Path, region: Region | None = None, model: str | None = None, *, strict: bool = False
+        self,
+        path: Path,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        strict: bool = False,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
     ) -> AsyncClipResults:
-        """A whole clip.
-
-        `region`: the person's own box in the first frame; None looks for the person. `strict`: damage ends the clip
-        with an error, and is not told in `gaps`.
-        """
-        return AsyncClipResults(self._calls.clip(path, region, model, strict))
+        """A whole clip. What the arguments mean is told in `ClipRequest`."""
+        return AsyncClipResults(self._calls.clip(path, ClipRequest(region, regions, model, strict, max_people)))
 
     async def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""

@@ -7,9 +7,8 @@ from pathlib import Path
 import grpc
 
 from model.cards import ModelCard
-from model.values import Region
 from service.client import grpc_form
-from service.client.calls import Access, AsyncClipAnswers, Picture
+from service.client.calls import Access, AsyncClipAnswers, ClipRequest, Picture
 from service.client.http_async import async_pieces
 from service.contract import wire
 from service.contract.messages import FrameResult, SessionInfo, SessionOptions
@@ -88,12 +87,10 @@ class AsyncGrpcCalls:
             call.cancel()
         feed.raise_failure()
 
-    async def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> AsyncClipAnswers:
+    async def clip(self, path: Path, asked: ClipRequest) -> AsyncClipAnswers:
         """PoseService.EstimateClip."""
         await asyncio.to_thread(path.stat)  # a missing file is reported here: grpc would only log it
-        call = self._stub.EstimateClip(
-            _chunks(path, grpc_form.clip_options(region, model, strict)), metadata=self._metadata
-        )
+        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(asked)), metadata=self._metadata)
         try:
             with grpc_form.typed_errors():
                 async for message in call:

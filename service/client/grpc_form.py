@@ -5,9 +5,8 @@ from contextlib import contextmanager
 
 import grpc
 
-from model.values import Region
-from service.client.calls import Access, Picture, Unreachable
-from service.contract import problem, wire
+from service.client.calls import Access, ClipRequest, Picture, Unreachable
+from service.contract import problem, regions, wire
 from service.contract.messages import ClipInfo, FrameResult, SessionOptions
 from service.pb import pose_pb2 as pb
 
@@ -34,7 +33,8 @@ def frame(picture: Picture, session_id: str = "", options: SessionOptions | None
         seq=picture.seq,
         pts_us=picture.pts_us,
         image=picture.image,
-        region=wire.region_to_pb(picture.region),
+        region=regions.region_to_pb(picture.region) if picture.region else None,
+        regions=map(regions.region_to_pb, picture.regions),
         deadline_ms=picture.deadline_ms,
         options=wire.options_to_pb(options) if options else None,
     )
@@ -56,9 +56,16 @@ class Opening:
         return message
 
 
-def clip_options(region: Region | None, model: str | None, strict: bool) -> pb.Chunk:
+def clip_options(asked: ClipRequest) -> pb.Chunk:
     """The first chunk of a clip."""
-    return pb.Chunk(options=pb.ClipOptions(model=model or "", region=wire.region_to_pb(region), strict=strict))
+    options = pb.ClipOptions(
+        model=asked.model or "",
+        region=regions.region_to_pb(asked.region) if asked.region else None,
+        regions=map(regions.region_to_pb, asked.regions),
+        strict=asked.strict,
+        max_people=asked.max_people,
+    )
+    return pb.Chunk(options=options)
 
 
 def clip_answer(message: pb.PoseResult) -> FrameResult | ClipInfo:

@@ -6,9 +6,8 @@ from pathlib import Path
 import grpc
 
 from model.cards import ModelCard
-from model.values import Region
 from service.client import grpc_form
-from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, Picture
+from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, ClipRequest, Picture
 from service.contract import wire
 from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.pb import pose_pb2 as pb
@@ -84,12 +83,10 @@ class GrpcCalls:
             call.cancel()
         feed.raise_failure()
 
-    def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> ClipAnswers:
+    def clip(self, path: Path, asked: ClipRequest) -> ClipAnswers:
         """PoseService.EstimateClip."""
         path.stat()  # a missing file is reported here: grpc would only log it
-        call = self._stub.EstimateClip(
-            _chunks(path, grpc_form.clip_options(region, model, strict)), metadata=self._metadata
-        )
+        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(asked)), metadata=self._metadata)
         try:
             with grpc_form.typed_errors():
                 for message in call:

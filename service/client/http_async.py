@@ -9,9 +9,8 @@ import httpx
 from pydantic import TypeAdapter
 
 from model.cards import ModelCard
-from model.values import Region
 from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Access, AsyncClipAnswers, Picture
+from service.client.calls import CHUNK_BYTES, Access, AsyncClipAnswers, ClipRequest, Picture
 from service.contract import bodies
 from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
@@ -61,14 +60,14 @@ class AsyncHttpCalls:
         """GET /v1/models."""
         return (await self._call(bodies.MODELS, "GET", "/v1/models")).models
 
-    async def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> AsyncClipAnswers:
+    async def clip(self, path: Path, asked: ClipRequest) -> AsyncClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         with http_form.connected():
             async with self._client.stream(
                 "POST",
                 "/v1/clips",
-                params=http_form.clip_query(region, model, strict),
+                params=http_form.clip_query(asked),
                 headers=http_form.NDJSON,
                 content=async_pieces(path),
                 timeout=http_form.clip_timeout(self._timeout_s),

@@ -9,9 +9,8 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import TypeAdapter
 
-from model.values import Region
-from service.client.calls import Access, Picture, Unreachable
-from service.contract import bodies, problem, wire
+from service.client.calls import Access, ClipRequest, Picture, Unreachable
+from service.contract import bodies, problem, regions, wire
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
 
@@ -41,20 +40,23 @@ def picture_query(picture: Picture) -> dict[str, Any]:
     said = {
         "seq": picture.seq,
         "pts_us": picture.pts_us,
-        "region": _text(picture.region),
+        "region": regions.to_text([picture.region]) if picture.region else None,
+        "regions": regions.to_text(picture.regions),
         "deadline_ms": picture.deadline_ms,
     }
     return {name: value for name, value in said.items() if value is not None}
 
 
-def clip_query(region: Region | None, model: str | None, strict: bool) -> dict[str, Any]:
+def clip_query(asked: ClipRequest) -> dict[str, Any]:
     """What is said of a clip beside the file."""
-    said = {"region": _text(region), "model": model, "strict": "true" if strict else None}
+    said = {
+        "region": regions.to_text([asked.region]) if asked.region else None,
+        "regions": regions.to_text(asked.regions),
+        "model": asked.model,
+        "strict": "true" if asked.strict else None,
+        "max_people": asked.max_people,
+    }
     return {name: value for name, value in said.items() if value is not None}
-
-
-def _text(region: Region | None) -> str | None:
-    return f"{region.x!r},{region.y!r},{region.w!r},{region.h!r}" if region else None
 
 
 def answer(response: httpx.Response, body: TypeAdapter[T]) -> T:

@@ -8,9 +8,8 @@ import httpx
 from pydantic import TypeAdapter
 
 from model.cards import ModelCard
-from model.values import Region
 from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, Picture
+from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, ClipRequest, Picture
 from service.contract import bodies
 from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
@@ -60,7 +59,7 @@ class HttpCalls:
         """GET /v1/models."""
         return self._call(bodies.MODELS, "GET", "/v1/models").models
 
-    def clip(self, path: Path, region: Region | None, model: str | None, strict: bool) -> ClipAnswers:
+    def clip(self, path: Path, asked: ClipRequest) -> ClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         with (
@@ -68,7 +67,7 @@ class HttpCalls:
             self._client.stream(
                 "POST",
                 "/v1/clips",
-                params=http_form.clip_query(region, model, strict),
+                params=http_form.clip_query(asked),
                 headers=http_form.NDJSON,
                 content=_pieces(path),
                 timeout=http_form.clip_timeout(self._timeout_s),

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from model.state import SessionState
-from model.tracker import RegionOutside, Tracked, TrackRequest
+from model.tracker import RegionOutside, TooManyRegions, Tracked, TrackRequest
 from model.values import Frame, Region
 from service.clips.run import brought_up_to, known_of
 from service.contract.messages import FrameResult, Outcome
@@ -25,26 +25,28 @@ class LocalRun:
         info: what is known of the clip so far.
     """
 
-    def __init__(self, loaded: LoadedModel, video: Video, region: Region | None = None) -> None:
+    def __init__(
+        self, loaded: LoadedModel, video: Video, regions: tuple[Region, ...] = (), max_people: int = 1
+    ) -> None:
         self.info = known_of(video)
         self._loaded = loaded
         self._video = video
-        self._region = region
+        self._regions = regions
+        self._max_people = max_people
 
     def __iter__(self) -> Iterator[tuple[Frame, FrameResult]]:
         """Frames and results, in order.
 
         Raises:
-            BadRegion: the region has no pixel of the first frame in it.
+            BadRegion: a region has no pixel of the first frame in it, or there are more of them than people.
             KineposeError: as iterating the video does.
             EngineError: the device failed.
         """
         state: SessionState | None = None
         for seq, frame in enumerate(self._video):
             self.info = brought_up_to(self.info, self._video, decoded=1)
-            region = self._video.shape.region_to_frame(self._region) if seq == 0 else None
-            regions = () if region is None else (region,)
-            tracked = self._step(TrackRequest(frame, seq, state, regions))
+            regions = self._video.shape.regions_to_frame(self._regions) if seq == 0 else ()
+            tracked = self._step(TrackRequest(frame, seq, state, regions, self._max_people))
             state = tracked.state
             self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
             yield frame, self._video.shape.result_to_stored(self._result(frame, seq, tracked))
@@ -52,7 +54,7 @@ class LocalRun:
 
     def _step(self, request: TrackRequest) -> Tracked:
         [answer] = self._loaded.stepper.step([request])
-        if isinstance(answer, RegionOutside):
+        if isinstance(answer, RegionOutside | TooManyRegions):
             raise BadRegion(str(answer)) from answer
         if isinstance(answer, Exception):
             raise answer
@@ -68,25 +70,24 @@ class LocalRun:
             skeleton=self._loaded.skeleton.name,
             joint_names=self._loaded.skeleton.joints,
             image_size=frame.size,
-            region=tracked.readings[0].region,
-            region_source=tracked.readings[0].region_source,
             rotation_applied=frame.rotation_applied,
-            pose=tracked.readings[0].pose,
+            people=tracked.people,
+            lost=tracked.lost,
         )
 
 
 def estimate_clip(
     loaded: LoadedModel,
     path: Path,
-    region: Region | None = None,
+    regions: tuple[Region, ...] = (),
     limits: ClipLimits = NO_LIMIT_ON_TIME,
     strict: bool = False,
 ) -> Iterator[FrameResult]:
-    """The results of a clip, one a frame. `region`: the person's own box in the first frame, or None to look.
+    """The results of a clip, one a frame. `regions`: people's own boxes in the first frame, or none to look.
 
     Raises, while iterating:
         KineposeError: as `open_video`, `Video` and `LocalRun` do.
     """
     with open_video(path, limits, strict=strict) as video:
-        for _, result in LocalRun(loaded, video, region):
+        for _, result in LocalRun(loaded, video, regions):
             yield result

@@ -30,13 +30,15 @@ class ClipOptions:
 
     Attributes:
         model: name of the model; None means the server's default.
-        region: the person's own box in the first frame, original pixels; None looks for the person.
+        regions: boxes of people in the first frame, original pixels; whoever has none is looked for.
         strict: a damaged place or a change of size ends the clip with an error, and is not told in `gaps`.
+        max_people: how many people are followed.
     """
 
     model: str | None = None
-    region: Region | None = None
+    regions: tuple[Region, ...] = ()
     strict: bool = False
+    max_people: int = 1
 
 
 class ClipRun:
@@ -99,7 +101,7 @@ class ClipRun:
     async def _session(self) -> AsyncIterator[str]:
         # A client that is slow to take results must not let the session expire: it is closed here anyway.
         ttl_s = self._pipeline.settings.max_session_ttl_s
-        options = SessionOptions(model=self._options.model, ttl_s=ttl_s)
+        options = SessionOptions(self._options.model, ttl_s=ttl_s, max_people=self._options.max_people)
         session = await self._pipeline.sessions.create(options, caller=self._caller)
         self.session_id = session.session_id
         try:
@@ -115,8 +117,8 @@ class ClipRun:
         seq = 0
         async for frame in frames:
             self.info = brought_up_to(self.info, video, decoded=1)
-            region = video.shape.region_to_frame(self._options.region) if seq == 0 else None
-            result = await self._pipeline.frames.estimate_decoded(session_id, seq, frame, region, caller=self._caller)
+            regions = video.shape.regions_to_frame(self._options.regions) if seq == 0 else ()
+            result = await self._pipeline.frames.estimate_decoded(session_id, seq, frame, regions, caller=self._caller)
             self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
             yield video.shape.result_to_stored(result)
             seq += 1

@@ -3,6 +3,7 @@
 Sessions, clips and model cards travel as their dataclasses are (`messages`, `model.cards`); here is what differs.
 """
 
+from collections.abc import Iterable
 from dataclasses import astuple
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -10,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
 
 from model.cards import ModelCard
-from model.values import Pose, Region, RegionSource
+from model.values import LostTrack, Person, Pose, Region, RegionSource
 from service.contract.messages import ClipInfo, DropPolicy, FrameResult, ModelInfo, Outcome, SessionInfo, SessionOptions
 from service.contract.problem import Problem
 
@@ -24,7 +25,7 @@ def _shortest(value: float) -> float:
 
 
 Float32 = Annotated[float, PlainSerializer(_shortest)]
-"""A float32, written with as few digits as tell it from its neighbours: it survives JSON bit for bit."""
+"""A float32, written with as few digits as tell it from its neighbours: it survives JSON, taken for a float32 again."""
 SeqNumber = Annotated[int, Field(ge=0, description="Number in the session, from 0.")]
 
 
@@ -37,8 +38,57 @@ class Joint(BaseModel):
     score: Float32 = Field(description="Height of the heatmap's peak, 0 to 1; no probability.")
 
 
+TrackId = Annotated[int, Field(ge=1, description="The person's number, from 1; never used again in the session.")]
+Box = Annotated[tuple[float, float, float, float], Field(description="x, y, w, h: the person's own box, pixels.")]
+
+
+class PersonReply(BaseModel):
+    """One person as they were read."""
+
+    track_id: TrackId
+    person_score: Float32 = Field(ge=0, le=1, description="How probable it is that somebody is in the region.")
+    region: Box
+    region_source: RegionSource
+    joints: list[Joint]
+
+    @classmethod
+    def of(cls, person: Person, joint_names: tuple[str, ...]) -> Self:
+        """What is told of this person."""
+        rows = zip(joint_names, person.pose.xy_px.tolist(), person.pose.score.tolist(), strict=True)
+        joints = [Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows]
+        return cls(**_members(person, _OF_PERSON), region=astuple(person.region), joints=joints)
+
+    def person(self) -> Person:
+        """What `of` was made from."""
+        pose = pose_of((joint.x, joint.y, joint.score) for joint in self.joints)
+        score = float(np.float32(self.person_score))
+        return Person(self.track_id, score, Region(*self.region), self.region_source, pose)
+
+
+class LostReply(BaseModel):
+    """Somebody who is not seen now and may come back under the same number."""
+
+    track_id: TrackId
+    region: Box
+
+    @classmethod
+    def of(cls, lost: LostTrack) -> Self:
+        """What is told of this track."""
+        return cls(track_id=lost.track_id, region=astuple(lost.region))
+
+    def lost(self) -> LostTrack:
+        """What `of` was made from."""
+        return LostTrack(self.track_id, Region(*self.region))
+
+
+def pose_of(rows: Iterable[tuple[float, float, float]]) -> Pose:
+    """Joints from (x, y, score) of each; an iterable of K."""
+    table = np.asarray(list(rows), np.float32).reshape(-1, 3)  # [K, 3]
+    return Pose(xy_px=table[:, :2], score=table[:, 2])
+
+
 class FrameError(BaseModel):
-    """Why a frame has no joints."""
+    """Why nothing was read of a frame."""
 
     code: str | None = Field(description="Stable, for programs: the codes of problem+json.")
     detail: str | None = Field(description="A sentence for people.")
@@ -53,38 +103,34 @@ class _Reply(BaseModel):
 
 
 class PoseReply(_Reply):
-    """The answer for a frame with joints."""
+    """The answer for a frame that was read."""
 
     image_size: tuple[int, int] | None = Field(description="Width and height of the upright picture, pixels.")
-    region: tuple[float, float, float, float] | None = Field(description="x, y, w, h: where the person was read.")
-    region_source: RegionSource | None
     rotation_applied: int = Field(description="Degrees clockwise by which the stored picture was turned.")
     skeleton: str
     score_kind: Literal["heatmap_peak"] = SCORE_KIND
-    joints: list[Joint]
+    people: list[PersonReply] = Field(description="Who is there, by number; empty where nobody is.")
+    lost: list[LostReply] = Field(description="Who is not seen and may come back, by number.")
     model: ModelInfo
 
     @classmethod
-    def of(cls, result: FrameResult, pose: Pose) -> Self:
-        """The reply of a result with this pose."""
-        rows = zip(result.joint_names, pose.xy_px.tolist(), pose.score.tolist(), strict=True)
-        joints = [Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows]
-        region = astuple(result.region) if result.region else None
-        return cls(**_members(result, _OF_POSE), region=region, joints=joints)
+    def of(cls, result: FrameResult) -> Self:
+        """The reply of a result that is ok."""
+        people = [PersonReply.of(person, result.joint_names) for person in result.people]
+        return cls(**_members(result, _OF_POSE), people=people, lost=[LostReply.of(track) for track in result.lost])
 
     def result(self) -> FrameResult:
         """What `of` was made from."""
-        table = np.asarray([(joint.x, joint.y, joint.score) for joint in self.joints], np.float32)  # [K, 3]
         return FrameResult(
             **_members(self, _OF_POSE),
-            joint_names=tuple(joint.name for joint in self.joints),
-            region=Region(*self.region) if self.region else None,
-            pose=Pose(xy_px=table[:, :2], score=table[:, 2]),
+            joint_names=tuple(joint.name for joint in self.people[0].joints) if self.people else (),
+            people=tuple(reply.person() for reply in self.people),
+            lost=tuple(reply.lost() for reply in self.lost),
         )
 
 
 class FailedReply(_Reply):
-    """The answer for a frame without joints: `error` stands where picture and joints would."""
+    """The answer for a frame that was not read: `error` stands where picture and people would."""
 
     error: FrameError
     skeleton: str
@@ -92,7 +138,7 @@ class FailedReply(_Reply):
 
     @classmethod
     def of(cls, result: FrameResult) -> Self:
-        """The reply of a result without a pose."""
+        """The reply of a result that is not ok."""
         error = FrameError(code=result.error_code, detail=result.error_detail, expected_seq=result.expected_seq)
         return cls(**_members(result, _OF_FRAME), error=error)
 
@@ -105,7 +151,8 @@ class FailedReply(_Reply):
 
 # Members that replies and results have in common.
 _OF_FRAME = ("session_id", "seq", "pts_us", "outcome", "skeleton", "model")
-_OF_POSE = (*_OF_FRAME, "image_size", "region_source", "rotation_applied")
+_OF_POSE = (*_OF_FRAME, "image_size", "rotation_applied")
+_OF_PERSON = ("track_id", "person_score", "region_source")
 
 
 def _members(value: Any, names: tuple[str, ...]) -> dict[str, Any]:
@@ -117,7 +164,7 @@ FrameReply = PoseReply | FailedReply
 
 def frame_reply(result: FrameResult) -> FrameReply:
     """The reply that tells of a frame."""
-    return FailedReply.of(result) if result.pose is None else PoseReply.of(result, result.pose)
+    return PoseReply.of(result) if result.outcome is Outcome.OK else FailedReply.of(result)
 
 
 class ClipReply(BaseModel):
@@ -163,10 +210,11 @@ class SessionRequest(BaseModel):
         DropPolicy, BeforeValidator(lambda policy: policy or DropPolicy.WAIT), WithJsonSchema(_POLICY_SCHEMA)
     ] = DropPolicy.WAIT
     ttl_s: float | None = Field(default=None, strict=True, gt=0, allow_inf_nan=False, description="Seconds.")
+    max_people: int = Field(default=1, strict=True, ge=1, description="How many people are followed.")
 
     def options(self) -> SessionOptions:
         """As the pipeline takes them."""
-        return SessionOptions(self.model or None, self.drop_policy, self.ttl_s)
+        return SessionOptions(self.model or None, self.drop_policy, self.ttl_s, self.max_people)
 
 
 FRAME: Final = TypeAdapter[FrameReply](FrameReply)

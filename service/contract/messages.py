@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from model.values import Pose, Region, RegionSource
+from model.values import LostTrack, Person, Region
 from service.errors import KineposeError
 
 
@@ -26,11 +26,17 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SessionOptions:
-    """What a client asks of a session. `model` None means the server's default; ttl_s None likewise."""
+    """What a client asks of a session.
+
+    Attributes:
+        model, ttl_s: None means the server's default.
+        max_people: how many people are followed, 1 and more; a server has a limit of its own.
+    """
 
     model: str | None = None
     drop_policy: DropPolicy = DropPolicy.WAIT
     ttl_s: float | None = None
+    max_people: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +48,8 @@ class EncodedFrame:
         seq: its number, from 0; (session_id, seq) is the idempotency key.
         image: JPEG, PNG, WebP or BMP bytes.
         pts_us: presentation time, microseconds, or None.
-        region: the person's own box in original pixels, or None to track (or, in frame 0, to look for the
-            person).
+        regions: boxes of people in original pixels, in the order of their numbers; whoever has none is tracked, or
+            looked for.
         deadline: event-loop time (`asyncio.get_running_loop().time()`) after which nobody waits, or None.
         fault: why it cannot be read, where a stream's message does not parse; the frame ends with this error.
     """
@@ -52,7 +58,7 @@ class EncodedFrame:
     seq: int
     image: bytes
     pts_us: int | None = None
-    region: Region | None = None
+    regions: tuple[Region, ...] = ()
     deadline: float | None = None
     fault: KineposeError | None = None
 
@@ -71,11 +77,13 @@ class FrameResult:
     """The answer for one frame, in original-image pixels.
 
     Attributes:
-        region: the person's box that this frame was read with; region_source: where that comes from.
+        people: who is there, by track_id; none where nobody is, or the outcome is not ok.
+        lost: who is not seen and may come back under the same track_id, by track_id.
         image_size: width, height of the upright picture.
         rotation_applied: degrees clockwise by which the stored picture was turned.
-        skeleton, joint_names: order of `pose`.
-        error_code, error_detail: set when outcome is not ok (then pose and region are None).
+        skeleton, joint_names: order of each person's joints. A reply names joints in its people alone: read back from
+            one with nobody in it, `joint_names` is empty.
+        error_code, error_detail: set when outcome is not ok.
         expected_seq: the seq that would have been right, where the seq was wrong.
     """
 
@@ -87,10 +95,9 @@ class FrameResult:
     skeleton: str
     joint_names: tuple[str, ...]
     image_size: tuple[int, int] | None = None
-    region: Region | None = None
-    region_source: RegionSource | None = None
     rotation_applied: int = 0
-    pose: Pose | None = None
+    people: tuple[Person, ...] = ()
+    lost: tuple[LostTrack, ...] = ()
     error_code: str | None = None
     error_detail: str | None = None
     expected_seq: int | None = None

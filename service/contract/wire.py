@@ -9,13 +9,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, TypeVar
 
-import numpy as np
 from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
 from model.cards import ModelCard
-from model.values import Pose, Region, RegionSource
-from service.contract import bodies
+from model.values import LostTrack, Person, RegionSource
+from service.contract import bodies, regions
 from service.contract.messages import (
     ClipGap,
     ClipInfo,
@@ -28,7 +27,7 @@ from service.contract.messages import (
     SessionInfo,
     SessionOptions,
 )
-from service.errors import BadRegion, BadRequest
+from service.errors import BadRequest
 from service.pb import pose_pb2 as pb
 
 MAX_DEADLINE_MS = 24 * 3600 * 1000
@@ -69,21 +68,31 @@ def result_to_pb(result: FrameResult) -> pb.PoseResult:
         skeleton=result.skeleton,
         model=model_to_pb(result.model),
         rotation_applied=result.rotation_applied,
-        region=region_to_pb(result.region),
-        region_source=result.region_source or "",
     )
     if result.image_size:
         message.image_size.width, message.image_size.height = result.image_size
-    if result.pose is None:
+    if result.outcome is not Outcome.OK:
         error = pb.FrameError(code=result.error_code or "", detail=result.error_detail or "")
         if result.expected_seq is not None:
             error.expected_seq = result.expected_seq
         message.error.CopyFrom(error)
         return message
     message.score_kind = bodies.SCORE_KIND
-    for name, (x, y), score in zip(result.joint_names, result.pose.xy_px, result.pose.score, strict=True):
-        message.joints.add(name=name, x=float(x), y=float(y), score=float(score))
+    message.people.extend(_person_to_pb(person, result.joint_names) for person in result.people)
+    for track in result.lost:
+        message.lost.add(track_id=track.track_id, region=regions.region_to_pb(track.region))
     return message
+
+
+def _person_to_pb(person: Person, joint_names: tuple[str, ...]) -> pb.Person:
+    rows = zip(joint_names, person.pose.xy_px.tolist(), person.pose.score.tolist(), strict=True)
+    return pb.Person(
+        track_id=person.track_id,
+        person_score=person.person_score,
+        region=regions.region_to_pb(person.region),
+        region_source=person.region_source,
+        joints=[pb.Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows],
+    )
 
 
 def result_from_pb(message: pb.PoseResult) -> FrameResult:
@@ -97,21 +106,25 @@ def result_from_pb(message: pb.PoseResult) -> FrameResult:
         outcome=_OUTCOMES_BACK[message.outcome],
         model=model_from_pb(message.model),
         skeleton=message.skeleton,
-        joint_names=tuple(joint.name for joint in message.joints),
+        joint_names=tuple(joint.name for joint in message.people[0].joints) if message.people else (),
         image_size=(size.width, size.height) if message.HasField("image_size") else None,
-        region=region_from_pb(message.region) if message.HasField("region") else None,
-        region_source=RegionSource(message.region_source) if message.region_source else None,
         rotation_applied=message.rotation_applied,
-        pose=_pose([(j.x, j.y, j.score) for j in message.joints]) if message.joints else None,
+        people=tuple(_person_from_pb(person) for person in message.people),
+        lost=tuple(LostTrack(track.track_id, regions.region_from_pb(track.region)) for track in message.lost),
         error_code=message.error.code if failed else None,
         error_detail=message.error.detail if failed else None,
         expected_seq=message.error.expected_seq if message.error.HasField("expected_seq") else None,
     )
 
 
-def _pose(rows: list[tuple[float, float, float]]) -> Pose:
-    table = np.asarray(rows, dtype=np.float32)  # [K, 3]
-    return Pose(xy_px=table[:, :2], score=table[:, 2])
+def _person_from_pb(message: pb.Person) -> Person:
+    return Person(
+        track_id=message.track_id,
+        person_score=message.person_score,
+        region=regions.region_from_pb(message.region),
+        region_source=RegionSource(message.region_source),
+        pose=bodies.pose_of((joint.x, joint.y, joint.score) for joint in message.joints),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,18 +135,18 @@ class FrameParams:
     pts_us: Any = None
     region: Any = None
     deadline_ms: Any = None
+    regions: Any = None
 
 
 def frame_from_params(session_id: str, seq: int, image: bytes, params: FrameParams, arrived: float) -> EncodedFrame:
     """A frame with what was said of it; `arrived` is event-loop time. Raises BadRequest, BadRegion."""
     deadline_ms = integer("deadline_ms", params.deadline_ms, low=0, high=MAX_DEADLINE_MS)
-    as_text = params.region is None or isinstance(params.region, str)
     return EncodedFrame(
         session_id=session_id,
         seq=seq,
         image=image,
         pts_us=integer("pts_us", params.pts_us),
-        region=region_from_text(params.region) if as_text else region_from_values(params.region),
+        regions=regions.from_params(params.region, params.regions),
         deadline=None if deadline_ms is None else arrived + deadline_ms / 1000,
     )
 
@@ -150,7 +163,7 @@ def frame_from_pb(message: pb.Frame, session_id: str, seq: int, now: float, dead
         seq=seq,
         image=message.image,
         pts_us=message.pts_us if message.HasField("pts_us") else None,
-        region=region_from_pb(message.region) if message.HasField("region") else None,
+        regions=regions.from_pb(message),
         deadline=min(deadlines, default=None),
     )
 
@@ -177,38 +190,7 @@ def parsed(raw: bytes, parse: Callable[[bytes], T]) -> T:
         raise BadRequest("the message does not parse") from error
 
 
-# -- regions, numbers -------------------------------------------------------------------------------------
-
-
-def region_from_text(text: str | None) -> Region | None:
-    """`x,y,w,h` as in a query, a header or on the command line; no text, no region. BadRegion otherwise."""
-    if not text:
-        return None
-    return region_from_values(text.split(","))
-
-
-def region_from_values(values: Any) -> Region | None:
-    """Four numbers, or None. BadRegion for anything else."""
-    if values is None:
-        return None
-    try:
-        x, y, w, h = (float(value) for value in values)
-        return Region(x, y, w, h)
-    except (TypeError, ValueError) as error:
-        raise BadRegion(f"region: expected four numbers x,y,w,h with w and h above 0: {error}") from error
-
-
-def region_to_pb(region: Region | None) -> pb.Region | None:
-    """A Region message, or None."""
-    return pb.Region(x=region.x, y=region.y, w=region.w, h=region.h) if region else None
-
-
-def region_from_pb(message: pb.Region) -> Region:
-    """The box of a Region message; BadRegion where it is none."""
-    try:
-        return Region(message.x, message.y, message.w, message.h)
-    except ValueError as error:
-        raise BadRegion(str(error)) from error
+# -- numbers ----------------------------------------------------------------------------------------------
 
 
 def integer(name: str, value: Any, *, low: int = -(2**63), high: int = 2**63 - 1) -> int | None:
@@ -245,18 +227,34 @@ _POLICIES_BACK = {pb.DROP_POLICY_UNSPECIFIED: DropPolicy.WAIT} | {v: k for k, v 
 
 def options_to_pb(options: SessionOptions) -> pb.SessionOptions:
     """Session options as a message."""
-    return pb.SessionOptions(model=options.model or "", drop_policy=_POLICIES[options.drop_policy], ttl_s=options.ttl_s)
+    return pb.SessionOptions(
+        model=options.model or "",
+        drop_policy=_POLICIES[options.drop_policy],
+        ttl_s=options.ttl_s,
+        max_people=options.max_people,
+    )
 
 
 def options_from_pb(message: pb.SessionOptions) -> SessionOptions:
-    """Session options from a client; BadRequest for a policy or ttl_s that is none."""
+    """Session options from a client; BadRequest for a policy, ttl_s or max_people that is none."""
     policy = _POLICIES_BACK.get(message.drop_policy)
     if policy is None:
         raise BadRequest(f"drop_policy: {message.drop_policy} is not known")
     ttl_s = message.ttl_s if message.HasField("ttl_s") else None
     if ttl_s is not None and not 0 < ttl_s < math.inf:
         raise BadRequest("ttl_s: expected a number of seconds above 0")
-    return SessionOptions(model=message.model or None, drop_policy=policy, ttl_s=ttl_s)
+    return SessionOptions(message.model or None, policy, ttl_s, max_people_from_pb(message))
+
+
+def max_people_from_pb(message: pb.SessionOptions | pb.ClipOptions) -> int:
+    """How many people are to be followed; 1 where nothing is said. BadRequest for 0."""
+    return max_people(message.max_people if message.HasField("max_people") else None)
+
+
+def max_people(value: Any) -> int:
+    """How many people are to be followed, from text or JSON; 1 where nothing is said. BadRequest."""
+    number = integer("max_people", value, low=1, high=2**32 - 1)
+    return 1 if number is None else number
 
 
 def session_to_pb(session: SessionInfo) -> pb.Session:

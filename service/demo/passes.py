@@ -11,7 +11,7 @@ import numpy as np
 
 from model.values import Array, Frame
 from service.client import Client, Picture
-from service.contract.messages import ClipInfo, FrameResult
+from service.contract.messages import ClipInfo, FrameResult, Outcome
 from service.media.video import open_video
 
 FASTEST_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -41,11 +41,6 @@ class Pass:
     def ms_a_frame(self) -> float:
         """Wall time over frames; NaN without frames."""
         return 1000 * self.seconds / len(self.results) if self.results else float("nan")
-
-    @property
-    def joints(self) -> Array:
-        """float32 [T, K, 2], original pixels."""
-        return np.stack([result.pose.xy_px for result in self.results if result.pose is not None])
 
 
 def over_http(client: Client, clip: Path, report: Report) -> tuple[Pass, ClipInfo]:
@@ -89,16 +84,27 @@ def largest_difference_px(one: Pass, other: Pass) -> float:
     """Largest distance between the same joint of both passes, pixels.
 
     Raises:
-        DifferentAnswers: other frames, times or outcomes.
+        DifferentAnswers: other frames, times, outcomes or people, or a frame that was not read.
     """
     if len(one.results) != len(other.results):
         raise DifferentAnswers(f"{one.name} gave {len(one.results)} results, {other.name} gave {len(other.results)}")
     for a, b in zip(one.results, other.results, strict=True):
-        if (a.seq, a.pts_us, a.outcome) != (b.seq, b.pts_us, b.outcome) or a.pose is None or b.pose is None:
+        if _identity(a) != _identity(b) or a.outcome is not Outcome.OK:
             raise DifferentAnswers(f"frame {a.seq}: {_described(a)} by {one.name}, {_described(b)} by {other.name}")
-    return float(np.linalg.norm(one.joints - other.joints, axis=-1).max(initial=0.0))
+    pairs = zip(_poses(one), _poses(other), strict=True)
+    return max((float(np.linalg.norm(a - b, axis=-1).max()) for a, b in pairs), default=0.0)
+
+
+def _identity(result: FrameResult) -> tuple[int, int | None, Outcome, list[int]]:
+    return result.seq, result.pts_us, result.outcome, [person.track_id for person in result.people]
+
+
+def _poses(done: Pass) -> Iterator[Array]:
+    """Joints [K, 2] of everybody, pixels."""
+    return (person.pose.xy_px for result in done.results for person in result.people)
 
 
 def _described(result: FrameResult) -> str:
     error = f" ({result.error_detail})" if result.error_detail else ""
-    return f"{result.outcome.value} at {result.pts_us} µs{error}"
+    people = ", ".join(str(person.track_id) for person in result.people) or "nobody"
+    return f"{result.outcome.value} at {result.pts_us} µs with {people}{error}"

@@ -58,14 +58,15 @@ def load_truth(clip: Path) -> Truth | None:
 
 
 def accuracy(results: list[FrameResult], truth: Truth) -> Accuracy:
-    """PCK of results that have a pose each, all joints counted, hidden ones too.
+    """PCK of the first person of each result, all joints counted, hidden ones too; where nobody is, all are missed.
 
     Raises:
         ValueError: the results are of other frames than the truth.
     """
     if [result.pts_us for result in results] != truth.pts_us.tolist():
         raise ValueError("the clip's joints belong to other frames than those that were decoded")
-    predicted = np.stack([result.pose.xy_px for result in results if result.pose is not None])
+    nobody = np.full(truth.joints.shape[1:], np.nan)
+    predicted = np.stack([result.people[0].pose.xy_px if result.people else nobody for result in results])
     by_person = pck(predicted, truth.joints, person_size(truth.boxes), KINEPOSE_13)
     by_torso = pck(predicted, truth.joints, torso_size(truth.joints, predicted, KINEPOSE_13), KINEPOSE_13)
     return Accuracy(by_person.mean, by_torso.mean)

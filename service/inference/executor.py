@@ -115,8 +115,8 @@ class LocalExecutor:
             return await self._store.checkout(request.session_id, request.seq)
 
     async def _infer(self, request: FrameRequest, frame: Frame, start: Checkout) -> Tracked:
-        regions = () if request.region is None else (request.region,)
-        track_request = TrackRequest(frame, request.seq, start.state, regions)
+        max_people = start.meta.options.max_people
+        track_request = TrackRequest(frame, request.seq, start.state, request.regions, max_people)
         with tracing.span("infer"):
             return await self._queue.submit(request.session_id, track_request, request.priority)
 
@@ -125,7 +125,14 @@ class LocalExecutor:
         result = computed(request, frame, tracked, self._model, self._skeleton)
         with tracing.span("commit"), self._metrics.state_io.labels("commit").time():
             await self._store.commit(request.session_id, start.version, tracked.state, result, request.delivery)
+        self._count_people(start, tracked)
         return result
+
+    def _count_people(self, start: Checkout, tracked: Tracked) -> None:
+        self._metrics.people.observe(len(tracked.people))
+        self._metrics.tracks_started.inc(tracked.state.next_id - (start.state.next_id if start.state else 1))
+        for track in tracked.ended:
+            self._metrics.tracks_ended.labels(track.reason.value).inc()
 
     # -- health and life ------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Skeletons drawn over pictures and clips."""
+"""Clips with the people of each frame drawn on them."""
 
 import errno
 from collections.abc import Iterable, Iterator
@@ -8,25 +8,20 @@ from pathlib import Path
 
 import av
 import cv2
-import numpy as np
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 from av.video.stream import VideoStream
 
-from model.drawing import bone_colour, draw_bone, draw_joint, joint_colour, line_width
-from model.skeletons import SKELETONS, Skeleton
-from model.values import Array, Frame, Pose
+from model.skeletons import SKELETONS
+from model.values import Array, Frame
 from service.contract.messages import FrameResult
 from service.errors import OverlayFailed
+from service.media.drawing import draw_people
 from service.media.limits import ClipLimits
 from service.media.shape import Shape
 from service.media.timestamps import FALLBACK_RATE, MICROSECONDS
 from service.media.video import DEFAULT_LIMITS, open_video
-
-LOW_SCORE = 0.3
-"""A joint below it is drawn as a ring, and its bones faintly: it is more a guess than a sighting."""
-FAINT = 0.35
 
 TICKS_A_SECOND = 90_000
 TICK = Fraction(1, TICKS_A_SECOND)
@@ -34,36 +29,6 @@ SLOWEST_RATE = Fraction(1)
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 LONGEST_PAUSE = 6 * 3600 * TICKS_A_SECOND
 """An MP4 counts the ticks of a pause in 31 bits; a longer one is shortened to this."""
-
-
-def draw_pose(rgb: Array, pose: Pose, skeleton: Skeleton) -> Array:
-    """A copy of the picture uint8 [H, W, 3] with the joints and bones of one person on it.
-
-    Colours tell the person's left (blue) from right (orange); line widths follow the picture's size.
-
-    Raises:
-        ValueError: the pose has another number of joints than the skeleton.
-    """
-    if len(pose.score) != len(skeleton):
-        raise ValueError(f"{skeleton.name} has {len(skeleton)} joints, the pose {len(pose.score)}")
-    width = line_width(rgb)
-    seen = pose.score >= LOW_SCORE
-    # Contiguous, and ours: OpenCV draws in place.
-    guesses = np.array(rgb, order="C")
-    _draw_bones(guesses, pose.xy_px, [bone for bone in skeleton.bones if not seen[list(bone)].all()], skeleton, width)
-    picture = cv2.addWeighted(guesses, FAINT, rgb, 1 - FAINT, 0)
-    _draw_bones(picture, pose.xy_px, [bone for bone in skeleton.bones if seen[list(bone)].all()], skeleton, width)
-    for joint, name in enumerate(skeleton.joints):
-        draw_joint(picture, pose.xy_px[joint], joint_colour(name), width, filled=bool(seen[joint]))
-    return picture
-
-
-def _draw_bones(
-    picture: Array, points: Array, bones: Iterable[tuple[int, int]], skeleton: Skeleton, width: int
-) -> None:
-    for start, end in bones:
-        colour = bone_colour(skeleton.joints[start], skeleton.joints[end])
-        draw_bone(picture, points[start], points[end], colour, width)
 
 
 class OverlayWriter:
@@ -77,7 +42,7 @@ class OverlayWriter:
         self._skipped = 0
 
     def write(self, frame: Frame, result: FrameResult | None) -> None:
-        """Add a frame; without a pose it is shown as it is. Frames come in the order of their pts_us.
+        """Add a frame; where nobody is told of, it is shown as it is. Frames come in the order of their pts_us.
 
         Args:
             result: in stored pixels, as clients get it.
@@ -91,10 +56,8 @@ class OverlayWriter:
 
     def _write(self, frame: Frame, result: FrameResult | None) -> None:
         rgb = frame.rgb
-        if result is not None and result.pose is not None:
-            in_frame = self._shape.result_to_frame(result)
-            assert in_frame.pose is not None
-            rgb = draw_pose(rgb, in_frame.pose, SKELETONS[result.skeleton])
+        if result is not None and (result.people or result.lost):
+            rgb = draw_people(rgb, self._shape.result_to_frame(result), SKELETONS[result.skeleton])
         # Drawn in square pixels, so that circles are round, and stored in the clip's own.
         width, height = self._shape.size
         picture = VideoFrame.from_ndarray(_padded_to_even(rgb, self._shape), "rgb24")

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from model.coords import rescale_points, rescale_region
-from model.values import Region
-from service.contract.messages import FrameResult
+from model.values import Person, Region
+from service.contract.messages import FrameResult, Outcome
 from service.media.orientation import UPRIGHT, Orientation
 
 NEARLY_SQUARE = Fraction(1, 50)
@@ -49,11 +49,11 @@ class Shape:
             return round(width * self.aspect), height
         return width, round(height / self.aspect)
 
-    def region_to_frame(self, region: Region | None) -> Region | None:
-        """A box in stored pixels, in those of the frames."""
-        if region is None or self.frame_size == self.size:
-            return region
-        return rescale_region(region, self.size, self.frame_size)
+    def regions_to_frame(self, regions: tuple[Region, ...]) -> tuple[Region, ...]:
+        """Boxes in stored pixels, in those of the frames."""
+        if self.frame_size == self.size:
+            return regions
+        return tuple(rescale_region(region, self.size, self.frame_size) for region in regions)
 
     def result_to_stored(self, result: FrameResult) -> FrameResult:
         """The result of a frame, told in stored pixels."""
@@ -72,8 +72,13 @@ def plausible(aspect: Fraction | None) -> Fraction:
 
 
 def _rescaled(result: FrameResult, old: tuple[int, int], new: tuple[int, int]) -> FrameResult:
-    if old == new or result.pose is None:
+    if old == new or result.outcome is not Outcome.OK:
         return result
-    pose = replace(result.pose, xy_px=rescale_points(result.pose.xy_px, old, new))
-    region = rescale_region(result.region, old, new) if result.region else None
-    return replace(result, pose=pose, region=region, image_size=new)
+    people = tuple(_rescaled_person(person, old, new) for person in result.people)
+    lost = tuple(replace(track, region=rescale_region(track.region, old, new)) for track in result.lost)
+    return replace(result, people=people, lost=lost, image_size=new)
+
+
+def _rescaled_person(person: Person, old: tuple[int, int], new: tuple[int, int]) -> Person:
+    pose = replace(person.pose, xy_px=rescale_points(person.pose.xy_px, old, new))
+    return replace(person, pose=pose, region=rescale_region(person.region, old, new))

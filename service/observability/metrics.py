@@ -13,6 +13,7 @@ from prometheus_client import (
 MILLISECOND_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 STATE_BUCKETS = (0.00001, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.2, 1.0)
 BATCH_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 128, 256)
+PEOPLE_BUCKETS = (0, 1, 2, 3, 4, 6, 8, 12, 16)
 
 
 class Metrics:
@@ -53,7 +54,19 @@ class Metrics:
             buckets=STATE_BUCKETS,
             registry=self.registry,
         )
+        self._add_people()
         self._add_counts()
+
+    def _add_people(self) -> None:
+        """Of the frames that were computed here."""
+        self.people = Histogram("kinepose_people", "People in a frame.", buckets=PEOPLE_BUCKETS, registry=self.registry)
+        self.tracks_started = Counter("kinepose_tracks_started", "People who got a number.", registry=self.registry)
+        self.tracks_ended = Counter(
+            "kinepose_tracks_ended",
+            "People whose number ended while their session went on, by reason (lost, replaced).",
+            ["reason"],
+            registry=self.registry,
+        )
 
     def _add_counts(self) -> None:
         self.pending_frames = Gauge("kinepose_pending_frames", "Frames in flight.", registry=self.registry)

@@ -75,7 +75,7 @@ class PoseServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CreateSession(self, request, context):
-        """Opens a session: one person, followed through one video.
+        """Opens a session: people, as many as its options say, followed through one video.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

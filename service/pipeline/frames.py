@@ -90,7 +90,7 @@ class Frames:
         return ok_or_raise(await self._answer(request_of(frame, transport, caller)))
 
     async def estimate_decoded(
-        self, session_id: str, seq: int, frame: Frame, region: Region | None, *, caller: Caller = ANYONE
+        self, session_id: str, seq: int, frame: Frame, regions: tuple[Region, ...] = (), *, caller: Caller = ANYONE
     ) -> FrameResult:
         """As `estimate` for a frame of a clip: after interactive ones, and waiting where the server is full.
 
@@ -102,7 +102,7 @@ class Frames:
             seq,
             frame.pts_us,
             frame,
-            region,
+            regions,
             transport="clip",
             priority=Priority.CLIP,
             waits_for_capacity=True,
@@ -191,7 +191,7 @@ def request_of(
         frame.seq,
         frame.pts_us,
         frame.image,
-        frame.region,
+        frame.regions,
         transport,
         deadline=frame.deadline,
         streamed=streamed,

@@ -112,10 +112,9 @@ def computed(
         skeleton=skeleton.name,
         joint_names=skeleton.joints,
         image_size=frame.size,
-        region=tracked.readings[0].region,
-        region_source=tracked.readings[0].region_source,
         rotation_applied=frame.rotation_applied,
-        pose=tracked.readings[0].pose,
+        people=tracked.people,
+        lost=tracked.lost,
     )
 
 

@@ -63,7 +63,7 @@ class FrameRequest:
     seq: int
     pts_us: int | None
     picture: bytes | Frame
-    region: Region | None
+    regions: tuple[Region, ...]
     transport: Transport
     deadline: float | None = None
     streamed: bool = False

@@ -9,7 +9,7 @@ from service.auth.access import RateLimits, check_owner
 from service.auth.api_keys import ANYONE, Caller
 from service.config import Settings
 from service.contract.messages import ModelInfo, SessionInfo, SessionOptions
-from service.errors import BadRequest, ModelUnknown, StoreUnavailable
+from service.errors import BadRequest, ModelUnknown, StoreUnavailable, TooManyPeople
 from service.observability.metrics import Metrics
 from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.sequencer import Sequencer
@@ -58,6 +58,7 @@ class Sessions:
 
         Raises:
             BadRequest: the id is malformed or in use, or the TTL is out of range.
+            TooManyPeople: more than this server follows in one session.
             ModelUnknown, TooManySessions, RateLimited, Draining.
         """
         self._lifecycle.check_serving()
@@ -65,6 +66,7 @@ class Sessions:
         meta = SessionMeta(self._model, options, checked_ttl_s(options.ttl_s, self._settings), caller.key_id)
         if options.model not in (None, self._model.name):
             raise ModelUnknown(f"model {options.model!r} is not served here; {self._model.name!r} is")
+        check_max_people(options.max_people, self._settings)
         await self._rate_limits.session(caller)
         head = await self._store.create(session_id, meta, caller.limits.max_sessions)
         log.info("session %s: created", session_id)
@@ -104,6 +106,14 @@ def checked_session_id(session_id: str) -> str:
     if not SESSION_ID.fullmatch(session_id):
         raise BadRequest("a session id is 1 to 128 of A-Z a-z 0-9 _ . : - and begins with a letter or digit")
     return session_id
+
+
+def check_max_people(max_people: int, settings: Settings) -> None:
+    """How many people a session may follow. Raises BadRequest, TooManyPeople."""
+    if max_people < 1:
+        raise BadRequest(f"max_people: expected 1 or more, got {max_people}")
+    if max_people > settings.max_people:
+        raise TooManyPeople(f"max_people: this server follows at most {settings.max_people}, got {max_people}")
 
 
 def checked_ttl_s(ttl_s: float | None, settings: Settings) -> float:

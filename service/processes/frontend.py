@@ -53,7 +53,7 @@ def create_app(settings: Settings, http_port: Callable[[], int] | None = None) -
 
     app = FastAPI(
         title="Kinepose",
-        summary="Human joints from video, one person a session.",
+        summary="Human joints from video, one video a session.",
         version=API_VERSION,
         lifespan=lifespan,
     )

@@ -23,7 +23,7 @@ import pytest
 
 from model.skeletons import KINEPOSE_13
 from model.tracker import Tracked, TrackRequest
-from model.values import Pose, Region
+from model.values import LostTrack, Pose, Region
 from service.__main__ import main
 from service.clips.local import LocalRun
 from service.errors import OverlayFailed
@@ -126,7 +126,8 @@ class Watching(RecordingStepper):
         width, height = request.frame.size
         middle = Pose(np.full((13, 2), ((width - 1) / 2, (height - 1) / 2), np.float32), np.ones(13, np.float32))
         person = replace(answer.people[0], pose=middle, region=Region(0, 0, width, height))
-        return replace(answer, people=(person,), readings=(person,))
+        lost = LostTrack(2, Region(-0.5, -0.5, width, height))
+        return replace(answer, people=(person,), readings=(person,), lost=(lost,))
 
 
 TURNED = (-90.0, False, False)
@@ -155,17 +156,17 @@ def test_the_person_is_read_in_square_pixels_and_told_in_stored_ones(
     width, height = told_in
 
     with open_video(clip) as video:
-        run = LocalRun(loaded(stepper), video, Region(-0.5, -0.5, width, height))
+        run = LocalRun(loaded(stepper), video, (Region(-0.5, -0.5, width, height),))
         results = [result for _, result in run]
 
     assert stepper.sizes == [read_in] * 2
     assert stepper.regions == [(Region(-0.5, -0.5, *read_in),), ()]
     for result in results:
         assert result.image_size == told_in
-        assert result.pose is not None
-        assert result.pose.xy_px[0].tolist() == pytest.approx([(width - 1) / 2, (height - 1) / 2])
-        assert result.region is not None
-        assert (result.region.w, result.region.h) == pytest.approx(told_in)
+        [person] = result.people
+        assert person.pose.xy_px[0].tolist() == pytest.approx([(width - 1) / 2, (height - 1) / 2])
+        assert (person.region.w, person.region.h) == pytest.approx(told_in)
+        assert result.lost == (LostTrack(2, Region(-0.5, -0.5, *told_in)),)
     assert run.info.pixel_aspect == pytest.approx(read_in[0] / width * height / read_in[1])
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from model.values import Array, Region, RegionSource
+from model.values import Array, LostTrack, Person
 from service.contract.messages import FrameResult, Outcome
 
 
@@ -43,12 +43,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
-    """What an unbroken run answers to a frame: joints float32 [K, 2] in pixels, scores float32 [K], and the box."""
+    """What an unbroken run answers to a frame: who is there, and who is lost."""
 
-    xy_px: Array
-    score: Array
-    region: Region
-    source: RegionSource
+    people: tuple[Person, ...]
+    lost: tuple[LostTrack, ...]
     pts_us: int | None
 
 
@@ -106,32 +104,47 @@ def _frame_faults(results: Sequence[FrameResult], expected: Expected, tolerance_
     for again in results[1:]:
         if not same(first, again):
             yield "sent again, it got another answer"
-    if first.outcome is not Outcome.OK or first.pose is None:
+    if first.outcome is not Outcome.OK:
         yield f"ended in {first.outcome} ({first.error_code})"
         return
     if first.pts_us != expected.pts_us:
         yield f"pts {first.pts_us}, sent was {expected.pts_us}"
-    if first.region_source != expected.source:
-        yield f"its region was {first.region_source}, unbroken {expected.source}"
-    off_px = difference_px(first, expected)
+    if _ids(first) != _ids(expected):
+        yield f"people and lost {_ids(first)}, unbroken {_ids(expected)}"
+        return
+    for person, unbroken in zip(first.people, expected.people, strict=True):
+        yield from _person_faults(person, unbroken, tolerance_px)
+    if tolerance_px == 0 and first.lost != expected.lost:
+        yield "regions of those who are lost differ from the unbroken run's"
+
+
+def _ids(answer: FrameResult | Expected) -> tuple[list[int], list[int]]:
+    return [person.track_id for person in answer.people], [track.track_id for track in answer.lost]
+
+
+def _person_faults(person: Person, expected: Person, tolerance_px: float) -> Iterator[str]:
+    if person.region_source != expected.region_source:
+        yield f"its region was {person.region_source}, unbroken {expected.region_source}"
+    off_px = difference_px(person, expected)
     if not off_px <= tolerance_px:
         yield f"joints differ by {off_px:.6g} px from the unbroken run's"
-    elif tolerance_px == 0 and not _read_alike(first, expected):
+    elif tolerance_px == 0 and not _read_alike(person, expected):
         yield "scores or region differ from the unbroken run's"
 
 
-def _read_alike(result: FrameResult, expected: Expected) -> bool:
-    assert result.pose is not None
-    return np.array_equal(result.pose.score, expected.score) and result.region == expected.region
+def _read_alike(person: Person, expected: Person) -> bool:
+    told = (person.person_score, person.region) == (expected.person_score, expected.region)
+    return told and np.array_equal(person.pose.score, expected.pose.score)
 
 
-def difference_px(result: FrameResult, expected: Expected) -> float:
+def difference_px(person: Person, expected: Person) -> float:
     """Largest distance of a joint from the unbroken run's, pixels; infinite where the numbers of joints differ."""
-    if result.pose is None or result.pose.xy_px.shape != expected.xy_px.shape:
+    joints, unbroken = person.pose.xy_px, expected.pose.xy_px
+    if joints.shape != unbroken.shape:
         return float("inf")
-    if np.array_equal(result.pose.xy_px, expected.xy_px):
+    if np.array_equal(joints, unbroken):
         return 0.0
-    return float(np.linalg.norm(result.pose.xy_px - expected.xy_px, axis=-1).max())
+    return float(np.linalg.norm(joints - unbroken, axis=-1).max())
 
 
 def same(one: FrameResult, other: FrameResult) -> bool:
@@ -143,13 +156,12 @@ def same(one: FrameResult, other: FrameResult) -> bool:
 
 def _plain(result: FrameResult) -> tuple[object, ...]:
     identity = (result.session_id, result.seq, result.pts_us, result.outcome, result.model, result.joint_names)
-    return (*identity, result.region, result.region_source, result.error_code, result.expected_seq, result.image_size)
+    people = [(p.track_id, p.person_score, p.region, p.region_source, p.pose.xy_px.shape) for p in result.people]
+    return (*identity, people, result.lost, result.error_code, result.expected_seq, result.image_size)
 
 
-def _arrays(result: FrameResult) -> tuple[Array, Array]:
-    if result.pose is None:
-        return np.empty(0), np.empty(0)
-    return result.pose.xy_px, result.pose.score
+def _arrays(result: FrameResult) -> list[Array]:
+    return [array for person in result.people for array in (person.pose.xy_px, person.pose.score)]
 
 
 def faults_of_rest(records: Sequence[Record], left: Leftovers) -> list[str]:
@@ -174,8 +186,10 @@ def faults_between(expected: Mapping[int, Sequence[Expected]]) -> list[str]:
     seen: dict[bytes, int] = {}
     faults = []
     for number, frames in expected.items():
-        for frame in frames:
-            other = seen.setdefault(frame.xy_px.tobytes(), number)
+        if not any(frame.people for frame in frames):
+            faults.append(f"stream {number} has nobody in any frame")
+        for person in (person for frame in frames for person in frame.people):
+            other = seen.setdefault(person.pose.xy_px.tobytes(), number)
             if other != number:
                 faults.append(f"streams {other} and {number} have a frame with the same joints")
                 break

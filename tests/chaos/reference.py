@@ -30,7 +30,5 @@ def _run(stepper: Stepper, film: Film, frames: int) -> list[Expected]:
         [tracked] = stepper.step([TrackRequest(frame, seq, state, regions)])
         assert isinstance(tracked, Tracked), tracked
         state = tracked.state
-        [person] = tracked.readings
-        pose = person.pose
-        expected.append(Expected(pose.xy_px, pose.score, person.region, person.region_source, picture.pts_us))
+        expected.append(Expected(tracked.people, tracked.lost, picture.pts_us))
     return expected

@@ -1,12 +1,13 @@
 """The checks find what they are there to find: a check that cannot fail proves nothing."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from model.skeletons import KINEPOSE_13
-from model.values import Pose, Region, RegionSource
+from model.values import LostTrack, Pose, Region, RegionSource
 from service.contract.messages import FrameResult, ModelInfo, Outcome
 from tests.chaos.checks import (
     Answer,
@@ -17,6 +18,7 @@ from tests.chaos.checks import (
     faults_of_rest,
     faults_of_stream,
 )
+from tests.support.people import person
 
 FRAMES = 4
 MODEL = ModelInfo("kimnet-lite", "1", "0" * 64)
@@ -28,14 +30,29 @@ def unbroken(number: int) -> list[Expected]:
     joints = len(KINEPOSE_13.joints)
     return [
         Expected(
-            dice.uniform(0, 200, (joints, 2)).astype(np.float32),
-            dice.uniform(0, 1, joints).astype(np.float32),
-            Region(10.0 + seq, 20.0, 60.0, 90.0 + number),
-            RegionSource.GIVEN if seq == 0 else RegionSource.TRACKED,
+            tuple(
+                person(
+                    Pose(
+                        dice.uniform(0, 200, (joints, 2)).astype(np.float32),
+                        dice.uniform(0, 1, joints).astype(np.float32),
+                    ),
+                    track_id,
+                    Region(10.0 + seq, 20.0, 60.0, 90.0 + number),
+                    RegionSource.GIVEN if seq == 0 else RegionSource.TRACKED,
+                )
+                for track_id in (1, 2)
+            ),
+            (LostTrack(3, Region(1.0 + seq, 2.0, 30.0, 40.0 + number)),),
             seq * 40_000 + number,
         )
         for seq in range(FRAMES)
     ]
+
+
+def with_second(answer: FrameResult, **changes: Any) -> FrameResult:
+    """The answer with something else told of its second person."""
+    first, second = answer.people
+    return replace(answer, people=(first, replace(second, **changes)))
 
 
 def result(number: int, seq: int) -> FrameResult:
@@ -50,18 +67,17 @@ def result(number: int, seq: int) -> FrameResult:
         skeleton=KINEPOSE_13.name,
         joint_names=KINEPOSE_13.joints,
         image_size=(264, 264),
-        region=expected.region,
-        region_source=expected.source,
-        pose=Pose(expected.xy_px, expected.score),
+        people=expected.people,
+        lost=expected.lost,
     )
 
 
 def moved(right: FrameResult, by_px: float) -> FrameResult:
     """The answer with one joint elsewhere."""
-    assert right.pose is not None
-    xy_px = right.pose.xy_px.copy()
+    pose = right.people[1].pose
+    xy_px = pose.xy_px.copy()
     xy_px[3, 0] += by_px
-    return replace(right, pose=Pose(xy_px, right.pose.score))
+    return with_second(right, pose=Pose(xy_px, pose.score))
 
 
 @pytest.fixture
@@ -119,15 +135,17 @@ def test_a_swapped_answer_is_found_by_its_session(record: Record) -> None:
 def test_a_swapped_answer_is_found_by_its_joints(record: Record) -> None:
     """Another stream's joints under this stream's name and time."""
     other = result(1, 1)
-    record.answers[1] = Answer(1, replace(result(0, 1), pose=other.pose, region=other.region))
+    record.answers[1] = Answer(1, replace(result(0, 1), people=other.people, lost=other.lost))
 
-    [fault] = faults(record)
-    assert fault.startswith("stream 0: frame 1: joints differ by ")
+    *of_joints, of_lost = faults(record)
+    assert len(of_joints) == 2
+    assert all(fault.startswith("stream 0: frame 1: joints differ by ") for fault in of_joints)
+    assert of_lost == "stream 0: frame 1: regions of those who are lost differ from the unbroken run's"
 
 
 def test_the_joints_of_another_frame_are_found(record: Record) -> None:
     """State that was a frame too old or too new would look so."""
-    record.answers[1] = Answer(1, replace(result(0, 1), pose=result(0, 2).pose))
+    record.answers[1] = Answer(1, with_second(result(0, 1), pose=result(0, 2).people[1].pose))
 
     [fault] = faults(record)
     assert fault.startswith("stream 0: frame 1: joints differ by ")
@@ -136,10 +154,10 @@ def test_the_joints_of_another_frame_are_found(record: Record) -> None:
 def test_a_joint_off_by_the_least_bit_is_found(record: Record) -> None:
     """With the tolerance of nought, as on the CPU."""
     right = result(0, 3)
-    assert right.pose is not None
-    nudged = right.pose.xy_px.copy()
+    pose = right.people[1].pose
+    nudged = pose.xy_px.copy()
     nudged[0, 0] = np.nextafter(nudged[0, 0], np.float32(1e9))
-    record.answers[-1] = Answer(3, replace(right, pose=Pose(nudged, right.pose.score)))
+    record.answers[-1] = Answer(3, with_second(right, pose=Pose(nudged, pose.score)))
 
     assert len(faults(record)) == 1
 
@@ -155,17 +173,27 @@ def test_a_tolerance_is_kept(record: Record) -> None:
 def test_another_score_or_region_is_found(record: Record) -> None:
     """The joints alone could agree by chance."""
     right = result(0, 3)
-    assert right.pose is not None
-    record.answers[-1] = Answer(3, replace(right, pose=Pose(right.pose.xy_px, right.pose.score * np.float32(0.5))))
-    assert faults(record) == ["stream 0: frame 3: scores or region differ from the unbroken run's"]
+    pose = right.people[1].pose
+    other = Pose(pose.xy_px, pose.score * np.float32(0.5))
+    for changes in ({"pose": other}, {"region": Region(1, 2, 3, 4)}, {"person_score": 0.5}):
+        record.answers[-1] = Answer(3, with_second(right, **changes))
+        assert faults(record) == ["stream 0: frame 3: scores or region differ from the unbroken run's"]
 
-    record.answers[-1] = Answer(3, replace(right, region=Region(1, 2, 3, 4)))
-    assert faults(record) == ["stream 0: frame 3: scores or region differ from the unbroken run's"]
+
+def test_another_number_of_a_person_is_found(record: Record) -> None:
+    """Under it their joints would be taken for somebody else's; one who is missing or lost shows, too."""
+    right = result(0, 3)
+    record.answers[-1] = Answer(3, with_second(right, track_id=4))
+    assert faults(record) == ["stream 0: frame 3: people and lost ([1, 4], [3]), unbroken ([1, 2], [3])"]
+
+    for changes in ({"people": right.people[:1]}, {"people": ()}, {"lost": ()}):
+        record.answers[-1] = Answer(3, replace(right, **changes))
+        assert len(faults(record)) == 1
 
 
 def test_a_session_that_began_anew_is_found(record: Record) -> None:
     """A frame that was searched where the unbroken run tracked."""
-    record.answers[-1] = Answer(3, replace(result(0, 3), region_source=RegionSource.SEARCHED))
+    record.answers[-1] = Answer(3, with_second(result(0, 3), region_source=RegionSource.SEARCHED))
 
     assert faults(record) == ["stream 0: frame 3: its region was searched, unbroken tracked"]
 
@@ -179,7 +207,7 @@ def test_a_replay_with_another_answer_is_found(record: Record) -> None:
 
 def test_a_frame_that_ended_in_an_error_is_found(record: Record) -> None:
     """No frame of these streams is at fault."""
-    failed = replace(result(0, 3), outcome=Outcome.ERROR, pose=None, region=None, error_code="worker_failed")
+    failed = replace(result(0, 3), outcome=Outcome.ERROR, people=(), lost=(), error_code="worker_failed")
     record.answers[-1] = Answer(3, failed)
 
     assert faults(record) == ["stream 0: frame 3: ended in error (worker_failed)"]

@@ -193,7 +193,16 @@ def test_dashboard_has_what_grafana_asks_for() -> None:
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     assert len(set(ids)) == len(ids)
     rows = [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"]
-    assert rows == ["At a glance", "Traffic", "Workers", "Queue", "Sessions and state", "Security", "Processes"]
+    assert rows == [
+        "At a glance",
+        "Traffic",
+        "Workers",
+        "Queue",
+        "Sessions and state",
+        "Security",
+        "Processes",
+        "People",
+    ]
 
 
 def _overlap(one: Panel, other: Panel) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from model.state_codec import MAGIC, VERSION, StateError, decode_state, encode_state
-from model.values import Frame
+from model.values import Frame, Region
 from service.contract.messages import FrameResult
 from service.errors import BadImage, SeqOutOfOrder
 from service.pipeline.request import FrameRequest
@@ -100,9 +100,7 @@ def state_bodies() -> list[bytes]:
 
 def records() -> list[bytes]:
     """Without the byte of their version."""
-    failed = replace(
-        result("s", 4), pose=None, region=None, error_code="bad_image", error_detail="why", image_size=None
-    )
+    failed = replace(result("s", 4), people=(), lost=(), error_code="bad_image", error_detail="why", image_size=None)
     values: list[Any] = [meta(), replace(meta(), owner="key"), result("s", 3, 40), failed]
     errors = [BadImage("why"), SeqOutOfOrder("why", "s", 4, 5, 600)]
     made = [encode_record(value) for value in values] + [encode_answer(REPLY_ID, error)[17:] for error in errors]
@@ -112,7 +110,7 @@ def records() -> list[bytes]:
 def requests() -> list[bytes]:
     """An encoded and a decoded picture."""
     picture = Frame(smooth_picture(6, 4), rotation_applied=90)
-    plain = FrameRequest("s", 3, 40, b"\xff\xd8", None, "grpc", streamed=True)
+    plain = FrameRequest("s", 3, 40, b"\xff\xd8", (Region(1, 2, 3, 4),), "grpc", streamed=True)
     made = [plain, replace(plain, picture=picture)]
     sent = [encode_request(one, REPLY_ID, Origin("channel", "id", None), 250) for one in made]
     return [fields["job"][1:] + BETWEEN + fields["picture"] for fields in sent]

@@ -138,7 +138,7 @@ async def _decode_all(images: list[bytes]) -> None:
         max_image_bytes=MAX_BYTES, max_image_pixels=MAX_PIXELS, max_decoded_pixels=2 * MAX_PIXELS, decode_threads=2
     )
     decoder = Decoder(settings, Metrics())
-    blank = FrameRequest("s", 0, 7, b"", None, "http")
+    blank = FrameRequest("s", 0, 7, b"", (), "http")
     try:
         for place, image in enumerate(images):
             with decoder.decoding(replace(blank, picture=image)) as decoding:

@@ -13,7 +13,7 @@ from websockets.frames import Opcode
 from websockets.streams import StreamReader
 
 from model.values import Region
-from service.contract import problem, wire
+from service.contract import problem, regions, wire
 from service.contract.messages import EncodedFrame, GapReason
 from service.errors import BadRegion, BadRequest, KineposeError, TooLarge
 from service.media.reader_messages import (
@@ -64,16 +64,14 @@ def check_frame(frame: EncodedFrame) -> None:
     assert 0 <= frame.seq < 2**64
     assert frame.pts_us is None or -INT64 <= frame.pts_us < INT64
     assert frame.deadline is None or 0 <= frame.deadline < math.inf
-    if frame.region is not None:
-        check_region(frame.region)
+    for region in frame.regions:
+        check_region(region)
 
 
 def check_region(region: Region) -> None:
     """Its middle is a number; it goes over the wire."""
     assert all(map(math.isfinite, region.center)), region
-    message = wire.region_to_pb(region)
-    assert message is not None
-    assert wire.region_from_pb(message) == region
+    assert regions.region_from_pb(regions.region_to_pb(region)) == region
 
 
 def check_websocket_frames(data: bytes) -> None:
@@ -129,8 +127,8 @@ def _use_options(message: pb.CreateSessionRequest) -> None:
 def _use_chunk(message: pb.Chunk) -> None:
     if message.HasField("options"):
         options = _clip_options(message.options)
-        if options.region is not None:
-            check_region(options.region)
+        for region in options.regions:
+            check_region(region)
 
 
 _MESSAGES: tuple[tuple[Callable[[bytes], Any], Callable[[Any], None]], ...] = (
@@ -161,7 +159,7 @@ def _read_integer(_: bytes, text: str) -> None:
 
 
 def _read_region(_: bytes, text: str) -> None:
-    region = wire.region_from_text(text)
+    region = regions.region_from_text(text)
     if region is not None:
         check_region(region)
 
@@ -232,10 +230,17 @@ def websocket_frames() -> list[bytes]:
 def grpc_messages() -> list[bytes]:
     """Of each kind."""
     region = pb.Region(x=1, y=2, w=3, h=4)
-    options = pb.SessionOptions(model="kimnet", drop_policy=pb.DROP_POLICY_DROP_OLDEST, ttl_s=9.5)
+    options = pb.SessionOptions(model="kimnet", drop_policy=pb.DROP_POLICY_DROP_OLDEST, ttl_s=9.5, max_people=3)
+    several = pb.Frame(session_id="s", image=b"\xff\xd8", regions=[region, region])
     frame = pb.Frame(session_id="s", seq=3, image=b"\xff\xd8", pts_us=-5, region=region, deadline_ms=40)
     clip = pb.ClipOptions(model="kimnet", region=region, strict=True)
-    messages = (frame, pb.Frame(options=options), pb.CreateSessionRequest(options=options), pb.Chunk(options=clip))
+    messages = (
+        frame,
+        several,
+        pb.Frame(options=options),
+        pb.CreateSessionRequest(options=options),
+        pb.Chunk(options=clip),
+    )
     return [message.SerializeToString() for message in messages] + [pb.Chunk(data=b"abc").SerializeToString()]
 
 

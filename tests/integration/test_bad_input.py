@@ -163,9 +163,9 @@ async def test_a_replayed_frame_gets_the_stored_answer(http: httpx.AsyncClient, 
     answers = [await sent(http, session_id, second, seq=1) for _ in range(2)]
     assert answers[0].json() == answers[1].json()
     again = await stub.EstimateFrame(pb.Frame(session_id=session_id, seq=1, image=second))
-    assert [joint.score for joint in again.joints] == pytest.approx(
-        [joint["score"] for joint in answers[0].json()["joints"]]
-    )
+    [person], [told] = again.people, answers[0].json()["people"]
+    assert person.track_id == told["track_id"]
+    assert [joint.score for joint in person.joints] == pytest.approx([joint["score"] for joint in told["joints"]])
     assert status_and_code(await sent(http, session_id, first, seq=0)) == (409, "seq_out_of_order")
 
 

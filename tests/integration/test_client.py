@@ -89,11 +89,26 @@ async def test_a_session_from_its_beginning_to_its_end(client: AsyncClient) -> N
         (0, 0, Outcome.OK),
         (1, 40_000, Outcome.OK),
     ]
-    assert results[0].region == Region(20, 10, 40, 50)
-    assert results[0].pose is not None
-    assert results[0].pose.xy_px.shape == (13, 2)
+    [person] = results[0].people
+    assert (person.track_id, person.region) == (1, Region(20, 10, 40, 50))
+    assert person.pose.xy_px.shape == (13, 2)
     assert (seen.next_seq, seen.options.drop_policy) == (2, DropPolicy.DROP_OLDEST)
     assert (await client.close_session(session.session_id)).next_seq == 2
+
+
+async def test_several_people_are_followed_by_their_regions(client: AsyncClient, clip_path: Path) -> None:
+    """In a session and in a clip, over either transport; the next frames have the same numbers."""
+    boxes = (Region(10, 10, 30, 40), Region(50, 20, 30, 40))
+    session = await client.create_session(SessionOptions(max_people=2))
+    first = await client.send_frame(session.session_id, Picture(jpegs(1)[0], regions=boxes))
+    clip = [result async for result in client.estimate_clip(clip_path, regions=boxes, max_people=2)]
+
+    assert session.options.max_people == 2
+    for result in (first, clip[0]):
+        assert [(person.track_id, person.region) for person in result.people] == list(enumerate(boxes, 1))
+    for result in clip:
+        there, lost = {person.track_id for person in result.people}, {track.track_id for track in result.lost}
+        assert there | lost == {1, 2}
 
 
 async def test_a_blocking_session(blocking: Client) -> None:
@@ -139,7 +154,8 @@ async def test_all_ways_give_the_same_joints(server: RunningServer) -> None:
     ways.append(await asyncio.to_thread(blocking_frames, Client(http_url)))
     ways.append(await asyncio.to_thread(blocking_frames, Client(grpc_target=grpc_target)))
 
-    joints = [np.stack([result.pose.xy_px for result in way if result.pose]) for way in ways]
+    joints = [np.stack([person.pose.xy_px for result in way for person in result.people]) for way in ways]
+    assert len(joints[0]) == len(sent)
     assert all(np.array_equal(joints[0], other) for other in joints[1:])
 
 
@@ -151,7 +167,7 @@ async def test_a_clip_gives_its_results_and_what_is_known_of_it(client: AsyncCli
     results = [result async for result in answers]
 
     assert [(result.seq, result.pts_us) for result in results] == [(i, 40_000 * i) for i in range(4)]
-    assert results[0].region == Region(10, 10, 60, 50)
+    assert [person.region for person in results[0].people] == [Region(10, 10, 60, 50)]
     assert answers.info is not None
     assert (answers.info.frames_emitted, answers.info.codec) == (4, "h264")
 

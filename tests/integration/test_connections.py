@@ -71,7 +71,7 @@ async def test_a_server_runs_on_ipv6_alone(weights: Path) -> None:
             stub: AsyncStub = PoseServiceStub(channel)
             result = await stub.EstimateFrame(pb.Frame(session_id=session_id, image=jpegs(1)[0]))
     assert server.grpc_target == f"[::1]:{server.grpc_port}"
-    assert result.joints
+    assert result.people[0].joints
 
 
 async def test_a_server_runs_under_a_prefix(weights: Path) -> None:

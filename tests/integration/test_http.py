@@ -24,14 +24,14 @@ REPLY = {
     "pts_us",
     "outcome",
     "image_size",
-    "region",
-    "region_source",
     "rotation_applied",
     "skeleton",
     "score_kind",
-    "joints",
+    "people",
+    "lost",
     "model",
 }
+PERSON = {"track_id", "person_score", "region", "region_source", "joints"}
 
 
 async def pieces(count: int, size: int = 64 * 1024) -> AsyncIterator[bytes]:
@@ -49,6 +49,20 @@ async def test_a_session_is_opened_looked_at_and_closed(http: httpx.AsyncClient)
     assert (await http.get(location)).json()["options"]["drop_policy"] == "drop_oldest"
     assert (await http.delete(location)).json()["next_seq"] == 0
     assert status_and_code(await http.get(location)) == (410, "session_expired")
+
+
+async def test_a_session_follows_several_people_by_their_regions(http: httpx.AsyncClient) -> None:
+    """Up to the server's limit, and no more regions than people."""
+    session_id = (await http.post("/v1/sessions", json={"max_people": 2})).json()["session_id"]
+    boxes = [[10.0, 10.0, 30.0, 40.0], [50.0, 20.0, 30.0, 40.0]]
+    said = ";".join(",".join(map(str, box)) for box in boxes)
+
+    people = (await sent(http, session_id, jpegs(1)[0], regions=said)).json()["people"]
+
+    assert [(person["track_id"], person["region"]) for person in people] == list(enumerate(boxes, 1))
+    assert status_and_code(await sent(http, session_id, jpegs(1)[0], regions=f"{said};1,1,9,9")) == (422, "bad_region")
+    assert status_and_code(await http.post("/v1/sessions", json={"max_people": 7})) == (422, "too_many_people")
+    assert status_and_code(await http.post("/v1/sessions", json={"max_people": 0})) == (422, "bad_request")
 
 
 @pytest.mark.parametrize(
@@ -72,8 +86,13 @@ async def test_a_reply_describes_itself(http: httpx.AsyncClient) -> None:
     assert set(reply) == REPLY
     assert (reply["seq"], reply["pts_us"], reply["outcome"]) == (0, 40000, "ok")
     assert reply["image_size"] == [96, 72]
-    assert len(reply["joints"]) == 13
-    assert all(set(joint) == {"name", "x", "y", "score"} for joint in reply["joints"])
+    assert reply["lost"] == []
+    [person] = reply["people"]
+    assert set(person) == PERSON
+    assert (person["track_id"], person["region"], person["region_source"]) == (1, [10, 10, 40, 50], "given")
+    assert 0.5 <= person["person_score"] <= 1
+    assert len(person["joints"]) == 13
+    assert all(set(joint) == {"name", "x", "y", "score"} for joint in person["joints"])
     assert set(reply["model"]) == {"name", "version", "sha256"}
 
 

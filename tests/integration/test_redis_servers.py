@@ -73,8 +73,8 @@ async def test_servers_share_sessions_and_outlive_their_redis(stack: AsyncExitSt
         for server in (servers[seq % 2], servers[1 - seq % 2]):  # the second time, it is a replay
             answer = await sent(server, session, picture, seq=seq)
             assert answer.status_code == 200, answer.text
-            assert answer.json()["joints"] == expected[seq]["joints"]
-            assert answer.json()["region"] == expected[seq]["region"]
+            assert answer.json()["people"] == expected[seq]["people"]
+            assert answer.json()["lost"] == expected[seq]["lost"]
     assert (await servers[1].get("/readyz")).status_code == 200
     assert (await servers[0].delete(f"/v1/sessions/{session}")).status_code in (200, 204)
     assert status_and_code(await sent(servers[1], session, pictures[0], seq=FRAMES)) == (410, "session_expired")

@@ -63,7 +63,9 @@ async def served_joints(http: httpx.AsyncClient, region: Region | None) -> tuple
     headers = {"Content-Type": "video/mp4"}
     answer = await http.post("/v1/clips", content=BUNDLED_CLIP.read_bytes(), headers=headers, params=params)
     assert answer.status_code == 200, answer.text
-    rows = [[[j["x"], j["y"], j["score"]] for j in frame["joints"]] for frame in answer.json()["frames"]]
+    people = [person for frame in answer.json()["frames"] for person in frame["people"]]
+    assert [person["track_id"] for person in people] == [1] * len(answer.json()["frames"])
+    rows = [[[j["x"], j["y"], j["score"]] for j in person["joints"]] for person in people]
     table = np.array(rows, np.float32)
     return table[..., :2], table[..., 2]
 

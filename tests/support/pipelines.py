@@ -95,8 +95,7 @@ def frame(seq: int, shade: int | None = None, session: str = "s", **fields: Any)
 
 def value_of(result: FrameResult) -> int:
     """What the fake tracker's joints say."""
-    assert result.pose is not None
-    return int(result.pose.xy_px[0, 0])
+    return int(result.people[0].pose.xy_px[0, 0])
 
 
 def counted(pipeline: Pipeline, name: str, **labels: str) -> float:

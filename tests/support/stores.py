@@ -10,7 +10,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from model.state import SessionState, TrackState, quantise
-from model.values import Array, FrameTransform, Pose, Region, RegionSource
+from model.values import Array, FrameTransform, LostTrack, Person, Pose, Region, RegionSource
 from service.config import Settings
 from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionOptions
 from service.observability.metrics import Metrics
@@ -138,7 +138,7 @@ def meta(ttl_s: float = TTL_S) -> SessionMeta:
 
 
 def result(session_id: str, seq: int, pts_us: int | None = None) -> FrameResult:
-    """An answer with joints that no short decimal hits."""
+    """An answer with two people, whose joints no short decimal hits, and one who is lost."""
     joints = np.random.default_rng(seq).uniform(0, 640, (3, 3)).astype(np.float32)
     return FrameResult(
         session_id,
@@ -149,10 +149,16 @@ def result(session_id: str, seq: int, pts_us: int | None = None) -> FrameResult:
         "three",
         ("head", "left_knee", "right_knee"),
         image_size=(640, 480),
-        region=Region(1 / 3, 2, 300.25, 400),
-        region_source=RegionSource.TRACKED,
         rotation_applied=90,
-        pose=Pose(joints[:, :2], joints[:, 2]),
+        people=(person(joints), person(joints + 1, track_id=2)),
+        lost=(LostTrack(3, Region(2 / 3, 1, 20.5, 30)),),
+    )
+
+
+def person(joints: Array, track_id: int = 1) -> Person:
+    """Somebody with these joints [K, 3], x, y and score, in a box that no short decimal hits."""
+    return Person(
+        track_id, 1 / 7, Region(1 / 3, 2, 300.25, 400), RegionSource.TRACKED, Pose(joints[:, :2], joints[:, 2])
     )
 
 

@@ -12,7 +12,7 @@ from model.engines.base import ModelInput
 from model.passes import WINDOWS_A_PASS, FrameWork, Passes
 from model.skeletons import KINEPOSE_13
 from model.state import SessionState, TrackState, quantise
-from model.tracker import FrameSizeMismatch, RegionOutside, Tracked, TrackRequest
+from model.tracker import EndedTrack, EndReason, FrameSizeMismatch, RegionOutside, TooManyRegions, Tracked, TrackRequest
 from model.values import Array, Frame, LostTrack, Person, Pose, Region, RegionSource
 
 BROKEN = 250
@@ -24,6 +24,8 @@ SEARCHED = 252
 SEARCH_PASSES = 5
 EMPTY = 253
 """In a picture of this shade nobody is."""
+GONE = 254
+"""In a picture of this shade nobody is, and everybody's track ends."""
 APART = 10_000
 """Pixels between the joints of one person and of the next."""
 
@@ -125,6 +127,8 @@ def _plan(request: TrackRequest) -> Passes[Tracked]:
     window = ModelInput(np.zeros((1, 1, 3), np.uint8))
     if state is not None and state.image_size != frame.size:
         raise FrameSizeMismatch(f"expected {state.image_size}, got {frame.size}")
+    if len(request.regions) > request.max_people:
+        raise TooManyRegions(f"{len(request.regions)} regions for at most {request.max_people} people")
     if not all(region.overlaps(*frame.size) for region in request.regions):
         raise RegionOutside("the region lies outside the frame")
     if shade_of(frame) == BROKEN:
@@ -144,6 +148,9 @@ def _tracked(request: TrackRequest, value: int) -> Tracked:
     people = tuple(_person(request, value, number) for number in range(count))
     tracks = tuple(_track(person, value) for person in people)
     state = SessionState("0" * 16, request.frame.size, tracks, next_id=count + 1)
+    if shade_of(request.frame) == GONE:
+        ended = tuple(EndedTrack(track.track_id, EndReason.LOST) for track in before)
+        return Tracked((), (), state, people, ended)
     if shade_of(request.frame) == EMPTY:
         lost = tuple(LostTrack(track.track_id, track.last_region) for track in before)
         return Tracked((), lost, state, people)

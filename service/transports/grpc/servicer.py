@@ -14,7 +14,7 @@ from service.auth.api_keys import Caller
 from service.clips.job import ClipJob
 from service.clips.run import ClipOptions
 from service.config import Settings
-from service.contract import wire
+from service.contract import regions, wire
 from service.contract.messages import EncodedFrame, SessionInfo
 from service.errors import BadRequest, KineposeError, TooLarge, TooSlow
 from service.pb import pose_pb2 as pb
@@ -188,8 +188,12 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
 
 
 def _clip_options(message: pb.ClipOptions) -> ClipOptions:
-    region = wire.region_from_pb(message.region) if message.HasField("region") else None
-    return ClipOptions(model=message.model or None, region=region, strict=message.strict)
+    return ClipOptions(
+        model=message.model or None,
+        regions=regions.from_pb(message),
+        strict=message.strict,
+        max_people=wire.max_people_from_pb(message),
+    )
 
 
 class HealthService(health.aio.HealthServicer):  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """HTTP routes of clips: a file in, joints out, at once, line by line, or as a job."""
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import Annotated
@@ -15,6 +15,7 @@ from service.clips.jobs import ClipJobs
 from service.clips.results import clip_document, ndjson_line, spooled_lines
 from service.clips.run import ClipOptions
 from service.contract import problem, wire
+from service.contract import regions as regions_of
 from service.contract.bodies import ClipReply, JobReply
 from service.errors import KineposeError, TooLarge
 from service.transports.http import openapi
@@ -41,6 +42,8 @@ router = APIRouter(
         ("video/*", "application/octet-stream"),
         "The clip: MP4, MOV, MKV, WebM or AVI.",
         region="string",
+        regions="string",
+        max_people="integer",
         model="string",
         strict="boolean",
     ),
@@ -54,6 +57,8 @@ async def post_clip(
     services: ServicesOf,
     caller: CallerOf,
     region: Annotated[str | None, Query(description="x,y,w,h: the person in the first frame, pixels.")] = None,
+    regions: Annotated[str | None, Query(description="x,y,w,h;x,y,w,h: several people, by number.")] = None,
+    max_people: Annotated[str | None, Query(description="How many people are followed; default: 1.")] = None,
     model: Annotated[str | None, Query(description="A name from GET /v1/models.")] = None,
     strict: Annotated[str | None, Query(description="true: damage ends the clip with an error; else `gaps`.")] = None,
     prefer: Annotated[str, Header()] = "",
@@ -61,7 +66,8 @@ async def post_clip(
 ) -> Response:
     """Joints of a whole clip. `Accept: application/x-ndjson`: a line a frame while it works, then `clip`."""
     async with AsyncExitStack() as stack:
-        job = await _receive(request, services, caller, stack, region, model, strict)
+        said = {"region": region, "regions": regions, "max_people": max_people, "model": model, "strict": strict}
+        job = await _receive(request, services, caller, stack, said)
         if "respond-async" in prefer:
             await services.jobs.start(job)
             stack.pop_all()
@@ -76,12 +82,9 @@ async def _receive(
     services: Services,
     caller: Caller,
     stack: AsyncExitStack,
-    region: str | None,
-    model: str | None,
-    strict: str | None,
+    said: Mapping[str, str | None],
 ) -> ClipJob:
-    wire.region_from_text(region)  # A wrong parameter is refused before the upload.
-    wire.flag("strict", strict)
+    _options(said)  # A wrong parameter is refused before the upload.
     jobs, limit = services.jobs, services.settings.max_body_bytes
     if declared_bytes(request) > limit + FORM_OVERHEAD_BYTES:
         raise TooLarge.body(limit)
@@ -90,12 +93,17 @@ async def _receive(
     async with jobs.upload(job) as file:
         sink = Sink(file, limit, Pace.of(services.settings), partial(jobs.grow, job), jobs.storage.run)
         form = await receive_file(request, sink)
-        job.options = ClipOptions(
-            model=model or form.get("model") or None,
-            region=wire.region_from_text(region or form.get("region")),
-            strict=wire.flag("strict", strict or form.get("strict")),
-        )
+        job.options = _options({name: value or form.get(name) for name, value in said.items()})
     return job
+
+
+def _options(said: Mapping[str, str | None]) -> ClipOptions:
+    return ClipOptions(
+        model=said["model"] or None,
+        regions=regions_of.from_params(said["region"], said["regions"]),
+        strict=wire.flag("strict", said["strict"]),
+        max_people=wire.max_people(said["max_people"]),
+    )
 
 
 async def _at_once(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:

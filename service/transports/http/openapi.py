@@ -16,12 +16,19 @@ FRAME: dict[str, Any] = {
     "pts_us": 40000,
     "outcome": "ok",
     "image_size": [640, 360],
-    "region": [210.0, 40.0, 120.0, 290.0],
-    "region_source": "tracked",
     "rotation_applied": 0,
     "skeleton": "kinepose13",
     "score_kind": "heatmap_peak",
-    "joints": [{"name": "head", "x": 268.4, "y": 61.9, "score": 0.93}],
+    "people": [
+        {
+            "track_id": 1,
+            "person_score": 0.97,
+            "region": [210.0, 40.0, 120.0, 290.0],
+            "region_source": "tracked",
+            "joints": [{"name": "head", "x": 268.4, "y": 61.9, "score": 0.93}],
+        }
+    ],
+    "lost": [{"track_id": 2, "region": [20.0, 60.0, 90.0, 250.0]}],
     "model": MODEL,
 }
 CLIP_INFO = {
@@ -40,7 +47,7 @@ SESSION = {
     "next_seq": 0,
     "expires_in_s": 300.0,
     "model": MODEL,
-    "options": {"model": "kimnet-lite", "drop_policy": "wait", "ttl_s": 300.0},
+    "options": {"model": "kimnet-lite", "drop_policy": "wait", "ttl_s": 300.0, "max_people": 2},
 }
 JOB = {
     "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
@@ -113,7 +120,7 @@ SESSION_BODY: dict[str, Any] = {
         "content": {
             "application/json": {
                 "schema": SessionRequest.model_json_schema(),
-                "example": {"drop_policy": "wait", "ttl_s": 60},
+                "example": {"drop_policy": "wait", "ttl_s": 60, "max_people": 2},
             }
         },
     }

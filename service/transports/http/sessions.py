@@ -31,7 +31,7 @@ router = APIRouter(
     status_code=201,
     tags=["sessions"],
     openapi_extra=openapi.SESSION_BODY,
-    responses={201: openapi.answer("A session: one person, followed through one video.", openapi.SESSION)},
+    responses={201: openapi.answer("A session: people, followed through one video.", openapi.SESSION)},
 )
 async def create_session(request: Request, response: Response, services: ServicesOf, caller: CallerOf) -> SessionInfo:
     """Open a session."""
@@ -66,6 +66,7 @@ async def close_session(session_id: str, services: ServicesOf, caller: CallerOf)
         seq="integer",
         pts_us="integer",
         region="string",
+        regions="string",
         deadline_ms="integer",
     ),
     responses={200: openapi.answer("The joints, in pixels of the picture.", openapi.FRAME)},
@@ -78,10 +79,12 @@ async def estimate_frame(
     seq: Annotated[str | None, Query(description="Number in the session, from 0; default: the next.")] = None,
     pts_us: Annotated[str | None, Query(description="Presentation time, microseconds, increasing.")] = None,
     region: Annotated[str | None, Query(description="x,y,w,h: the person's own box, pixels.")] = None,
+    regions: Annotated[str | None, Query(description="x,y,w,h;x,y,w,h: several people's, by number.")] = None,
     deadline_ms: Annotated[str | None, Query(description="Milliseconds after which nobody waits.")] = None,
     kinepose_seq: Annotated[str | None, Header()] = None,
     kinepose_pts_us: Annotated[str | None, Header()] = None,
     kinepose_region: Annotated[str | None, Header()] = None,
+    kinepose_regions: Annotated[str | None, Header()] = None,
     kinepose_deadline_ms: Annotated[str | None, Header()] = None,
 ) -> FrameReply:
     """Joints of one frame. A frame that is sent again gets the stored answer.
@@ -95,6 +98,7 @@ async def estimate_frame(
             seq=_first(seq, form.get("seq"), kinepose_seq),
             pts_us=_first(pts_us, form.get("pts_us"), kinepose_pts_us),
             region=_first(region, form.get("region"), kinepose_region),
+            regions=_first(regions, form.get("regions"), kinepose_regions),
             deadline_ms=_first(deadline_ms, form.get("deadline_ms"), kinepose_deadline_ms),
         )
         number = wire.integer("seq", params.seq, low=0)

@@ -1,7 +1,7 @@
 """WS /v1/sessions/{id}/stream: binary messages are frames, text messages say something of the next one.
 
     client                                       server
-    {"seq": 7, "pts_us": 280000}          ──►              (optional; also region [x,y,w,h], deadline_ms)
+    {"seq": 7, "pts_us": 280000}          ──►              (optional; also region [x,y,w,h] or regions, deadline_ms)
     <JPEG bytes>                          ──►
                                           ◄──   {"session_id": ..., "seq": 7, "outcome": "ok", ...}
     {"end": true}                         ──►              (optional)
@@ -35,7 +35,7 @@ POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012
 MAX_TEXT_CHARS = 4096
 MAX_TEXTS = 64
 """Text messages without a picture between them."""
-PARAM_FIELDS = frozenset({"seq", "pts_us", "region", "deadline_ms"})
+PARAM_FIELDS = frozenset({"seq", "pts_us", "region", "regions", "deadline_ms"})
 
 router = APIRouter()
 

@@ -44,8 +44,9 @@ def test_estimate_writes_json_to_stdout(clip: Path, capsys: pytest.CaptureFixtur
     reported = json.loads(capsys.readouterr().out)
     assert code == 0
     assert [frame["pts_us"] for frame in reported["frames"]] == [0, 40_000, 80_000]
-    assert reported["frames"][0]["region"] == [4, 4, 30, 40]
-    assert len(reported["frames"][0]["joints"]) == 13
+    [person] = reported["frames"][0]["people"]
+    assert person["region"] == [4, 4, 30, 40]
+    assert len(person["joints"]) == 13
     assert reported["clip"]["frames_emitted"] == 3
 
 

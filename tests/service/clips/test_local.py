@@ -67,7 +67,7 @@ def test_each_frame_continues_from_the_one_before(tmp_path: Path) -> None:
     """State runs through the clip; the region goes with the first frame only."""
     stepper = RecordingStepper()
 
-    results = list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4", count=3), BOX))
+    results = list(estimate_clip(loaded(stepper), make_clip(tmp_path / "clip.mp4", count=3), (BOX,)))
 
     assert stepper.seen == [(0, None, (BOX,)), (1, 0, ()), (2, 1, ())]
     assert [result.seq for result in results] == [0, 1, 2]
@@ -80,7 +80,8 @@ def test_results_describe_themselves(tmp_path: Path) -> None:
     result = list(estimate_clip(loaded(RecordingStepper()), path))[1]
 
     assert (result.outcome, result.pts_us, result.image_size) == (Outcome.OK, 40_000, (48, 64))
-    assert (result.rotation_applied, result.region) == (90, BOX)
+    assert result.rotation_applied == 90
+    assert [(person.track_id, person.region) for person in result.people] == [(1, BOX)]
     assert (result.skeleton, result.joint_names) == (KINEPOSE_13.name, KINEPOSE_13.joints)
     assert result.model.name == CARD.name
 

@@ -19,6 +19,7 @@ from service.pipeline.frames import Frames
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.sessions import Sessions
 from tests.support.clips import make_clip, make_cut_off, make_sound
+from tests.support.people import person
 
 MODEL = ModelInfo("none", "0", "0" * 64)
 
@@ -32,7 +33,7 @@ class RecordingPipeline(Pipeline):
         self.frames = RecordingFrames(self)
         self.opened: list[SessionOptions] = []
         self.closed: list[str] = []
-        self.regions: list[Region | None] = []
+        self.regions: list[tuple[Region, ...]] = []
         self.refuse: Exception | None = None
         self.refuse_closing: Exception | None = None
         self.stuck_at: asyncio.Event | None = None
@@ -64,9 +65,9 @@ class RecordingFrames(Frames):
         self._kept = kept
 
     async def estimate_decoded(
-        self, session_id: str, seq: int, frame: Frame, region: Region | None, *, caller: Caller = ANYONE
+        self, session_id: str, seq: int, frame: Frame, regions: tuple[Region, ...] = (), *, caller: Caller = ANYONE
     ) -> FrameResult:
-        self._kept.regions.append(region)
+        self._kept.regions.append(regions)
         if self._kept.stuck_at is not None:
             self._kept.stuck_at.set()
             await asyncio.Future[FrameResult]()
@@ -83,7 +84,7 @@ class RecordingFrames(Frames):
             skeleton=KINEPOSE_13.name,
             joint_names=KINEPOSE_13.joints,
             image_size=frame.size,
-            pose=Pose(xy, np.ones(13, np.float32)),
+            people=(person(Pose(xy, np.ones(13, np.float32))),),
         )
 
 
@@ -106,7 +107,7 @@ async def test_every_frame_of_a_clip_gets_its_result_in_order(tmp_path: Path) ->
 
     assert [result.seq for result in results] == list(range(10))
     assert [result.pts_us for result in results] == [index * 40_000 for index in range(10)]
-    brightness = [float(result.pose.xy_px[0, 0]) for result in results if result.pose]
+    brightness = [float(result.people[0].pose.xy_px[0, 0]) for result in results]
     assert len(brightness) == 10
     assert brightness == sorted(brightness)
 
@@ -138,11 +139,11 @@ async def test_the_region_goes_with_the_first_frame_only(tmp_path: Path) -> None
     """After it the person is followed."""
     pipeline, region = RecordingPipeline(), Region(1, 2, 30, 40)
     clip = make_clip(tmp_path / "clip.mp4", count=3)
-    async with running(pipeline, clip, ClipOptions(region=region)) as run:
+    async with running(pipeline, clip, ClipOptions(regions=(region,))) as run:
         async for _ in run:
             pass
 
-    assert pipeline.regions == [region, None, None]
+    assert pipeline.regions == [(region,), (), ()]
 
 
 async def test_a_clip_opens_one_session_with_its_model_and_closes_it(tmp_path: Path) -> None:

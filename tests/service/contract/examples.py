@@ -3,7 +3,7 @@
 import numpy as np
 
 from model.cards import ModelCard
-from model.values import Pose, Region, RegionSource
+from model.values import LostTrack, Person, Pose, Region, RegionSource
 from service.contract.messages import (
     ClipGap,
     ClipInfo,
@@ -21,6 +21,7 @@ MODEL = ModelInfo("kimnet-lite", "1.0", "ab" * 32)
 
 XY = [[12.3, 0.1], [-0.0, 639.99994], [1e-5, 1e16], [3.4028235e38, 1.1754944e-38], [100.0, 16777216.0]]
 SCORES = [0.9, 0.0, 1.2345e-5, 1.0, 0.33333334]
+POSE = Pose(np.asarray(XY, np.float32), np.asarray(SCORES, np.float32))
 NAMES = ("head", "left_wrist", "tête", "右", 'a"b\\c\u2028')
 
 RESULTS = {
@@ -33,10 +34,12 @@ RESULTS = {
         skeleton="kinepose13",
         joint_names=NAMES,
         image_size=(640, 360),
-        region=Region(10.0, 20.5, 1e-5, 1e16),
-        region_source=RegionSource.TRACKED,
         rotation_applied=90,
-        pose=Pose(np.asarray(XY, np.float32), np.asarray(SCORES, np.float32)),
+        people=(
+            Person(1, 0.9700000286102295, Region(10.0, 20.5, 1e-5, 1e16), RegionSource.TRACKED, POSE),
+            Person(4, 1.0, Region(-0.5, 0.0, 1.0, 2.0), RegionSource.SEARCHED, POSE),
+        ),
+        lost=(LostTrack(3, Region(1.0, 2.0, 3.0, 4.25)),),
     ),
     "ok_bare": FrameResult(
         session_id="é",
@@ -46,7 +49,6 @@ RESULTS = {
         model=MODEL,
         skeleton="some",
         joint_names=("head",),
-        pose=Pose(np.asarray([[1.5, 2.5]], np.float32), np.asarray([0.5], np.float32)),
     ),
     "error": FrameResult(
         "5f0c", 9, 1, Outcome.ERROR, MODEL, "some", (), error_code="seq_out_of_order", error_detail="é", expected_seq=7
@@ -58,7 +60,7 @@ RESULTS = {
 }
 
 SESSIONS = {
-    "full": SessionInfo("5f0c", 3, 299.5, MODEL, SessionOptions("kimnet-lite", DropPolicy.DROP_OLDEST, 60.0)),
+    "full": SessionInfo("5f0c", 3, 299.5, MODEL, SessionOptions("kimnet-lite", DropPolicy.DROP_OLDEST, 60.0, 3)),
     "bare": SessionInfo("é", 0, 1e-5, MODEL),
 }
 

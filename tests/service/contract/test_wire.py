@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.values import Pose, Region
-from service.contract import bodies, wire
+from model.values import LostTrack, Person, Pose, Region, RegionSource
+from service.contract import bodies, regions, wire
 from service.contract.messages import (
     ClipGap,
     ClipInfo,
@@ -25,13 +25,25 @@ from service.contract.messages import (
 from service.errors import BadRegion, BadRequest
 from service.pb import pose_pb2 as pb
 from tests.service.contract.examples import CARD, MODEL
+from tests.support.people import person
+from tests.support.stores import same
 
 SEQS = st.integers(0, 2**63 - 1)
 TIMES = st.none() | st.integers(-(2**63), 2**63 - 1)
 PIXELS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 LENGTHS = st.floats(min_value=1e-3, max_value=1e6)
 REGIONS = st.builds(Region, st.floats(-1e6, 1e6), st.floats(-1e6, 1e6), LENGTHS, LENGTHS)
-JOINTS = st.lists(st.tuples(PIXELS, PIXELS, st.floats(0, 1, width=32)), min_size=1, max_size=20)
+SHARES = st.floats(0, 1, width=32)
+TRACK_IDS = st.integers(1, 2**32 - 1)
+
+
+@st.composite
+def people_of(draw: st.DrawFn, joints: int) -> Person:
+    """Somebody with so many joints."""
+    rows = draw(st.lists(st.tuples(PIXELS, PIXELS, SHARES), min_size=joints, max_size=joints))
+    table = np.asarray(rows, np.float32)  # [K, 3]
+    pose = Pose(table[:, :2], table[:, 2])
+    return Person(draw(TRACK_IDS), draw(SHARES), draw(REGIONS), draw(st.sampled_from(RegionSource)), pose)
 
 
 @st.composite
@@ -49,28 +61,16 @@ def results(draw: st.DrawFn) -> FrameResult:
         head |= {"error_code": draw(st.text(min_size=1)), "error_detail": draw(st.text(min_size=1))}
         head["expected_seq"] = draw(st.none() | SEQS)
         return FrameResult(**head, outcome=outcome, joint_names=())
-    joints = np.asarray(draw(JOINTS), np.float32)  # [K, 3]
+    count = draw(st.integers(1, 20))
+    people = tuple(draw(people_of(count)) for _ in range(draw(st.integers(0, 3))))
     return FrameResult(
         **head,
         outcome=outcome,
-        joint_names=tuple(f"joint{index}" for index in range(len(joints))),
+        joint_names=tuple(f"joint{index}" for index in range(count)) if people else (),
         image_size=(draw(st.integers(1, 2**16)), draw(st.integers(1, 2**16))),
-        region=draw(REGIONS),
         rotation_applied=draw(st.sampled_from((0, 90, 180, 270))),
-        pose=Pose(joints[:, :2], joints[:, 2]),
-    )
-
-
-def same(one: FrameResult, other: FrameResult) -> bool:
-    """Equal in every field, the pose bit for bit."""
-    fields = [name for name in FrameResult.__slots__ if name != "pose"]
-    if any(getattr(one, name) != getattr(other, name) for name in fields):
-        return False
-    if one.pose is None or other.pose is None:
-        return one.pose is other.pose
-    return (
-        one.pose.xy_px.tobytes() == other.pose.xy_px.tobytes()
-        and one.pose.score.tobytes() == other.pose.score.tobytes()
+        people=people,
+        lost=tuple(draw(st.lists(st.builds(LostTrack, TRACK_IDS, REGIONS), max_size=3))),
     )
 
 
@@ -88,19 +88,33 @@ def test_a_result_survives_protobuf(result: FrameResult) -> None:
 
 
 def test_a_result_that_is_not_ok_has_no_joints_in_json() -> None:
-    """An error stands where picture and joints would: nobody takes (0, 0) for a joint."""
+    """An error stands where picture and people would: nobody takes it for an empty picture."""
     result = FrameResult("s", 3, None, Outcome.DROPPED, MODEL, "some", (), error_code="frame_dropped")
 
-    assert "joints" not in wire.result_to_json(result)
+    assert not {"people", "lost", "joints"} & set(wire.result_to_json(result))
     assert wire.result_to_json(result)["error"]["code"] == "frame_dropped"
 
 
 def test_coordinates_are_written_short() -> None:
     """12.3 as a float32 is 12.300000190734863; the shortest text that reads back the same is sent."""
     pose = Pose(np.asarray([[12.3, 0.1]], np.float32), np.asarray([0.9], np.float32))
-    result = FrameResult("s", 0, 0, Outcome.OK, MODEL, "some", ("head",), pose=pose)
+    result = FrameResult("s", 0, 0, Outcome.OK, MODEL, "some", ("head",), people=(person(pose),))
 
-    assert wire.result_to_json(result)["joints"] == [{"name": "head", "x": 12.3, "y": 0.1, "score": 0.9}]
+    [told] = wire.result_to_json(result)["people"]
+    assert told["joints"] == [{"name": "head", "x": 12.3, "y": 0.1, "score": 0.9}]
+
+
+def test_nobody_there_is_an_answer_like_any_other() -> None:
+    """With the outcome ok and no people; who is lost is told beside it."""
+    lost = LostTrack(2, Region(1, 2, 3, 4))
+    result = FrameResult("s", 0, 0, Outcome.OK, MODEL, "some", ("head",), image_size=(64, 48), lost=(lost,))
+
+    told = wire.result_to_json(result)
+    assert (told["outcome"], told["people"]) == ("ok", [])
+    assert told["lost"] == [{"track_id": 2, "region": [1, 2, 3, 4]}]
+    message = wire.result_to_pb(result)
+    assert (message.outcome, len(message.people), message.HasField("error")) == (pb.OUTCOME_OK, 0, False)
+    assert [track.track_id for track in message.lost] == [2]
 
 
 OPTIONS = st.builds(
@@ -108,6 +122,7 @@ OPTIONS = st.builds(
     model=st.none() | st.text(min_size=1),
     drop_policy=st.sampled_from(DropPolicy),
     ttl_s=st.none() | st.floats(min_value=1e-3, max_value=1e9),
+    max_people=st.integers(1, 2**32 - 1),
 )
 
 
@@ -185,23 +200,76 @@ def test_a_region_survives_text_and_messages(region: Region) -> None:
     """x,y,w,h as in a query, a JSON list, a message."""
     text = ",".join(str(value) for value in asdict(region).values())
 
-    assert wire.region_from_text(text) == region
-    assert wire.region_from_values(astuple(region)) == region
-    message = wire.region_to_pb(region)
-    assert message is not None
-    assert wire.region_from_pb(message) == region
+    assert regions.region_from_text(text) == region
+    assert regions.region_from_values(astuple(region)) == region
+    assert regions.region_from_pb(regions.region_to_pb(region)) == region
 
 
 @pytest.mark.parametrize("values", [5, "abcd", [1, 2, 3], [1, 2, 3, None], [0, 0, 0, 1], [math.nan, 0, 1, 1]])
 def test_what_is_no_region_is_refused(values: Any) -> None:
     """Not four numbers, not finite, or empty."""
     with pytest.raises(BadRegion):
-        wire.region_from_values(values)
+        regions.region_from_values(values)
 
 
 def test_no_text_is_no_region() -> None:
     """A client that says nothing lets the person be tracked or found."""
-    assert wire.region_from_text(None) is wire.region_from_text("") is None
+    assert regions.region_from_text(None) is regions.region_from_text("") is None
+
+
+@given(st.lists(REGIONS, max_size=16))
+def test_several_regions_survive_text_lists_and_messages(sent: list[Region]) -> None:
+    """In their order, which is that of the numbers."""
+    assert regions.from_params(None, regions.to_text(sent)) == tuple(sent)
+    assert regions.from_params(None, [list(astuple(region)) for region in sent]) == tuple(sent)
+    assert regions.from_pb(pb.Frame(regions=map(regions.region_to_pb, sent))) == tuple(sent)
+
+
+def test_one_region_may_be_said_alone() -> None:
+    """As `region`, or as the only one of `regions`."""
+    one = (Region(1, 2, 3, 4),)
+
+    assert regions.from_params("1,2,3,4", None) == regions.from_params([1, 2, 3, 4], None) == one
+    assert regions.from_params(None, "1,2,3,4") == one
+    assert regions.from_pb(pb.ClipOptions(region=regions.region_to_pb(one[0]))) == one
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        5,
+        {},
+        "x",
+        "1,2,3,4;",
+        "1,2,3,4;;1,2,3,4",
+        [1, 2, 3, 4],
+        [[1, 2, 3]],
+        [None],
+        [[1, 2, 3, 0]],
+        [[1, 2, 3, 4]] * 17,
+    ],
+)
+def test_what_are_no_regions_is_refused(said: Any) -> None:
+    """No boxes, one of them none, or more than anybody follows."""
+    with pytest.raises(BadRegion):
+        regions.from_params(None, said)
+
+
+def test_region_and_regions_are_not_said_together() -> None:
+    """Which of them were the first person's?"""
+    with pytest.raises(BadRegion):
+        regions.from_params("1,2,3,4", "1,2,3,4")
+    with pytest.raises(BadRegion):
+        regions.from_pb(pb.Frame(region=pb.Region(w=1, h=1), regions=[pb.Region(w=1, h=1)]))
+
+
+@pytest.mark.parametrize("value", [0, -1, "x", 1.5, True, 2**32])
+def test_what_is_no_number_of_people_is_refused(value: Any) -> None:
+    """One, or more."""
+    with pytest.raises(BadRequest, match="max_people"):
+        wire.max_people(value)
+    with pytest.raises(BadRequest, match="max_people"):
+        wire.options_from_pb(pb.SessionOptions(max_people=0))
 
 
 @pytest.mark.parametrize("value", ["x", "1.5", 1.5, True, "-1", 2**63, [1], {}, "1e3"])

@@ -17,6 +17,7 @@ from service.demo.server import ServerFailed, running_service
 from service.demo.truth import accuracy, load_truth
 from service.media.video import open_video
 from tests.support.clips import make_clip
+from tests.support.people import person
 from tests.support.weights import save_random_lite
 
 
@@ -51,7 +52,7 @@ def results(poses: Array) -> list[FrameResult]:
             model=ModelInfo("m", "1", ""),
             skeleton=KINEPOSE_13.name,
             joint_names=KINEPOSE_13.joints,
-            pose=Pose(xy.astype(np.float32), np.ones(13, np.float32)),
+            people=(person(Pose(xy.astype(np.float32), np.ones(13, np.float32))),),
         )
         for seq, xy in enumerate(poses)
     ]
@@ -118,12 +119,14 @@ def test_differences_are_measured_joint_by_joint() -> None:
 
 
 def test_answers_for_other_frames_are_no_comparison() -> None:
-    """Missing frames, other times, a failed frame."""
+    """Missing frames, other times, a failed frame, nobody, or somebody else."""
     whole = results(np.zeros((2, 13, 2)))
     late = [whole[0], replace(whole[1], pts_us=1)]
-    failed = [whole[0], replace(whole[1], outcome=Outcome.ERROR, pose=None)]
+    failed = [whole[0], replace(whole[1], outcome=Outcome.ERROR, people=())]
+    empty = [whole[0], replace(whole[1], people=())]
+    renamed = [whole[0], replace(whole[1], people=(replace(whole[1].people[0], track_id=2),))]
 
-    for other in (whole[:1], late, failed):
+    for other in (whole[:1], late, failed, empty, renamed):
         with pytest.raises(DifferentAnswers):
             largest_difference_px(Pass("a", whole, 1), Pass("b", other, 1))
 
@@ -139,6 +142,8 @@ def test_truth_is_read_in_the_order_of_the_skeleton(tmp_path: Path) -> None:
     assert truth.joints[1, 0].tolist() == [1, 12]
     assert accuracy(results(truth.joints), truth).person == 100.0
     assert accuracy(results(truth.joints + 7), truth).person == 0.0
+    first, second = results(truth.joints)
+    assert accuracy([first, replace(second, people=())], truth).person == 50.0
 
 
 def test_a_clip_without_truth_has_none(tmp_path: Path) -> None:

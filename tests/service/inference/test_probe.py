@@ -121,10 +121,10 @@ async def test_drain_ends_streams_after_the_frames_they_took_in(tracker: FakeTra
 async def test_drain_lets_a_clip_come_to_its_end(tracker: FakeTracker) -> None:
     """Frames of a clip that was begun are still taken, until its session is closed."""
     async with running(tracker) as pipeline:
-        await pipeline.frames.estimate_decoded("s", 0, Frame(grey(1)), None)
+        await pipeline.frames.estimate_decoded("s", 0, Frame(grey(1)))
         draining = asyncio.ensure_future(pipeline.drain())
         await asyncio.sleep(0)
-        assert (await pipeline.frames.estimate_decoded("s", 1, Frame(grey(2)), None)).outcome is Outcome.OK
+        assert (await pipeline.frames.estimate_decoded("s", 1, Frame(grey(2)))).outcome is Outcome.OK
         assert not draining.done()
         await pipeline.sessions.close("s")
         await draining

@@ -36,7 +36,8 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
 
 def joints(results: list[FrameResult]) -> list[bytes]:
     """Coordinates and scores, bit for bit."""
-    return [result.pose.xy_px.tobytes() + result.pose.score.tobytes() for result in results if result.pose is not None]
+    people = [person for result in results for person in result.people]
+    return [person.pose.xy_px.tobytes() + person.pose.score.tobytes() for person in people]
 
 
 @asynccontextmanager
@@ -72,7 +73,7 @@ async def test_search_delays_no_other_session_by_more_than_a_batch(
             pipeline.frames.estimate(EncodedFrame("search", 0, encoded(smooth_picture(800, 100))))
         )
         assert await asyncio.to_thread(entered.acquire, timeout=20)
-        frame = EncodedFrame("other", 0, encoded(smooth_picture(200, 200)), region=REGION)
+        frame = EncodedFrame("other", 0, encoded(smooth_picture(200, 200)), regions=(REGION,))
         other = asyncio.ensure_future(pipeline.frames.estimate(frame))
         await until(lambda: counted(pipeline, "compute_duration_seconds_count", stage="decode") == 2)
         let_go.set()
@@ -110,7 +111,7 @@ async def test_deadline_that_passes_in_a_search_ends_its_work(
         with pytest.raises(DeadlinePassed):
             await search
         expired.set()
-        await pipeline.frames.estimate(EncodedFrame("s", 0, picture, region=Region(10, 10, 80, 80)))
+        await pipeline.frames.estimate(EncodedFrame("s", 0, picture, regions=(Region(10, 10, 80, 80),)))
     # One of the search's; then the frame's own, and two for other turns, since nobody is in the picture.
     assert passes == [1, 1, 1, 1]
 
@@ -127,7 +128,7 @@ async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(loaded: L
             [tracked] = await asyncio.to_thread(loaded.stepper.step, [request])
             assert not isinstance(tracked, Exception)
             state = tracked.state
-            expected.append(tracked.readings[0].pose.xy_px.tobytes() + tracked.readings[0].pose.score.tobytes())
+            expected.append(tracked.people[0].pose.xy_px.tobytes() + tracked.people[0].pose.score.tobytes())
 
     async with started(loaded) as pipeline:
         assert await pipeline.lifecycle.ready()
@@ -136,7 +137,8 @@ async def test_sessions_side_by_side_give_what_the_tracker_gives_alone(loaded: L
             name = (await pipeline.sessions.create(SessionOptions())).session_id
             images = [encoded(rgb) for rgb in pictures[number]]
             frames = [
-                EncodedFrame(name, seq, image, region=REGION if seq == 0 else None) for seq, image in enumerate(images)
+                EncodedFrame(name, seq, image, regions=(REGION,) if seq == 0 else ())
+                for seq, image in enumerate(images)
             ]
             return await asyncio.gather(*(pipeline.frames.estimate(frame) for frame in frames))
 

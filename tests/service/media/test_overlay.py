@@ -1,5 +1,6 @@
 """Skeletons on pictures and clips."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 
 from model.skeletons import KINEPOSE_13
-from model.values import Array, Pose
+from model.values import Array, LostTrack, Pose, Region
 from service.contract.messages import FrameResult, ModelInfo, Outcome
-from service.media.overlay import draw_pose, render_overlay
+from service.media.drawing import draw_people, draw_pose
+from service.media.overlay import render_overlay
 from service.media.video import open_video
 from tests.support.clips import make_clip, make_cut_off
+from tests.support.people import person
 
 
 def standing(width: int = 200, height: int = 240, score: float = 0.9) -> Pose:
@@ -34,7 +37,7 @@ def result_of(pose: Pose | None, seq: int = 0) -> FrameResult:
         model=ModelInfo("m", "1", "0" * 64),
         skeleton=KINEPOSE_13.name,
         joint_names=KINEPOSE_13.joints,
-        pose=pose,
+        people=(person(pose, region=Region(40, 10, 120, 225)),) if pose else (),
     )
 
 
@@ -114,6 +117,36 @@ def test_a_pose_of_another_skeleton_is_refused() -> None:
     """Bones would join the wrong joints."""
     with pytest.raises(ValueError, match="13 joints, the pose 14"):
         draw_pose(grey(), Pose(np.zeros((14, 2), np.float32), np.ones(14, np.float32)), KINEPOSE_13)
+
+
+def test_each_person_has_a_colour_by_their_number() -> None:
+    """Of two alike it is on the bones of each; the same number has it again in the next frame."""
+    left, right = Pose(standing(100, 240).xy_px, np.ones(13, np.float32)), standing(100, 240)
+    right = Pose(right.xy_px + np.array([100, 0], np.float32), right.score)
+    one, two = person(left, 1, Region(10, 10, 80, 220)), person(right, 2, Region(110, 10, 80, 220))
+
+    drawn = draw_people(grey(), replace(result_of(None), people=(one, two)), KINEPOSE_13)
+    alone = draw_people(grey(), replace(result_of(None), people=(two,)), KINEPOSE_13)
+
+    assert not np.array_equal(drawn[:, :95], drawn[:, 100:195])
+    assert np.array_equal(drawn[:, 105:], alone[:, 105:])
+    assert changed(grey()[:, :95], alone[:, :95]) == 0
+
+
+def test_who_is_lost_is_marked_and_not_drawn_as_present() -> None:
+    """The corners of the last box and a word, no joints."""
+    lost = LostTrack(1, Region(40, 30, 120, 180))
+
+    drawn = draw_people(grey(), replace(result_of(None), lost=(lost,)), KINEPOSE_13)
+
+    assert changed(grey()[60:180], drawn[60:180]) < 200
+    assert changed(grey(), drawn) > 200
+    assert changed(grey()[90:150, 60:140], drawn[90:150, 60:140]) == 0
+
+
+def test_a_picture_with_nobody_in_it_stays_as_it_is() -> None:
+    """There is nothing to draw."""
+    assert changed(grey(), draw_people(grey(), result_of(None), KINEPOSE_13)) == 0
 
 
 def test_an_overlay_is_the_clip_with_skeletons_at_its_own_times(tmp_path: Path) -> None:

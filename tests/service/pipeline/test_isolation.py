@@ -43,7 +43,7 @@ async def all_at_once(sessions: list[list[int]], max_batch: int) -> list[list[in
                     if number % 3 == 0:
                         result = await pipeline.frames.estimate(frames[seq])
                     else:
-                        result = await pipeline.frames.estimate_decoded(name, seq, Frame(grey(shade)), None)
+                        result = await pipeline.frames.estimate_decoded(name, seq, Frame(grey(shade)))
                     values.append(value_of(result))
                 except KineposeError as error:
                     values.append(error.code)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from model.engines.base import EngineError
-from model.values import Frame, Region
+from model.values import Frame, LostTrack, Region
 from service.contract.messages import Outcome, SessionOptions
 from service.errors import (
     BadImage,
@@ -23,11 +23,12 @@ from service.errors import (
     SessionExpired,
     SessionUnknown,
     TooLarge,
+    TooManyPeople,
     TooManySessions,
     WorkerFailed,
 )
 from tests.support.pipelines import CARD, ManualClock, counted, frame, in_flight, running, until, value_of
-from tests.support.trackers import BROKEN, FakeTracker, grey, history, picture
+from tests.support.trackers import BROKEN, EMPTY, GONE, FakeTracker, grey, history, picture
 
 
 @pytest.fixture
@@ -36,13 +37,55 @@ def tracker() -> FakeTracker:
     return FakeTracker()
 
 
+async def test_a_session_follows_as_many_people_as_it_asks_for(tracker: FakeTracker) -> None:
+    """Several regions start several, in their order; the next frame has the same numbers."""
+    async with running(tracker, max_people=3) as pipeline:
+        await pipeline.sessions.create(SessionOptions(max_people=3), "three")
+        boxes = tuple(Region(x, 2, 9, 20) for x in (1, 12, 25))
+        first = await pipeline.frames.estimate(frame(0, session="three", regions=boxes))
+        second = await pipeline.frames.estimate(frame(1, session="three"))
+    assert [(person.track_id, person.region) for person in first.people] == list(enumerate(boxes, 1))
+    assert [person.track_id for person in second.people] == [1, 2, 3]
+
+
+async def test_nobody_there_is_ok_and_who_may_come_back_is_told(tracker: FakeTracker) -> None:
+    """No people, outcome ok, the lost track with its box."""
+    async with running(tracker) as pipeline:
+        await pipeline.frames.estimate(frame(0, regions=(Region(1, 2, 30, 20),)))
+        result = await pipeline.frames.estimate(frame(1, shade=EMPTY))
+    assert (result.outcome, result.people) == (Outcome.OK, ())
+    assert result.lost == (LostTrack(1, Region(1, 2, 30, 20)),)
+
+
+async def test_people_and_their_tracks_are_counted(tracker: FakeTracker) -> None:
+    """How many are in a frame, who got a number, and whose ended; a frame that is sent again counts once."""
+    async with running(tracker) as pipeline:
+        await pipeline.sessions.create(SessionOptions(max_people=2), "two")
+        boxes = (Region(1, 2, 9, 20), Region(12, 2, 9, 20))
+        for seq, shade in ((0, 0), (1, 1), (1, 1), (2, GONE)):
+            regions = () if seq else boxes
+            await pipeline.frames.estimate(frame(seq, shade, session="two", regions=regions))
+        assert counted(pipeline, "people_count") == 3
+        assert counted(pipeline, "people_sum") == 4
+        assert counted(pipeline, "tracks_started_total") == 2
+        assert counted(pipeline, "tracks_ended_total", reason="lost") == 2
+
+
+async def test_more_regions_than_people_are_refused(tracker: FakeTracker) -> None:
+    """The frame is at fault: its seq is spent."""
+    async with running(tracker) as pipeline:
+        with pytest.raises(BadRegion, match="2 regions"):
+            await pipeline.frames.estimate(frame(0, regions=(Region(1, 2, 9, 9), Region(12, 2, 9, 9))))
+        assert (await pipeline.sessions.info("s")).next_seq == 1
+
+
 async def test_result_describes_itself(tracker: FakeTracker) -> None:
     """Model, skeleton, size, region, seq and pts come with every answer."""
     async with running(tracker) as pipeline:
-        result = await pipeline.frames.estimate(frame(0, pts_us=40_000, region=Region(1, 2, 30, 20)))
+        result = await pipeline.frames.estimate(frame(0, pts_us=40_000, regions=(Region(1, 2, 30, 20),)))
     assert (result.session_id, result.seq, result.pts_us, result.outcome) == ("s", 0, 40_000, Outcome.OK)
     assert result.image_size == (48, 32)
-    assert result.region == Region(1, 2, 30, 20)
+    assert [(person.track_id, person.region) for person in result.people] == [(1, Region(1, 2, 30, 20))]
     assert result.model.name == CARD.name
     assert result.skeleton == "kinepose13"
     assert len(result.joint_names) == 13
@@ -128,7 +171,7 @@ async def test_pts_that_does_not_increase_is_refused_before_admission(tracker: F
         ({"image": picture(1)[:-20]}, BadImage),
         ({"image": b""}, BadImage),
         ({"image": picture(1, (16, 16))}, FrameSizeChanged),
-        ({"region": Region(500, 500, 10, 10)}, BadRegion),
+        ({"regions": (Region(500, 500, 10, 10),)}, BadRegion),
     ],
 )
 async def test_frame_at_fault_spends_its_seq_and_leaves_the_state(
@@ -267,7 +310,7 @@ async def test_server_takes_so_many_frames_in_flight(tracker: FakeTracker) -> No
         await tracker.entered()
         with pytest.raises(QueueFull, match="server"):
             await pipeline.frames.estimate(frame(0, session="other"))
-        clip = asyncio.ensure_future(pipeline.frames.estimate_decoded("clip", 0, Frame(grey(3)), None))
+        clip = asyncio.ensure_future(pipeline.frames.estimate_decoded("clip", 0, Frame(grey(3))))
         await asyncio.sleep(0)
         tracker.let_go()
         await taken
@@ -278,7 +321,7 @@ async def test_server_takes_so_many_frames_in_flight(tracker: FakeTracker) -> No
 async def test_clip_frame_keeps_its_own_pts(tracker: FakeTracker) -> None:
     """pts in, pts out."""
     async with running(tracker) as pipeline:
-        result = await pipeline.frames.estimate_decoded("s", 0, Frame(grey(3), pts_us=123), None)
+        result = await pipeline.frames.estimate_decoded("s", 0, Frame(grey(3), pts_us=123))
     assert result.pts_us == 123
 
 
@@ -340,6 +383,8 @@ async def test_session_created_anew_under_its_old_id_starts_afresh(tracker: Fake
     [
         (SessionOptions(model="another"), None, ModelUnknown),
         (SessionOptions(ttl_s=0), None, BadRequest),
+        (SessionOptions(max_people=0), None, BadRequest),
+        (SessionOptions(max_people=7), None, TooManyPeople),
         (SessionOptions(ttl_s=float("nan")), None, BadRequest),
         (SessionOptions(ttl_s=1e9), None, BadRequest),
         (SessionOptions(), "", BadRequest),

@@ -109,7 +109,7 @@ async def test_frame_s_error_is_its_result_and_the_stream_goes_on(tracker: FakeT
         results = await collect(pipeline.frames.stream("s", aiter(frames), DropPolicy.WAIT))
     assert outcomes(results) == ["0 ok", "1 bad_image", "2 internal", "3 pts_not_increasing", "4 ok"]
     assert results[1].outcome is Outcome.ERROR
-    assert results[1].pose is None
+    assert results[1].people == ()
     assert results[1].error_detail
     assert value_of(results[4]) == history([0, 4])
 

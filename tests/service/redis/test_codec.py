@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model.values import Frame, Pose, Region
+from model.values import Frame, Region
 from service import errors
 from service.contract.messages import FrameResult, Outcome
 from service.errors import KineposeError
@@ -28,17 +28,18 @@ from service.redis.codec import (
     encode_record,
     encode_request,
 )
-from tests.support.stores import MODEL, meta, result, same
+from tests.support.stores import MODEL, meta, person, result, same
 
 REQUEST = bytes(range(16))
-ANSWER_SHA256 = "d21935d2745b5bcf8e1b2c65878b35a2e874022c981e7f1574f1c16ad8fefb04"
-META_SHA256 = "3c5ef909b59a486f1ba70967530ea033e26f161928ee280dfb17ad6ab942636b"
-JOB_SHA256 = "aab6c82dbd21919722c9dae3d67411d08eb007d9f395814b92f8076221d0c1b2"
+ANSWER_SHA256 = "feff5b495f74e93006758d91526f7ae503e0ab12ccb4fd177d0288df36aa038c"
+META_SHA256 = "aef480ab970c0feee80e26da19f59af78d88bab3d76412a90c6c26d432c4c904"
+JOB_SHA256 = "3d2ceafe6d28425f03f046ff877fd1576231a2d9ce5ceccd623ff076f7a21469"
+NOT_READ: dict[str, Any] = {"people": (), "lost": ()}
 seqs = st.integers(0, 2**63 - 1)
 times = st.none() | st.integers(-(2**63), 2**63 - 1)
 numbers = st.floats(-1e6, 1e6)
 sizes = st.floats(1e-3, 1e6)
-regions = st.none() | st.builds(Region, numbers, numbers, sizes, sizes)
+regions = st.lists(st.builds(Region, numbers, numbers, sizes, sizes), max_size=3).map(tuple)
 pixels = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 frames = st.builds(lambda rgb, turn: Frame(rgb, rotation_applied=turn), pixels, st.sampled_from([0, 90, 180, 270]))
 
@@ -59,19 +60,19 @@ def test_a_frame_comes_out_as_it_went_in(
     seq: int,
     pts_us: int | None,
     picture: bytes | Frame,
-    region: Region | None,
+    boxes: tuple[Region, ...],
     transport: Any,
     streamed: bool,
     budget_ms: int | None,
     origin: Origin,
 ) -> None:
     """Every number and every pixel, with where it came from."""
-    request = FrameRequest(session, seq, pts_us, picture, region, transport, streamed=streamed)
+    request = FrameRequest(session, seq, pts_us, picture, boxes, transport, streamed=streamed)
     fields = {name.encode(): blob for name, blob in encode_request(request, REQUEST, origin, budget_ms).items()}
     sent = decode_request("stream", b"1-0", fields)
     assert (sent.origin, sent.budget_ms) == (origin, budget_ms)
     got = sent.request
-    names = ("session_id", "seq", "pts_us", "region", "transport", "streamed")
+    names = ("session_id", "seq", "pts_us", "regions", "transport", "streamed")
     assert [getattr(got, name) for name in names] == [getattr(request, name) for name in names]
     assert got.delivery is not None
     assert (got.delivery.place, got.delivery.reply_id) == (("stream", b"1-0"), REQUEST)
@@ -108,7 +109,7 @@ def test_a_lost_device_is_told_as_what_clients_know() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"transport": "pigeon"}, {"request": "xyz"}, {"region": {"x": 1}}, {"seq": None}, {"more": 1}, {"frame": 1}],
+    [{"transport": "pigeon"}, {"request": "xyz"}, {"regions": [{"x": 1}]}, {"seq": None}, {"more": 1}, {"frame": 1}],
 )
 def test_a_frame_of_another_make_is_refused(change: dict[str, Any]) -> None:
     """As RecordError, whatever is wrong with it."""
@@ -131,7 +132,7 @@ def test_a_picture_without_pixels_is_refused(shape: tuple[int, int, int]) -> Non
 
 def sent_fields() -> dict[bytes, bytes]:
     """A stream's entry."""
-    request = FrameRequest("s", 0, None, b"", None, "http")
+    request = FrameRequest("s", 0, None, b"", (), "http")
     fields = encode_request(request, REQUEST, Origin("c", "", None), None)
     return {name.encode(): blob for name, blob in fields.items()}
 
@@ -152,7 +153,7 @@ def test_records_of_other_versions_are_refused_by_their_version(version: int) ->
 def test_pixels_that_do_not_fill_their_frame_are_refused() -> None:
     """One too few, and a shape that no picture has."""
     frame = Frame(np.zeros((2, 3, 3), np.uint8))
-    fields = encode_request(FrameRequest("s", 0, None, frame, None, "clip"), REQUEST, Origin("c", "", None), None)
+    fields = encode_request(FrameRequest("s", 0, None, frame, (), "clip"), REQUEST, Origin("c", "", None), None)
     with pytest.raises(RecordError):
         decode_request("stream", b"1-0", {b"job": fields["job"], b"picture": fields["picture"][1:]})
 
@@ -177,7 +178,7 @@ def test_garbage_is_no_answer_and_no_record(blob: bytes) -> None:
 def test_a_record_stays_what_it_is() -> None:
     """Byte for byte: another form of any field needs another version."""
     joints = np.array([[0.5, 1, 2]], np.float32)
-    answer = replace(result("s", 1, 40_000), joint_names=("head",), pose=Pose(joints[:, :2], joints[:, 2]))
+    answer = replace(result("s", 1, 40_000), joint_names=("head",), people=(person(joints),))
     assert sha256(encode_record(answer)).hexdigest() == ANSWER_SHA256
     assert sha256(encode_record(meta())).hexdigest() == META_SHA256
     assert sha256(sent_fields()[b"job"]).hexdigest() == JOB_SHA256
@@ -188,9 +189,15 @@ def test_a_record_stays_what_it_is() -> None:
     [
         {},
         {"pts_us": -(2**63)},
-        {"image_size": None, "region": None, "region_source": None},
-        {"outcome": Outcome.ERROR, "pose": None, "error_code": "bad_image", "error_detail": "line 1\nline 2 é"},
-        {"outcome": Outcome.DROPPED, "pose": None, "expected_seq": 2**62},
+        {"image_size": None, "people": ()},
+        {
+            "outcome": Outcome.ERROR,
+            "people": (),
+            "lost": (),
+            "error_code": "bad_image",
+            "error_detail": "line 1\nline 2 é",
+        },
+        NOT_READ | {"outcome": Outcome.DROPPED, "expected_seq": 2**62},
     ],
 )
 def test_stored_answer_comes_back_whole(changes: dict[str, Any]) -> None:
@@ -202,8 +209,7 @@ def test_stored_answer_comes_back_whole(changes: dict[str, Any]) -> None:
 def test_joints_that_are_no_numbers_come_back_too() -> None:
     """Infinities and NaN keep their bits."""
     answer = result("a", 0)
-    assert answer.pose is not None
-    answer.pose.xy_px[:, 0] = [np.nan, np.inf, -0.0]
+    answer.people[1].pose.xy_px[:, 0] = [np.nan, np.inf, -0.0]
     assert same(decode_result(encode_record(answer)), answer)
 
 

@@ -236,8 +236,8 @@ async def test_frames_of_clips_arrive_as_they_were_decoded(redis_url: str) -> No
     async with deployed(redis_url) as (_, frontend):
         region = Region(1.5, 2.5, 10.25, 20.0)
         sent = Frame(grey(7), pts_us=-5, rotation_applied=90)
-        result = await frontend.frames.estimate_decoded("s", 0, sent, region)
-        assert (result.pts_us, result.rotation_applied, result.region) == (-5, 90, region)
+        result = await frontend.frames.estimate_decoded("s", 0, sent, (region,))
+        assert (result.pts_us, result.rotation_applied, result.people[0].region) == (-5, 90, region)
         assert (result.image_size, value_of(result)) == ((48, 32), history([7]))
 
 
