@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from model.cards import ModelCard
+from model.finder.finder import MultiPoseFinder
 from model.opened import open_model
 from model.skeletons import Skeleton
 from model.tracker import Tracker
@@ -41,4 +42,6 @@ def load_model(settings: Settings) -> LoadedModel:
     engine, card = open_model(
         settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
     )
-    return LoadedModel(card, engine.config.skeleton, Tracker(engine, card.sha256[:16]), stacks=engine.device == "cuda")
+    finder = MultiPoseFinder() if settings.max_people > 1 else None
+    tracker = Tracker(engine, card.sha256[:16], finder)
+    return LoadedModel(card, engine.config.skeleton, tracker, stacks=engine.device == "cuda")

@@ -12,9 +12,8 @@ from model.heatmaps import decode
 from model.passes import WINDOWS_A_PASS
 from model.region import box_from_joints
 from model.search import MOST_COARSE, MOST_FINE, MOST_FINEST, coarse_windows, fine_windows, finest_windows
-from model.track_reading import TURNS_EVERY
+from model.track_reading import LOST_PATIENCE, TURNS_EVERY
 from model.tracker import (
-    LOST_PATIENCE,
     FrameSizeMismatch,
     RegionOutside,
     Tracked,
