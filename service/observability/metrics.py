@@ -63,7 +63,7 @@ class Metrics:
         self.tracks_started = Counter("kinepose_tracks_started", "People who got a number.", registry=self.registry)
         self.tracks_ended = Counter(
             "kinepose_tracks_ended",
-            "People whose number ended while their session went on, by reason (lost, replaced).",
+            "People whose number ended while their session went on, by reason (lost, replaced, merged, scene_cut).",
             ["reason"],
             registry=self.registry,
         )
