@@ -47,8 +47,7 @@ def separated(members: list[Member]) -> list[Member]:
             winner, loser = (i, j) if _keeps(kept[i], kept[j]) else (j, i)
             kept[winner] = replace(kept[winner], shared=True)
             kept[loser] = replace(kept[loser], hidden=True)
-        elif _come_apart(kept[i], kept[j]) and _are_swapped(kept[i], kept[j]):
-            kept[i], kept[j] = _swapped(kept[i], kept[j])
+    kept = _each_on_course(kept)
     return [replace(member, shared=member.shared or _is_still_shared(member, kept)) for member in kept]
 
 
@@ -83,8 +82,14 @@ def _are_swapped(one: Member, other: Member) -> bool:
     return crossed + _CLEARLY_NEARER < straight
 
 
-def _swapped(one: Member, other: Member) -> tuple[Member, Member]:
-    return replace(one, reading=other.reading), replace(other, reading=one.reading)
+def _each_on_course(members: list[Member]) -> list[Member]:
+    """The same, of whom those who have come apart in this frame are each where they should be."""
+    kept = list(members)
+    for i, j in combinations(range(len(kept)), 2):
+        one, other = kept[i], kept[j]
+        if _come_apart(one, other) and _are_swapped(one, other):
+            kept[i], kept[j] = replace(one, reading=other.reading), replace(other, reading=one.reading)
+    return kept
 
 
 def taken_back(members: list[Member], again: dict[int, Member]) -> list[Member]:
@@ -100,7 +105,7 @@ def taken_back(members: list[Member], again: dict[int, Member]) -> list[Member]:
             back[index] = member
     if back:
         back |= {i: one for i, one in mixed_up.items() if not any(on_one_body(one, other) for other in back.values())}
-    return [back.get(index, member) for index, member in enumerate(members)]
+    return _each_on_course([back.get(index, member) for index, member in enumerate(members)])
 
 
 def is_merged(track: TrackState, others: list[Region]) -> bool:

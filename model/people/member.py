@@ -11,7 +11,7 @@ from model.values import LostTrack, Region, RegionSource
 
 _SPEED_SHARE = 0.3
 """Share of the last frame's movement in the smoothed velocity."""
-_SPEED_KEPT = 0.95
+_SPEED_KEPT = 0.98
 """Share of the velocity that is kept in each frame in which somebody is not seen: they do not go on for ever."""
 
 
