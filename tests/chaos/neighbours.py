@@ -7,9 +7,12 @@ manifest in `deploy/k8s` allows it.
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import sys
 import tempfile
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +28,7 @@ from tests.chaos.fleet import UP_TIMEOUT_S, Fleet, running_fleet
 from tests.chaos.memory import Memory
 from tests.chaos.plan import Shape
 from tests.chaos.processes import LOOK_EVERY_S
-from tests.chaos.strangers import Strangers, make_costly
+from tests.chaos.strangers import make_costly, send_for
 from tests.support.keys import Keys, make_keys
 
 STREAMS, FRAMES_PER_S = 8, 1.0
@@ -41,7 +44,7 @@ class Neighbourhood:
 
     alone: LoadRun
     beside: LoadRun
-    strangers: Strangers
+    answered: Counter[tuple[str, str]]
     most_mib: dict[str, float]
 
 
@@ -77,13 +80,17 @@ async def _measure(arguments: argparse.Namespace, folder: Path) -> Neighbourhood
         memory = Memory(fleet.places)
         watching = asyncio.create_task(memory.watch())
         alone = await drive(target, plan)
-        strangers = Strangers(fleet.addresses, keys.by_name["stranger"])
-        sending = asyncio.create_task(strangers.run(costly, arguments.only or ""))
-        beside = await drive(target, plan)
-        for task in (sending, watching):
-            task.cancel()
-        await asyncio.gather(sending, watching, return_exceptions=True)
-    return Neighbourhood(alone, beside, strangers, memory.most_mib)
+        # In a process of their own: what they cost to play must not be measured with the streams.
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as elsewhere:
+            loop, [address] = asyncio.get_running_loop(), fleet.addresses()
+            await loop.run_in_executor(elsewhere, int)  # it has started
+            key, words = keys.by_name["stranger"], arguments.only or ""
+            sending = loop.run_in_executor(elsewhere, send_for, plan.seconds, address, key, costly, words)
+            beside = await drive(target, plan)
+            answered = await sending
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    return Neighbourhood(alone, beside, answered, memory.most_mib)
 
 
 async def _ready(fleet: Fleet) -> None:
@@ -135,7 +142,7 @@ def _show(run: Neighbourhood, console: Console) -> None:
         table.add_row(name, f"{mib:.0f}", "" if name == "redis" else str(LIMIT_MIB))
     console.print(table)
     table = Table("strangers send", "and were answered", "times")
-    for (kind, answer), times in sorted(run.strangers.answered.items()):
+    for (kind, answer), times in sorted(run.answered.items()):
         table.add_row(kind, answer, str(times))
     console.print(table)
 

@@ -141,6 +141,19 @@ class Strangers:
         return httpx.AsyncClient(base_url=address.http_url, headers=self._headers, timeout=ANSWER_S)
 
 
+def send_for(seconds: float, address: Address, api_key: str, costly: Costly, words: str) -> Counter[tuple[str, str]]:
+    """Strangers for so long, in an event loop of their own; how they were answered. Blocks."""
+    strangers = Strangers(lambda: [address], api_key)
+
+    async def run() -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await strangers.run(costly, words)
+
+    asyncio.run(run())
+    return strangers.answered
+
+
 def _code(answer: httpx.Response) -> str:
     """What a server says of a request, in a word."""
     if answer.is_success:
