@@ -1,28 +1,21 @@
 """The finder on OpenVINO."""
 
 import hashlib
-import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import cast
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load as parse_safetensors
 
 from model.engines.base import EngineError
+from model.engines.openvino_runtime import ov
 from model.engines.signature import signature
 from model.finder.decode import Heads, Person17, decode
 from model.finder.graph import build
 from model.values import Array
 from model.zoo import BUNDLED, BadWeights
-
-# See model/engines/openvino_engine.py: OpenVINO would report its use over the network.
-cast(dict[str, ModuleType | None], sys.modules).setdefault("openvino_telemetry", None)
-
-import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
 
 NAME = "movenet-multipose"
 

@@ -4,20 +4,15 @@ The trunk is MobileNetV2, then comes a pyramid of 24 channels, and six heads on 
 `model.encoders.movenet` has, whose names the weights bear.
 """
 
-import sys
 from collections.abc import Mapping
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from model.engines.openvino_runtime import ov
 from model.values import Array
 
-# See model/engines/openvino_engine.py: OpenVINO would report its use over the network.
-cast(dict[str, ModuleType | None], sys.modules).setdefault("openvino_telemetry", None)
-
-import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
-from openvino import opset13 as ops  # noqa: E402
+ops = ov.opset13
 
 HEADS = ("center", "box_scale", "box_offset", "heatmap", "regress", "offset")
 """Outputs of the graph, in this order; channels 1, 2, 2, 17, 34, 34."""

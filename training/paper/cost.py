@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-import openvino as ov  # type: ignore[import-untyped]
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -15,6 +14,7 @@ from model.baselines.build import build_recurrence
 from model.baselines.flow import OpticalFlow
 from model.baselines.recurrence import GREY_CHANNELS, Features, Recurrence, State
 from model.config import KIMNetConfig
+from model.engines.openvino_runtime import ov
 from training.paper.rows import Row
 from training.paper.settings import Scale, network_of
 from training.report import grids

@@ -6,21 +6,16 @@ become an OpenVINO graph; what the heads say of one person is read in numpy, as 
 
 import base64
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from model.engines.openvino_runtime import ov
 from model.values import Array
 
-# See model/engines/openvino_engine.py: OpenVINO would report its use over the network.
-cast(dict[str, ModuleType | None], sys.modules).setdefault("openvino_telemetry", None)
-
-import openvino as ov  # type: ignore[import-untyped]  # noqa: E402
-from openvino import opset13 as ops  # noqa: E402
+ops = ov.opset13
 
 SIZE = 256
 """Side of the picture that the network reads, pixels."""
