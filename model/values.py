@@ -1,4 +1,5 @@
-"""Value types that travel between the steps of a frame. All are immutable; checks say expected and got.
+"""Value types that travel between the steps of a frame. All are immutable, but for what a frame has been halved to;
+checks say expected and got.
 
 Pixel convention, everywhere in Kinepose: integer coordinates are pixel centres. x = 0 is the centre of the
 leftmost pixel, so a picture W pixels wide spans [-0.5, W - 0.5].
