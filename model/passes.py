@@ -34,21 +34,22 @@ Passes = Generator[Sequence[Want], Sequence[Answer], T]
 """Hands out the inputs of its next pass, takes their answers in order, and returns a T in the end."""
 
 WINDOWS_A_PASS = 2
-"""Inputs that one frame puts into a batch at most: another session's frame waits for no more than these."""
+"""Inputs of one frame in a batch at most: another session's frame waits for no more than these."""
 
 
 class FrameWork(Generic[T]):
     """A frame under way: what it wants read next, and in the end its answer or its failure.
 
     Attributes:
-        wants: inputs of its next pass; empty once it is done.
+        wants: inputs that are to be read before it goes on; empty once it is done.
     """
 
     def __init__(self, passes: Passes[T]) -> None:
         self._passes = passes
         self._answer: T | Exception | None = None
+        self._read: list[Answer] = []
         self.wants: Sequence[Want] = []
-        self.resume(None)
+        self._go_on(None)
 
     @property
     def done(self) -> bool:
@@ -57,12 +58,19 @@ class FrameWork(Generic[T]):
 
     @property
     def inputs(self) -> int:
-        """Inputs of its next pass. A picture for the finder costs as much as the most that a frame may want."""
+        """How many inputs it wants. A picture for the finder costs as much as the most that a frame may want."""
         finder = any(isinstance(want, WholePicture) for want in self.wants)
         return WINDOWS_A_PASS if finder else len(self.wants)
 
-    def resume(self, outputs: Sequence[Answer] | None) -> None:
-        """Hand in outputs (None to begin) and run to the next want or to the end."""
+    def resume(self, outputs: Sequence[Answer]) -> None:
+        """Hand in outputs of the first of its wants; once it has them all, it runs to the next ones or to its end."""
+        self._read += outputs
+        self.wants = self.wants[len(outputs) :]
+        if not self.wants:
+            read, self._read = self._read, []
+            self._go_on(read)
+
+    def _go_on(self, outputs: Sequence[Answer] | None) -> None:
         try:
             self.wants = next(self._passes) if outputs is None else self._passes.send(outputs)
         except StopIteration as end:

@@ -77,22 +77,23 @@ class Tracker:
         """
         work = [self.begin(request) for request in requests]
         while under_way := [one for one in work if not one.done]:
-            self.advance(under_way)
+            self.advance([(one, len(one.wants)) for one in under_way])
         return [one.answer() for one in work]
 
     def begin(self, request: TrackRequest) -> FrameWork[Tracked]:
         """Start on a request, up to its first pass through the network."""
         return FrameWork(self._passes(request))
 
-    def advance(self, work: list[FrameWork[Tracked]]) -> None:
-        """One pass through the network for all of them, which must not be done.
+    def advance(self, parts: list[tuple[FrameWork[Tracked], int]]) -> None:
+        """One pass through the network: at most so many inputs of each of these, which must not be done.
 
         Raises:
             EngineError: the device failed; no request is to blame.
         """
-        answers = iter(self._answers([want for one in work for want in one.wants]))
-        for one in work:
-            one.resume([next(answers) for _ in one.wants])
+        wants = [one.wants[:most] for one, most in parts]
+        answers = iter(self._answers([want for part in wants for want in part]))
+        for (one, _), part in zip(parts, wants, strict=True):
+            one.resume([next(answers) for _ in part])
 
     def _answers(self, wants: list[Want]) -> list[Answer]:
         """Crops to the network in one batch, whole pictures to the finder; in the order of `wants`."""

@@ -108,7 +108,7 @@ class Settings(BaseSettings):
     max_batch: int = Field(default=8, ge=1, le=256)
     batch_wait_ms: float = Field(default=2.0, ge=0, le=1000)
     clip_every: int = Field(default=4, ge=2)
-    """While both wait, at least one of this many frames computed is of a clip."""
+    """While live frames and others (clips, searches) wait, at least one input of this many is one of the others."""
     stream_buffer: int = Field(default=4, ge=1)
     """Frames of one stream that wait before its drop policy acts."""
     stream_depth: int = Field(default=2, ge=1)

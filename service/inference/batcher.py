@@ -1,7 +1,8 @@
-"""Frames that wait for the device, and which of them are computed together.
+"""Frames that wait for the device, and which inputs of which frames it reads next.
 
-At most one frame of a session in a batch; live frames before those of clips, yet no more than `clip_every` - 1 of them
-in a row while a clip waits.
+At most one frame of a session is under way. A live frame goes first with as many inputs as it has people to follow;
+what it reads beyond them is a search. Searches and clips are the background: while they wait, at most
+`background_every` - 1 inputs of live frames go before one of theirs.
 """
 
 import asyncio
@@ -9,7 +10,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
+from model.passes import WINDOWS_A_PASS, FrameWork
 from model.tracker import Tracked, TrackRequest
 from service.errors import KineposeError
 from service.pipeline.request import Priority
@@ -35,11 +38,39 @@ class WorkItem:
             self.reply.set_result(answer)
 
 
+@dataclass(slots=True, eq=False)
+class Job:
+    """A frame under way.
+
+    Attributes:
+        work: None until the device's thread has begun on it.
+        inputs_read: how many of its inputs were read.
+    """
+
+    item: WorkItem
+    work: FrameWork[Tracked] | None = None
+    inputs_read: int = 0
+
+    @property
+    def inputs_due(self) -> int:
+        """Inputs that go before the background: one for each person who is followed, of a live frame."""
+        if self.item.priority is not Priority.LIVE:
+            return 0
+        request = self.item.request
+        followed = len(request.state.tracks) if request.state is not None else 0
+        return max(0, max(1, followed, len(request.regions)) - self.inputs_read)
+
+    @property
+    def is_search(self) -> bool:
+        """Whether somebody is looked for in it, as far as is known."""
+        return self.work is not None and not self.inputs_due and (self.inputs_read > 0 or self.work.inputs > 1)
+
+
 class FrameQueue:
-    """Frames that wait, inside one event loop: one line for each priority."""
+    """Frames that wait, inside one event loop."""
 
     def __init__(self) -> None:
-        self._lines: dict[Priority, deque[WorkItem]] = {priority: deque() for priority in Priority}
+        self._line: deque[WorkItem] = deque()
         self._changed = asyncio.Event()
         self._closed: KineposeError | None = None
 
@@ -48,47 +79,51 @@ class FrameQueue:
         if self._closed is not None:
             raise _copy(self._closed)
         item = WorkItem(session_id, request, priority, asyncio.get_running_loop().create_future())
-        self._lines[priority].append(item)
+        self._line.append(item)
         self._changed.set()
         try:
             return await item.reply
         finally:
             # Still in line only where the caller was cancelled: whoever computes frames has taken them out.
-            if item in self._lines[priority]:
-                self._lines[priority].remove(item)
+            if item in self._line:
+                self._line.remove(item)
 
     async def arrived(self, most: int) -> None:
         """Return when this many frames wait."""
-        while sum(len(self.waiting(priority)) for priority in Priority) < most:
+        while sum(not item.reply.done() for item in self._line) < most:
             self._changed.clear()
             await self._changed.wait()
 
-    def waiting(self, priority: Priority) -> list[WorkItem]:
-        """Frames that wait, oldest first."""
-        return [item for item in self._lines[priority] if not item.reply.done()]
-
-    def take(self, items: list[WorkItem]) -> None:
-        """Take frames out; whoever takes them answers them."""
-        for item in items:
-            self._lines[item.priority].remove(item)
+    def take(self, busy: Container[str] = ()) -> list[WorkItem]:
+        """Take the oldest frame of each session, none of those that are busy; whoever takes them answers them."""
+        first: dict[str, WorkItem] = {}
+        for item in self._line:
+            if item.session_id not in busy and not item.reply.done():
+                first.setdefault(item.session_id, item)
+        for item in first.values():
+            self._line.remove(item)
+        return list(first.values())
 
     def close(self, error: KineposeError) -> None:
         """Answer all that wait with this error, and all that still come."""
         self._closed = error
-        for line in self._lines.values():
-            while line:
-                line.popleft().answer(_copy(error))
+        while self._line:
+            self._line.popleft().answer(_copy(error))
+
+
+Begin: TypeAlias = Callable[[TrackRequest], FrameWork[Tracked]]
 
 
 class Batcher:
-    """Forms micro-batches out of a queue.
+    """Forms micro-batches.
 
     Args:
         queue: where frames wait.
         live_sessions: how many sessions have frames in flight, those that wait here included.
-        max_batch: frames in a batch, at most.
+        most_inputs: inputs in a batch, at most; 1 where the device reads them one by one anyway, since then each
+            answer goes out as soon as it is there.
         wait_s: how long a batch waits for the other live sessions; a lone one is never kept waiting.
-        clip_every: while both wait, at least one frame of this many is a clip's.
+        background_every: while both wait, at least one input of this many is the background's.
     """
 
     def __init__(
@@ -96,39 +131,28 @@ class Batcher:
         queue: FrameQueue,
         live_sessions: Callable[[], int],
         *,
-        max_batch: int,
+        most_inputs: int,
         wait_s: float,
-        clip_every: int,
+        background_every: int,
     ) -> None:
-        self.max_batch = max_batch
         self._queue = queue
         self._live_sessions = live_sessions
+        self._most_inputs = most_inputs
         self._wait_s = wait_s
-        self._clip_every = clip_every
+        self._background_every = background_every
         self._passed_over = 0
+        self._searched = False
 
-    async def next_batch(self) -> list[WorkItem]:
+    async def next_frames(self) -> list[WorkItem]:
         """Wait for work; at least one frame, none that nobody waits for any more."""
         while True:
             await self._queue.arrived(1)
             await self._wait_for_company()
-            if batch := self.waiting_batch():
-                return batch
-
-    def waiting_batch(self, busy: Container[str] = ()) -> list[WorkItem]:
-        """What waits now, which may be nothing; none of sessions that have a frame under way (`busy`)."""
-        live = _first_of_each_session(self._queue.waiting(Priority.LIVE), busy)
-        clips = _first_of_each_session(self._queue.waiting(Priority.CLIP), busy)
-        batch: dict[str, WorkItem] = {}
-        while (live or clips) and len(batch) < self.max_batch:
-            item = (clips if self._clip_is_next(live, clips) else live).pop(0)
-            batch.setdefault(item.session_id, item)
-        taken = list(batch.values())
-        self._queue.take(taken)
-        return taken
+            if items := self._queue.take():
+                return items
 
     async def _wait_for_company(self) -> None:
-        company = min(self._live_sessions(), self.max_batch)
+        company = min(self._live_sessions(), self._most_inputs)
         if company <= 1 or self._wait_s == 0:
             return
         try:
@@ -137,23 +161,37 @@ class Batcher:
         except TimeoutError:
             return  # The others are still decoding or on their way; those that are here go now.
 
-    def _clip_is_next(self, live: list[WorkItem], clips: list[WorkItem]) -> bool:
-        if not clips:
+    def next_batch(self, jobs: list[Job], begin: Begin) -> dict[Job, int]:
+        """How many inputs of which of these frames are read next; begins on frames whose turn it is.
+
+        Some may turn out to be done as soon as they have begun: those are not in it. Empty only where all are done.
+        """
+        live = [job for job in jobs if job.inputs_due]
+        # Frames that waited for a search's last pass do not wait for another.
+        background = [job for job in jobs if not job.inputs_due and not (live and self._searched and job.is_search)]
+        batch: dict[Job, int] = {}
+        room, windows = self._most_inputs, WINDOWS_A_PASS
+        while room and (live or background):
+            job = (background if self._background_is_next(live, background) else live).pop(0)
+            if job.work is None:
+                job.work = begin(job.item.request)
+            inputs = min(job.inputs_due or (windows if job.is_search else room), job.work.inputs, room)
+            if inputs:
+                batch[job] = inputs
+                room -= inputs
+                windows -= inputs if job.is_search else 0
+        self._searched = any(job.is_search for job in batch)
+        return batch
+
+    def _background_is_next(self, live: list[Job], background: list[Job]) -> bool:
+        if not background:
             self._passed_over = 0
             return False
-        if not live or self._passed_over >= self._clip_every - 1:
+        if not live or self._passed_over >= self._background_every - 1:
             self._passed_over = 0
             return True
         self._passed_over += 1
         return False
-
-
-def _first_of_each_session(items: list[WorkItem], busy: Container[str]) -> list[WorkItem]:
-    first: dict[str, WorkItem] = {}
-    for item in items:
-        if item.session_id not in busy:
-            first.setdefault(item.session_id, item)
-    return list(first.values())
 
 
 def _copy(error: KineposeError) -> KineposeError:

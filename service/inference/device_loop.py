@@ -2,7 +2,7 @@
 
 An ordinary frame is one pass. One in which the person is looked for first takes several; between them the loop takes in
 what has come meanwhile, and gives up what nobody waits for any more. So a search delays no other frame by more than a
-batch, and a deadline that passes ends it.
+batch (`inference.batcher`), and a deadline that passes ends it.
 """
 
 import asyncio
@@ -10,17 +10,16 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
 
 from model.engines.base import EngineError
-from model.passes import WINDOWS_A_PASS, FrameWork
+from model.passes import FrameWork
 from model.tracker import FrameSizeMismatch, RegionOutside, TooManyRegions, Tracked, TrackRequest
 from model.values import Frame, Region
 from service.errors import BadRegion, DeviceLost, FrameSizeChanged, KineposeError, WorkerFailed
-from service.inference.batcher import Batcher, FrameQueue, WorkItem
+from service.inference.batcher import Batcher, FrameQueue, Job, WorkItem
 from service.observability.metrics import Metrics
 
 T = TypeVar("T")
@@ -38,8 +37,11 @@ class Stepper(Protocol):
         """Start on a frame, up to its first pass."""
         ...
 
-    def advance(self, work: list[FrameWork[Tracked]]) -> None:
-        """One pass for all of them, none of which is done. Raises EngineError where the device failed."""
+    def advance(self, parts: list[tuple[FrameWork[Tracked], int]]) -> None:
+        """Read at most so many inputs of each of them, none of which is done, in one pass.
+
+        Raises EngineError where the device failed.
+        """
         ...
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
@@ -49,19 +51,6 @@ class Stepper(Protocol):
 
 class WarmUpFailed(RuntimeError):
     """The model does not compute on this device; the start fails."""
-
-
-@dataclass(slots=True, eq=False)
-class _Job:
-    """A frame under way. `work` is None until the device's thread has begun on it."""
-
-    item: WorkItem
-    work: FrameWork[Tracked] | None = None
-
-    @property
-    def inputs(self) -> int:
-        """What its next pass puts into the batch; 0 once it is done."""
-        return self.work.inputs if self.work is not None else 0
 
 
 class DeviceLoop:
@@ -85,8 +74,7 @@ class DeviceLoop:
         self._metrics = metrics
         self._clock = clock
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="kinepose-device")
-        self._jobs: list[_Job] = []
-        self._searched = False
+        self._jobs: list[Job] = []
         self.alive = True
         self.last_success = -float("inf")
         """When a batch last came through, on `clock`."""
@@ -132,43 +120,41 @@ class DeviceLoop:
         await asyncio.to_thread(self._thread.shutdown, wait=True, cancel_futures=True)
 
     async def _take_in(self) -> None:
-        """New frames, in front of the searches under way; waits for some where nothing is."""
+        """New frames, behind those under way; waits for some where nothing is."""
         if self._jobs:
-            new = self._batcher.waiting_batch(busy={job.item.session_id for job in self._jobs})
+            new = self._queue.take(busy={job.item.session_id for job in self._jobs})
         else:
-            new = await self._batcher.next_batch()
-        now = time.perf_counter()
-        for item in new:
-            self._metrics.queue_duration.observe(now - item.queued_at)
-        self._jobs = [*map(_Job, new), *self._jobs]
+            new = await self._batcher.next_frames()
+        self._jobs += map(Job, new)
 
-    async def _pass(self, jobs: list[_Job]) -> None:
-        """One batch for as many of these frames as fit; answers those that it brings to their end."""
+    async def _pass(self, jobs: list[Job]) -> None:
+        """One batch of these frames' inputs; answers those frames that it brings to their end."""
         begin = time.perf_counter()
-        batch: list[_Job] = []
+        batch: dict[Job, int] = {}
         error = await self._on_device(lambda: self._advance(jobs, batch))
-        self._metrics.batch_size.observe(len(batch))
+        self._metrics.batch_size.observe(sum(batch.values()))
         self._metrics.compute_duration.labels("step").observe(time.perf_counter() - begin)
+        for job in batch:
+            if not job.inputs_read:
+                self._metrics.queue_duration.observe(begin - job.item.queued_at)
+            job.inputs_read += batch[job]
         if error is not None:
-            await self._failed(batch or jobs, error)
+            await self._failed(list(batch) or jobs, error)
             return
         self.last_success = self._clock()
         for job in jobs:
             if job.work is not None and job.work.done:
                 job.item.answer(_to_answer(job.work.answer(), job.item))
-        jobs.sort(key=lambda job: job in batch)  # The others are first next time.
+        # Live frames are brought to their end one after the other; the background takes turns.
+        jobs.sort(key=lambda job: job in batch and not job.inputs_due)
 
-    def _advance(self, jobs: list[_Job], batch: list[_Job]) -> None:
-        """In the device's thread: begin on new frames, choose the batch, and one pass for it."""
-        for job in jobs:
-            if job.work is None:
-                job.work = self._stepper.begin(job.item.request)
-        batch += _fitting(jobs, self._batcher.max_batch, search=not self._searched)
-        self._searched = any(job.inputs > 1 for job in batch)
+    def _advance(self, jobs: list[Job], batch: dict[Job, int]) -> None:
+        """In the device's thread: choose the batch, and one pass for it."""
+        batch |= self._batcher.next_batch(jobs, self._stepper.begin)
         if batch:
-            self._stepper.advance([job.work for job in batch if job.work is not None])
+            self._stepper.advance([(job.work, inputs) for job, inputs in batch.items() if job.work is not None])
 
-    async def _failed(self, batch: list[_Job], error: BaseException) -> None:
+    async def _failed(self, batch: list[Job], error: BaseException) -> None:
         if _is_lost(error):
             log.critical("the device is lost, the worker ends", exc_info=error)
             self.alive = False
@@ -204,26 +190,12 @@ def _guarded(work: Callable[[], T]) -> T | BaseException:
         return error
 
 
-def _fitting(jobs: list[_Job], max_batch: int, *, search: bool) -> list[_Job]:
-    """The next batch: single inputs, and what one search reads at a time: more would keep the next frame waiting.
-
-    search: whether it is a search's turn; frames that waited for its last pass do not wait for another.
-    """
-    batch = [job for job in jobs if job.inputs == 1][:max_batch]
-    room = WINDOWS_A_PASS if search or not batch else 0
-    for job in jobs:
-        if 1 < job.inputs <= room:
-            batch.append(job)
-            room -= job.inputs
-    return batch
-
-
 def _is_lost(error: BaseException) -> bool:
     # An exit raised in the device thread is as final as a device that says so itself.
     return error.sticky if isinstance(error, EngineError) else not isinstance(error, Exception)
 
 
-def _fail(jobs: list[_Job], error: BaseException | None, kind: type[WorkerFailed]) -> None:
+def _fail(jobs: list[Job], error: BaseException | None, kind: type[WorkerFailed]) -> None:
     for item in (job.item for job in jobs):
         failure = kind("the device failed", item.session_id, item.request.seq, retry_after_ms=RETRY_AFTER_FAILURE_MS)
         failure.__cause__ = error

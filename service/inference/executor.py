@@ -58,9 +58,9 @@ class LocalExecutor:
         batcher = Batcher(
             self._queue,
             live_sessions=lambda: len(self._sessions),
-            max_batch=settings.max_batch,
+            most_inputs=settings.max_batch if loaded.stacks else 1,
             wait_s=settings.batch_wait_ms / 1000,
-            clip_every=settings.clip_every,
+            background_every=settings.clip_every,
         )
         self._device_loop = DeviceLoop(loaded.stepper, self._queue, batcher, metrics, clock)
         self._health = HealthProbe(self._device_loop, self._queue, settings.ready_timeout_s, clock)

@@ -228,11 +228,11 @@ def test_a_search_is_a_row_of_small_passes_that_others_share() -> None:
     state = _one(tracker, TrackRequest(picture(joints), 0, regions=(_region(60, 60, 100),))).state
     search = tracker.begin(TrackRequest(picture(None, 1920, 1080), 0))
     frame = tracker.begin(TrackRequest(picture(joints), 1, state))
-    tracker.advance([search, frame])
+    tracker.advance([(search, 1), (frame, 1)])
     assert frame.done
     assert not search.done
     while not search.done:
-        tracker.advance([search])
+        tracker.advance([(search, WINDOWS_A_PASS)])
     assert max(engine.batches[2:]) <= WINDOWS_A_PASS
     assert sum(engine.batches) <= 3 + MOST_COARSE + MOST_FINE + MOST_FINEST
 

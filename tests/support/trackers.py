@@ -72,16 +72,16 @@ class FakeTracker:
         """As model.tracker.Tracker.step."""
         work = [self.begin(request) for request in requests]
         while under_way := [one for one in work if not one.done]:
-            self.advance(under_way)
+            self.advance([(one, one.inputs) for one in under_way])
         return [one.answer() for one in work]
 
     def begin(self, request: TrackRequest) -> FrameWork[Tracked]:
         """As model.tracker.Tracker.begin."""
         return FakeWork(request)
 
-    def advance(self, work: list[FrameWork[Tracked]]) -> None:
+    def advance(self, parts: list[tuple[FrameWork[Tracked], int]]) -> None:
         """As model.tracker.Tracker.advance."""
-        requests = [one.request for one in work if isinstance(one, FakeWork)]
+        requests = [one.request for one, _ in parts if isinstance(one, FakeWork)]
         self.batches.append([(shade_of(request.frame), request.seq) for request in requests])
         self._entered.release()
         assert self._gate.wait(PATIENCE_S)
@@ -89,8 +89,8 @@ class FakeTracker:
             raise self.raises.popleft()
         if any(shade_of(request.frame) == POISON for request in requests):
             raise RuntimeError("a poisoned frame")
-        for one in work:
-            one.resume([])
+        for one, most in parts:
+            one.resume([None for _ in one.wants[:most]])  # type: ignore[misc]
 
 
 def picture(shade: int, size: tuple[int, int] = (48, 32)) -> bytes:

@@ -2,14 +2,17 @@
 
 import asyncio
 
+import numpy as np
 import pytest
 
+from model.engines.base import ModelOutput
+from model.passes import WINDOWS_A_PASS
 from model.tracker import Tracked, TrackRequest
-from model.values import Frame
+from model.values import Frame, Region
 from service.errors import WorkerFailed
-from service.inference.batcher import Batcher, FrameQueue
+from service.inference.batcher import Batcher, FrameQueue, Job, WorkItem
 from service.pipeline.request import Priority
-from tests.support.trackers import grey
+from tests.support.trackers import SEARCH_PASSES, SEARCHED, FakeWork, grey
 
 FOREVER_S = 3600.0
 
@@ -23,7 +26,28 @@ def submit(
 
 def batcher(queue: FrameQueue, live: int = 1, *, most: int = 4, wait_s: float = 0.0) -> Batcher:
     """A batcher that believes in so many live sessions."""
-    return Batcher(queue, lambda: live, max_batch=most, wait_s=wait_s, clip_every=3)
+    return Batcher(queue, lambda: live, most_inputs=most, wait_s=wait_s, background_every=3)
+
+
+def job(session: str, priority: Priority = Priority.LIVE, *, shade: int = 0, regions: int = 0) -> Job:
+    """A frame that has not begun."""
+    places = (Region(0, 0, 10, 10),) * regions
+    request = TrackRequest(Frame(grey(shade)), 0, regions=places, max_people=max(1, regions))
+    return Job(WorkItem(session, request, priority, asyncio.get_running_loop().create_future()))
+
+
+def read(former: Batcher, jobs: list[Job], passes: int) -> list[str]:
+    """Whose inputs so many passes read, each once for each of them."""
+    order = []
+    for _ in range(passes):
+        batch = former.next_batch(jobs, FakeWork)
+        order += [one.item.session_id for one, inputs in batch.items() for _ in range(inputs)]
+        for one, inputs in batch.items():
+            assert one.work is not None
+            one.work.resume([ModelOutput(*[np.zeros(0)] * 3, presence=0.0)] * inputs)
+            one.inputs_read += inputs
+        jobs[:] = sorted((one for one in jobs if one.work is None or not one.work.done), key=lambda one: one in batch)
+    return order
 
 
 async def drop(*tasks: "asyncio.Task[Tracked]") -> None:
@@ -39,8 +63,9 @@ async def test_frames_of_one_session_never_share_a_batch() -> None:
     tasks = [submit(queue, "a", 0), submit(queue, "a", 1), submit(queue, "b", 0)]
     await asyncio.sleep(0)
     former = batcher(queue)
-    assert [(item.session_id, item.request.seq) for item in await former.next_batch()] == [("a", 0), ("b", 0)]
-    assert [(item.session_id, item.request.seq) for item in await former.next_batch()] == [("a", 1)]
+    assert [(item.session_id, item.request.seq) for item in await former.next_frames()] == [("a", 0), ("b", 0)]
+    assert queue.take(busy={"a"}) == []
+    assert [(item.session_id, item.request.seq) for item in await former.next_frames()] == [("a", 1)]
     await drop(*tasks)
 
 
@@ -49,7 +74,7 @@ async def test_lone_stream_never_waits_for_company() -> None:
     queue = FrameQueue()
     task = submit(queue, "a")
     async with asyncio.timeout(10):
-        assert len(await batcher(queue, live=1, wait_s=FOREVER_S).next_batch()) == 1
+        assert len(await batcher(queue, live=1, wait_s=FOREVER_S).next_frames()) == 1
     await drop(task)
 
 
@@ -57,7 +82,7 @@ async def test_batch_goes_as_soon_as_all_live_sessions_are_in_it() -> None:
     """The wait ends early when nobody else is to come."""
     queue = FrameQueue()
     first = submit(queue, "a")
-    batch = asyncio.ensure_future(batcher(queue, live=2, wait_s=FOREVER_S).next_batch())
+    batch = asyncio.ensure_future(batcher(queue, live=2, wait_s=FOREVER_S).next_frames())
     await asyncio.sleep(0)
     second = submit(queue, "b")
     async with asyncio.timeout(10):
@@ -70,20 +95,33 @@ async def test_batch_goes_without_those_who_do_not_come() -> None:
     queue = FrameQueue()
     task = submit(queue, "a")
     async with asyncio.timeout(10):
-        assert len(await batcher(queue, live=2, wait_s=0.001).next_batch()) == 1
+        assert len(await batcher(queue, live=2, wait_s=0.001).next_frames()) == 1
     await drop(task)
 
 
-async def test_interactive_frames_go_first_and_clips_do_not_starve() -> None:
-    """Of every three frames computed one is a clip's, while both wait."""
-    queue = FrameQueue()
-    tasks = [submit(queue, f"clip{n}", priority=Priority.CLIP) for n in range(3)]
-    tasks += [submit(queue, f"live{n}") for n in range(6)]
-    await asyncio.sleep(0)
-    former = batcher(queue, most=2)
-    order = [item.session_id for _ in range(5) for item in await former.next_batch()]
+@pytest.mark.parametrize("most", [1, 2, 8])
+async def test_interactive_frames_go_first_and_clips_do_not_starve(most: int) -> None:
+    """Of every three frames computed one is a clip's, while both wait, however many a batch has."""
+    jobs = [job(f"clip{n}", Priority.CLIP) for n in range(3)] + [job(f"live{n}") for n in range(6)]
+    order = read(batcher(FrameQueue(), most=most), jobs, 9)
     assert order == ["live0", "live1", "clip0", "live2", "live3", "clip1", "live4", "live5", "clip2"]
-    await drop(*tasks)
+
+
+async def test_search_goes_between_others_frames_after_its_first_input() -> None:
+    """A live frame is due one input at once; those in which somebody is looked for are the background."""
+    jobs = [job("search", shade=SEARCHED)] + [job(f"live{n}") for n in range(4)]
+    order = read(batcher(FrameQueue(), most=1), jobs, 4 + WINDOWS_A_PASS * (SEARCH_PASSES - 1) + 1)
+    assert order[:6] == ["search", "live0", "live1", "search", "live2", "live3"]
+    assert order.count("search") == WINDOWS_A_PASS * (SEARCH_PASSES - 1) + 1
+
+
+async def test_frame_of_several_people_is_due_an_input_for_each() -> None:
+    """It is no search: it does not wait for the background between its people."""
+    jobs = [job("group", regions=3), job("clip", Priority.CLIP)]
+    group, _ = jobs
+    assert group.inputs_due == 3
+    read(batcher(FrameQueue(), most=1), jobs, 1)
+    assert not group.is_search
 
 
 async def test_cancelled_frame_leaves_the_queue_before_batching() -> None:
@@ -91,7 +129,7 @@ async def test_cancelled_frame_leaves_the_queue_before_batching() -> None:
     queue = FrameQueue()
     gone = submit(queue, "gone")
     await asyncio.sleep(0)
-    batch = asyncio.ensure_future(batcher(queue).next_batch())
+    batch = asyncio.ensure_future(batcher(queue).next_frames())
     gone.cancel()
     await asyncio.sleep(0)
     task = submit(queue, "a")

@@ -36,7 +36,7 @@ class Bench:
 async def working() -> AsyncIterator[Bench]:
     """A running worker with batches of up to eight."""
     queue, tracker, metrics = FrameQueue(), FakeTracker(), Metrics()
-    former = Batcher(queue, lambda: 1, max_batch=8, wait_s=0, clip_every=4)
+    former = Batcher(queue, lambda: 1, most_inputs=8, wait_s=0, background_every=4)
     worker = DeviceLoop(tracker, queue, former, metrics)
     loop = asyncio.ensure_future(worker.run())
     try:
@@ -140,7 +140,7 @@ async def test_wrong_number_of_answers_is_a_bug_of_that_batch(monkeypatch: pytes
 
 
 async def test_frames_that_come_in_a_search_are_next() -> None:
-    """All of them, in a pass of their own: they have waited for one of the search's passes already."""
+    """All of them, before the search: they have waited for one of its passes already."""
     async with working() as bench:
         bench.tracker.hold()
         search = bench.send("a", SEARCHED)
@@ -152,12 +152,12 @@ async def test_frames_that_come_in_a_search_are_next() -> None:
         assert all(isinstance(answer, Tracked) for answer in answers)
         await settled(search)
     assert bench.tracker.batches[0] == [(SEARCHED, 0)]
-    assert bench.tracker.batches[1] == [(0, 0), (1, 0), (2, 0)]
+    assert bench.tracker.batches[1] == [(0, 0), (1, 0), (2, 0), (SEARCHED, 0)]
     assert bench.tracker.batches[2:] == [[(SEARCHED, 0)]] * (SEARCH_PASSES - 1)
 
 
 async def test_searches_take_turns() -> None:
-    """A pass has the windows of one of them, so that no frame waits for more; each search comes to its end."""
+    """After the first look a pass has the windows of one, so that no frame waits for more; each comes to its end."""
     async with working() as bench:
         bench.tracker.hold()
         first = bench.send("first")
@@ -166,11 +166,12 @@ async def test_searches_take_turns() -> None:
         await asyncio.sleep(0)
         bench.tracker.let_go()
         assert all(isinstance(answer, Tracked) for answer in await settled(first, *searches))
-    passes = bench.tracker.batches[1:]
-    assert sum(map(len, passes)) == 4 * SEARCH_PASSES
-    first_round = passes[:4]
-    assert [len(batch) for batch in first_round] == [1, 1, 1, 1]
-    assert len({frame for [frame] in first_round}) == len(searches)
+    first_look, *passes = bench.tracker.batches[1:]
+    assert len(first_look) == len(searches)
+    assert sum(map(len, passes)) == len(searches) * SEARCH_PASSES
+    # What is left of two windows each, then two windows of one a pass.
+    assert [len(batch) for batch in passes[:6]] == [2, 2, 1, 1, 1, 1]
+    assert len({frame for [frame] in passes[2:6]}) == len(searches)
 
 
 async def test_search_that_nobody_waits_for_ends_after_its_pass() -> None:
@@ -190,7 +191,7 @@ async def test_frame_of_a_session_waits_for_the_one_that_is_searched() -> None:
     """Two frames of one session are never under way at once."""
     async with working() as bench:
         await settled(bench.send("a", SEARCHED), bench.send("a", 7))
-    assert bench.tracker.batches == [[(SEARCHED, 0)]] * SEARCH_PASSES + [[(7, 0)]]
+    assert bench.tracker.batches == [[(SEARCHED, 0)]] * (SEARCH_PASSES + 1) + [[(7, 0)]]
 
 
 async def test_device_that_is_lost_in_a_search_leaves_nobody_waiting() -> None:
