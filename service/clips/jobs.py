@@ -99,6 +99,7 @@ class ClipJobs:
         """
         await self._pipeline.rate_limits.clip(caller)
         self._pipeline.lifecycle.check_serving()
+        self._uploads.check(caller)  # Refused before there is a folder: refusals must cost little.
         self._at_work.check(caller)  # It takes its place after the upload; without one it need not begin.
         self.storage.check_free(declared_bytes)
         folder = self.storage.root / uuid4().hex

@@ -96,7 +96,6 @@ async def _measure(arguments: argparse.Namespace, folder: Path) -> Neighbourhood
 async def _ready(fleet: Fleet) -> None:
     """Wait until the frontend knows its worker."""
     ready = f"{fleet.addresses()[0].http_url}/readyz"
-    ready = f"{fleet.addresses()[0].http_url}/readyz"
     async with asyncio.timeout(UP_TIMEOUT_S), httpx.AsyncClient() as http:
         while (await http.get(ready)).is_error:  # noqa: ASYNC110 - a server tells only those who ask
             await asyncio.sleep(LOOK_EVERY_S)

@@ -1,6 +1,7 @@
 """Those who send what costs much: over HTTP, with a key of their own, each kind over and over until cancelled."""
 
 import asyncio
+import os
 import random
 import subprocess
 import tempfile
@@ -142,7 +143,11 @@ class Strangers:
 
 
 def send_for(seconds: float, address: Address, api_key: str, costly: Costly, words: str) -> Counter[tuple[str, str]]:
-    """Strangers for so long, in an event loop of their own; how they were answered. Blocks."""
+    """Strangers for so long, in an event loop of their own; how they were answered. Blocks.
+
+    The process gives way to others: strangers have computers of their own.
+    """
+    os.nice(19)
     strangers = Strangers(lambda: [address], api_key)
 
     async def run() -> None:
