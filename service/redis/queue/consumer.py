@@ -44,7 +44,7 @@ REMEMBER_S = 10.0
 class _Work(NamedTuple):
     request: FrameRequest
     delivery: Delivery
-    task: "asyncio.Task[None]"
+    task: "asyncio.Task[bool]"
 
 
 @dataclass
@@ -89,8 +89,10 @@ class FrameTasks:
             self.at_work[delivery.place] = _Work(request, delivery, task)
             task.add_done_callback(partial(self._ended, delivery.place))
 
-    def _ended(self, place: Place, _: "asyncio.Task[None]") -> None:
+    def _ended(self, place: Place, task: "asyncio.Task[bool]") -> None:
+        # Not before it is out of `at_work`: who looks for what was left passes over what is in there.
         del self.at_work[place]
+        self.some_left |= not task.cancelled() and not task.result()
         self._one_ended.set()
 
     def withdraw(self, reply_id: bytes) -> None:
@@ -109,13 +111,16 @@ class FrameTasks:
             task.cancel()
         return not late
 
-    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[None]]") -> None:
+    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]") -> bool:
         try:
-            await self._serve(sent, delivery, before)
+            return await self._serve(sent, delivery, before)
         except Exception:  # It would end all that is at work.
             log.exception("session %s frame %d: a bug", sent.request.session_id, sent.request.seq)
+            return True
 
-    async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[None]]") -> None:
+    async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]") -> bool:
+        """False where the frame has not ended, and is to be read again."""
+
         async def turn() -> None:
             # The same frame, asked for once more: its first reading answers it, the second finds that answer.
             if before:
@@ -125,30 +130,31 @@ class FrameTasks:
         if sent.budget_ms is not None:
             request = replace(request, deadline=self.registry.deadline(delivery.entry, sent.budget_ms))
         if delivery.reply_id in self._withdrawn:
-            await self._settle(delivery)
-            return
+            return await self._settle(delivery)
         fields = {"request_id": sent.origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
         try:
             with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
                 answer: FrameResult | KineposeError = await self.processor.process(request, turn)
         except (StoreUnavailable, DeviceLost) as error:
             log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
-            self.some_left = True
-            return
+            return False
         except KineposeError as error:
             answer = error
         except asyncio.CancelledError:
-            if delivery.reply_id in self._withdrawn:
-                await self._settle(delivery)
-            raise
-        if not delivery.settled:
-            await self._settle(delivery, answer)
+            if delivery.reply_id not in self._withdrawn:
+                raise
+            return await self._settle(delivery)
+        return delivery.settled or await self._settle(delivery, answer)
 
-    async def _settle(self, delivery: Delivery, answer: FrameResult | KineposeError | None = None) -> None:
-        """Take a frame out, with its answer if there is one."""
+    async def _settle(self, delivery: Delivery, answer: FrameResult | KineposeError | None = None) -> bool:
+        """Take a frame out, with its answer if there is one; False where Redis cannot be told."""
         blob = b"" if answer is None else encode_answer(delivery.reply_id, answer)
-        with suppress(KineposeError):  # It is found again as unfinished.
+        try:
             await self.group.answer(delivery.stream, delivery.entry, delivery.channel if blob else b"", blob)
+        except KineposeError as error:
+            log.info("entry %s is left for later: %s", delivery.entry, error)
+            return False
+        return True
 
 
 @dataclass
@@ -168,9 +174,9 @@ class FrameReader:
         while self.executor.live() and not stopping.is_set():
             try:
                 if self.frames.some_left:
+                    self.frames.some_left = False  # Frames may be left while this looks.
                     await self.group.open()
                     self.frames.begin(await self.group.unfinished(self.frames.at_work))
-                    self.frames.some_left = False
                 if loop.time() >= look_at:
                     look_at = loop.time() + self.registry.beat_s
                     await self._take_over()

@@ -18,6 +18,7 @@ from service.errors import (
     SeqOutOfOrder,
     SessionUnknown,
     StaleCommit,
+    StoreUnavailable,
     TooManySessions,
 )
 from service.observability.metrics import Metrics
@@ -218,6 +219,32 @@ async def test_a_broken_picture_fails_its_frame_and_spends_it(redis_url: str) ->
             with pytest.raises(BadImage):
                 await frontend.frames.estimate(frame(0, image=b"no picture"))
         assert value_of(await frontend.frames.estimate(frame(1))) == history([1])
+
+
+async def test_a_frame_whose_end_cannot_be_told_does_not_stay_in_its_stream(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection breaks as a frame that nobody waits for is taken out, which no other call notices."""
+    async with deployed(redis_url, max_batch=1) as (deployment, frontend):
+        [worker] = deployment.workers
+        answer, broken, whole = ConsumerGroup.answer, asyncio.Event(), asyncio.Event()
+
+        async def breaking(*arguments: Any) -> None:
+            if not broken.is_set():
+                broken.set()
+                raise StoreUnavailable("the connection broke", retry_after_ms=1)
+            await answer(*arguments)
+            whole.set()
+
+        monkeypatch.setattr(ConsumerGroup, "answer", breaking)
+        gone = await at_device(worker, frontend, frame(0))
+        gone.cancel()
+        async with asyncio.timeout(20):
+            await broken.wait()
+            worker.tracker.let_go()
+            await whole.wait()
+        assert await deployment.left() == (0, 0)
+        assert value_of(await frontend.frames.estimate(frame(0, 5))) == history([5])
 
 
 async def test_errors_of_order_and_of_unknown_sessions_are_told_as_in_one_process(redis_url: str) -> None:
