@@ -58,7 +58,10 @@ async def unleash(chaos: Chaos, folder: Path) -> Figures:
     keys = make_keys(folder / "keys.json", operator={}, stranger={})
     settings["api_keys_file"] = str(keys.file)
     api_key = keys.by_name["operator"]
-    async with running_fleet(chaos.shape, folder, settings, appendfsync=chaos.appendfsync, api_key=api_key) as fleet:
+    clock_jumps = any(disturbance.kind is Kind.JUMP_CLOCK for disturbance in chaos.plan)
+    async with running_fleet(
+        chaos.shape, folder, settings, appendfsync=chaos.appendfsync, api_key=api_key, clock_jumps=clock_jumps
+    ) as fleet:
         interval_s = 1 / chaos.frames_per_s
         streams = [
             LiveStream(film, WAYS[film.number % len(WAYS)], fleet.addresses, interval_s, chaos.seed) for film in films

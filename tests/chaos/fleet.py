@@ -8,13 +8,23 @@ import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.moments import frames_at_work
 from tests.chaos.plan import PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
-from tests.chaos.processes import FRONTEND_READY, LOOK_EVERY_S, WORKER_READY, Place, redis_recipe, service_recipe
+from tests.chaos.processes import (
+    FRONTEND_READY,
+    LOOK_EVERY_S,
+    WORKER_READY,
+    Place,
+    Recipe,
+    redis_recipe,
+    service_recipe,
+)
+from tests.support.jumping_clock import Jump, jumping_clock
 
 log = logging.getLogger("chaos.plan")
 
@@ -54,12 +64,14 @@ class Fleet:
     Attributes:
         done: how many disturbances of each kind came about.
         redis_url: of its Redis.
+        jump: lets the clock of Redis jump, where it can.
     """
 
     def __init__(
         self, redis_url: str, redis: Place, frontends: list[Place], workers: list[Place], api_key: str | None
     ) -> None:
         self.redis_url = redis_url
+        self.jump: Jump = _no_jump
         self._api_key = api_key
         self.done: Counter[Kind] = Counter()
         self._redis = redis
@@ -115,6 +127,8 @@ class Fleet:
         if disturbance.kind is Kind.DROP_CLIENTS:
             for stream in disturbance.streams:
                 drop(stream)
+        elif disturbance.kind is Kind.JUMP_CLOCK:
+            self.jump(disturbance.jump_s)
         elif disturbance.kind in REDIS_KINDS:
             async with self._redis_free:
                 await _disturb_one([self._redis], disturbance)
@@ -151,18 +165,32 @@ async def running_fleet(
     *,
     appendfsync: str = "always",
     api_key: str | None = None,
+    clock_jumps: bool = False,
 ) -> AsyncIterator[Fleet]:
     """A fleet that is up. Leaving ends its processes: in order with SIGTERM, or at once after an exception.
 
     folder: holds a log a process (`worker-0.1.log` is the second process of the first worker's place) and Redis's file.
     settings: of frontends and workers alike, by name.
     api_key: an operator's, where the settings ask for keys.
+    clock_jumps: whether Redis's clock can jump, which takes a C compiler.
     """
-    fleet = _made(shape, folder, settings, appendfsync, api_key)
+    with ExitStack() as stack:
+        environment: dict[str, str] = {}
+        jump: Jump = _no_jump
+        if clock_jumps:
+            environment, jump = stack.enter_context(jumping_clock())
+        fleet = _made(shape, folder, settings, partial(redis_recipe, appendfsync=appendfsync, env=environment), api_key)
+        fleet.jump = jump
+        async with _kept(fleet):
+            yield fleet
+
+
+@asynccontextmanager
+async def _kept(fleet: Fleet) -> AsyncIterator[None]:
     keepers = [asyncio.create_task(place.keep(), name=place.name) for place in fleet.places]
     try:
         await fleet.all_up()
-        yield fleet
+        yield
         await fleet.close()
     finally:
         for place in fleet.places:
@@ -172,7 +200,17 @@ async def running_fleet(
         await asyncio.gather(*keepers, return_exceptions=True)
 
 
-def _made(shape: Shape, folder: Path, settings: Mapping[str, str], appendfsync: str, api_key: str | None) -> Fleet:
+def _no_jump(seconds: float) -> None:
+    raise NotImplementedError(f"this Redis's clock cannot jump by {seconds} s")
+
+
+def _made(
+    shape: Shape,
+    folder: Path,
+    settings: Mapping[str, str],
+    redis: Callable[[int, Path], Recipe],
+    api_key: str | None,
+) -> Fleet:
     data = folder / "redis"
     data.mkdir(parents=True)
     port = _free_port()
@@ -182,7 +220,7 @@ def _made(shape: Shape, folder: Path, settings: Mapping[str, str], appendfsync: 
     worker = service_recipe("worker", WORKER_READY, shared, GRACE_S)
     return Fleet(
         url,
-        Place("redis", redis_recipe(port, data, appendfsync), folder),
+        Place("redis", redis(port, data), folder),
         [Place(f"frontend-{number}", frontend, folder) for number in range(shape.frontends)],
         [Place(f"worker-{number}", worker, folder) for number in range(shape.workers)],
         api_key,

@@ -23,6 +23,7 @@ class Kind(StrEnum):
     KILL_REDIS = "kill -9 Redis"
     STOP_REDIS = "SIGTERM Redis"
     PAUSE_REDIS = "pause Redis"
+    JUMP_CLOCK = "let Redis's clock jump"
     DROP_CLIENTS = "drop clients"
 
 
@@ -31,6 +32,8 @@ PAUSE_S = {Kind.PAUSE_REDIS: 2.0, Kind.FREEZE_WORKER: 5.0}
 WORKER_KINDS = (Kind.KILL_WORKER, Kind.STOP_WORKER, Kind.FREEZE_WORKER)
 FRONTEND_KINDS = (Kind.KILL_FRONTEND, Kind.STOP_FRONTEND)
 OFTEN = (Kind.KILL_WORKER, Kind.DROP_CLIENTS)
+JUMP_S = (-30.0, 200.0)
+"""How far the clock goes back or ahead, seconds: less than the time that an idle session has."""
 REDIS_KINDS = (Kind.KILL_REDIS, Kind.STOP_REDIS, Kind.PAUSE_REDIS)
 
 
@@ -52,6 +55,7 @@ class Disturbance:
         target: which worker or frontend, from 0; 0 for Redis and for clients.
         away_s: how long it is gone or paused, seconds; 0 for clients.
         streams: whose connections are cut, in ascending order.
+        jump_s: by how much the clock goes ahead; below 0, back.
     """
 
     at_s: float
@@ -59,6 +63,7 @@ class Disturbance:
     target: int = 0
     away_s: float = 0.0
     streams: tuple[int, ...] = ()
+    jump_s: float = 0.0
 
     def __str__(self) -> str:
         return f"{self.at_s:6.2f} s  {self.kind}{self._whom()}"
@@ -66,14 +71,17 @@ class Disturbance:
     def _whom(self) -> str:
         if self.kind is Kind.DROP_CLIENTS:
             return f" {', '.join(map(str, self.streams))}"
+        if self.kind is Kind.JUMP_CLOCK:
+            return f", by {self.jump_s:+.0f} s"
         place = "" if self.kind in REDIS_KINDS else f" {self.target}"
         return f"{place}, for {self.away_s:.2f} s"
 
 
-def make_plan(seed: int, seconds: float, shape: Shape) -> tuple[Disturbance, ...]:
+def make_plan(seed: int, seconds: float, shape: Shape, *, clock_jumps: bool = False) -> tuple[Disturbance, ...]:
     """Every kind at least once, in random order at random times, soonest first; the same for the same arguments."""
     dice = random.Random(seed)
-    kinds = [kind for kind in Kind if shape.workers or kind not in WORKER_KINDS]
+    left_out = (*(() if shape.workers else WORKER_KINDS), *(() if clock_jumps else (Kind.JUMP_CLOCK,)))
+    kinds = [kind for kind in Kind if kind not in left_out]
     count = max(len(kinds), round(seconds / MEAN_GAP_S))
     deck = _deck(dice, kinds)
     return tuple(_disturbance(dice, next(deck), _time(dice, seconds, index, count), shape) for index in range(count))
@@ -98,6 +106,8 @@ def _disturbance(dice: random.Random, kind: Kind, at_s: float, shape: Shape) -> 
     if kind is Kind.DROP_CLIENTS:
         few = dice.randint(1, max(1, shape.streams // 4))
         return Disturbance(at_s, kind, streams=tuple(sorted(dice.sample(range(shape.streams), few))))
+    if kind is Kind.JUMP_CLOCK:
+        return Disturbance(at_s, kind, jump_s=dice.choice(JUMP_S))
     away_s = PAUSE_S.get(kind, away_s)
     if kind in REDIS_KINDS:
         return Disturbance(at_s, kind, away_s=away_s)

@@ -196,7 +196,7 @@ def service_recipe(command: str, ready: re.Pattern[str], settings: Mapping[str, 
     return Recipe((sys.executable, "-m", "service", command), ready, env, grace_s)
 
 
-def redis_recipe(port: int, folder: Path, appendfsync: str) -> Recipe:
+def redis_recipe(port: int, folder: Path, appendfsync: str, env: Mapping[str, str]) -> Recipe:
     """A Redis that writes every command to its append-only file, and reads it when it is started again."""
     options = {
         "port": str(port),
@@ -208,4 +208,4 @@ def redis_recipe(port: int, folder: Path, appendfsync: str) -> Recipe:
         "maxmemory-policy": "noeviction",
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return Recipe(("redis-server", *arguments), REDIS_READY)
+    return Recipe(("redis-server", *arguments), REDIS_READY, env)

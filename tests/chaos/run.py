@@ -20,7 +20,7 @@ def main() -> int:
     """Make the plan, print it, carry it out, judge."""
     arguments = _arguments()
     shape = Shape(arguments.streams, arguments.frontends, arguments.workers)
-    plan = make_plan(arguments.seed, arguments.seconds, shape)
+    plan = make_plan(arguments.seed, arguments.seconds, shape, clock_jumps=arguments.clock_jumps)
     console = Console(width=120)
     for disturbance in plan:
         console.print(str(disturbance), highlight=False)
@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tolerance-px", type=float, default=0.0, help="of joints (default: 0, not a bit)")
     parser.add_argument("--appendfsync", choices=("always", "everysec"), default="always", help="default: always")
     parser.add_argument("--strangers", action="store_true", help="others send what costs much all the while")
+    parser.add_argument("--clock-jumps", action="store_true", help="of Redis's wall clock; takes a C compiler")
     parser.add_argument("--logs", type=Path, help="a new folder for the processes' logs (default: a temporary one)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser.parse_args()

@@ -17,10 +17,11 @@ Jump = Callable[[float], None]
 
 
 @contextmanager
-def jumping_redis() -> Iterator[tuple[OwnRedis, Jump]]:
-    """A running one, and what lets its clock jump."""
-    if shutil.which("cc") is None:
-        pytest.skip("no C compiler is installed, which makes the library that lets Redis's clock jump")
+def jumping_clock() -> Iterator[tuple[dict[str, str], Jump]]:
+    """What a redis-server's environment needs, and what lets its clock jump, also across its restarts.
+
+    Raises FileNotFoundError where there is no C compiler.
+    """
     with tempfile.TemporaryDirectory() as folder:
         library, ahead = Path(folder) / "jumping_clock.so", Path(folder) / "ahead"
         source = Path(__file__).with_suffix(".c")
@@ -34,5 +35,13 @@ def jumping_redis() -> Iterator[tuple[OwnRedis, Jump]]:
                 file.seek(0)
                 file.write(struct.pack("=q", before_us + round(1e6 * seconds)))
 
-        with own_redis({"LD_PRELOAD": str(library), "JUMPING_CLOCK": str(ahead)}) as redis:
-            yield redis, jump
+        yield {"LD_PRELOAD": str(library), "JUMPING_CLOCK": str(ahead)}, jump
+
+
+@contextmanager
+def jumping_redis() -> Iterator[tuple[OwnRedis, Jump]]:
+    """A running one, and what lets its clock jump."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler is installed, which makes the library that lets Redis's clock jump")
+    with jumping_clock() as (environment, jump), own_redis(environment) as redis:
+        yield redis, jump

@@ -15,6 +15,7 @@ from service.pipeline.request import Priority
 from tests.support.trackers import SEARCH_PASSES, SEARCHED, FakeWork, grey
 
 FOREVER_S = 3600.0
+NOTHING = ModelOutput(np.zeros(0), np.zeros(0), np.zeros(0), presence=0.0)
 
 
 def submit(
@@ -44,7 +45,7 @@ def read(former: Batcher, jobs: list[Job], passes: int) -> list[str]:
         order += [one.item.session_id for one, inputs in batch.items() for _ in range(inputs)]
         for one, inputs in batch.items():
             assert one.work is not None
-            one.work.resume([ModelOutput(*[np.zeros(0)] * 3, presence=0.0)] * inputs)
+            one.work.resume([NOTHING] * inputs)
             one.inputs_read += inputs
         jobs[:] = sorted((one for one in jobs if one.work is None or not one.work.done), key=lambda one: one in batch)
     return order
