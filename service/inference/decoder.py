@@ -2,7 +2,8 @@
 
 A frame's picture is decoded while it waits for its turn, where there is room; else once its turn has come. Frames ahead
 of their turn never wait for room and never fill more than half of it. So a frame whose turn it is gets its room from
-those that are computed before it, however many pictures wait behind.
+those that are computed before it, however many pictures wait behind. Of pictures whose turn it is, one API key's may
+hold a quarter: others find room beside somebody who sends large ones over many sessions.
 
 Pictures larger than a camera's 4K are decoded once their turn has come, one at a time, by a thread that the system
 gives what others leave: a PNG of 40 million pixels takes seconds.
@@ -13,11 +14,12 @@ import os
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from model.coords import halved
 from model.values import Frame
@@ -31,23 +33,36 @@ LARGE_PIXELS = 10_000_000
 HALVED_SIDE = 512
 """A large picture is halved beside its decoding until its longer side is shorter than twice this: the device's thread,
 where crops are made, is everybody's."""
+SHARE_OF_A_KEY = 4
+"""Part of all pixels that pictures of one API key may have whose turn it is."""
 NICENESS = 10
 """Of who works on what is large: of processor time, one part against nine of the others."""
+
+
+@dataclass(eq=False)
+class _Waiting:
+    owner: str | None
+    pixels: int
+    room: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class PixelBudget:
     """Pixels of decoded pictures in memory. `take_ahead` is for any thread, all else for the event loop.
 
+    Whose pictures they are is known once it is their turn.
+
     Args:
         most: pixels at once; at least twice as many as one picture has.
+        most_per_owner: of one API key's pictures whose turn it is; at least as many as one picture has.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, most_per_owner: int) -> None:
         self._most = most
+        self._most_per_owner = most_per_owner
         self._held = 0
+        self._of_owner: Counter[str | None] = Counter()
         self._lock = threading.Lock()
-        self._line = asyncio.Lock()
-        self._released = asyncio.Event()
+        self._line: list[_Waiting] = []
 
     @property
     def held(self) -> int:
@@ -58,18 +73,46 @@ class PixelBudget:
         """Hold so many more, if half of the budget has room for them."""
         return self._take(pixels, self._most // 2)
 
-    async def take(self, pixels: int) -> None:
-        """Hold so many more once there is room, first come first served."""
-        async with self._line:
-            while not self._take(pixels, self._most):
-                self._released.clear()
-                await self._released.wait()
+    async def take(self, pixels: int, owner: str | None) -> None:
+        """Hold so many more once there is room, first come first served but for those who have their share."""
+        waiting = _Waiting(owner, pixels)
+        self._line.append(waiting)
+        self._give()
+        try:
+            await waiting.room
+        except asyncio.CancelledError:
+            if not waiting.room.cancelled():  # It had got its room.
+                self.release(pixels, owner)
+            self._line = [other for other in self._line if other is not waiting]
+            raise
 
-    def release(self, pixels: int) -> None:
-        """Give back."""
+    def release_ahead(self, pixels: int) -> None:
+        """Give back what `take_ahead` took."""
         with self._lock:
             self._held -= pixels
-        self._released.set()
+        self._give()
+
+    def release(self, pixels: int, owner: str | None) -> None:
+        """Give back what `take` took."""
+        self._of_owner[owner] -= pixels
+        if not self._of_owner[owner]:
+            del self._of_owner[owner]
+        self.release_ahead(pixels)
+
+    def _give(self) -> None:
+        """Room for those in the line; nobody passes somebody who waits for room, whatever they ask for."""
+        for waiting in list(self._line):
+            if waiting.room.cancelled() or not self._is_within_share(waiting):
+                continue
+            if not self._take(waiting.pixels, self._most):
+                return
+            self._of_owner[waiting.owner] += waiting.pixels
+            self._line.remove(waiting)
+            waiting.room.set_result(None)
+
+    def _is_within_share(self, waiting: _Waiting) -> bool:
+        held = self._of_owner[waiting.owner] + waiting.pixels
+        return waiting.owner is None or held <= self._most_per_owner
 
     def _take(self, pixels: int, most: int) -> bool:
         with self._lock:
@@ -95,7 +138,8 @@ class Decoder:
         self._metrics = metrics
         self.threads = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="kinepose-decode")
         self.patient = ThreadPoolExecutor(1, "kinepose-decode-large", _give_way)
-        self.budget = PixelBudget(settings.max_decoded_pixels)
+        most = settings.max_decoded_pixels
+        self.budget = PixelBudget(most, max(most // SHARE_OF_A_KEY, settings.max_image_pixels))
 
     @contextmanager
     def decoding(self, request: FrameRequest) -> "Iterator[Decoding]":
@@ -146,17 +190,18 @@ class Decoding:
         self._request = request
         self._context = copy_context()
         self._loop = asyncio.get_running_loop()
-        self._held = 0
+        self._ahead_pixels = 0
+        self._taken: tuple[int, str | None] | None = None
         self._job: Future[Frame | ImageHeader] = decoder.threads.submit(self._context.run, self._ahead)
 
-    async def frame(self) -> Frame:
-        """The decoded picture; for the frame whose turn it is."""
+    async def frame(self, owner: str | None) -> Frame:
+        """The decoded picture; for the frame whose turn it is, of a session of this API key."""
         got = await asyncio.wrap_future(self._job)
         if isinstance(got, Frame):
             return got
         pixels = got.width * got.height
-        await self._decoder.budget.take(pixels)
-        self._held = pixels
+        await self._decoder.budget.take(pixels, owner)
+        self._taken = pixels, owner
         threads = self._decoder.patient if _is_large(got) else self._decoder.threads
         self._job = threads.submit(self._context.run, self._decoder.decode, self._request, got)
         frame = await asyncio.wrap_future(self._job)
@@ -167,12 +212,14 @@ class Decoding:
         """Give it up, or let it go."""
         self._job.cancel()
         if self._job.done():
-            self._decoder.budget.release(self._held)
+            self._release()
         else:
             self._job.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._release))
 
     def _release(self) -> None:
-        self._decoder.budget.release(self._held)
+        self._decoder.budget.release_ahead(self._ahead_pixels)
+        if self._taken is not None:
+            self._decoder.budget.release(*self._taken)
 
     def _ahead(self) -> Frame | ImageHeader:
         """In a thread: the picture, or what its header says where it has to wait for its turn."""
@@ -181,7 +228,7 @@ class Decoding:
         header = self._decoder.header(self._request)
         if _is_large(header) or not self._decoder.budget.take_ahead(header.width * header.height):
             return header
-        self._held = header.width * header.height
+        self._ahead_pixels = header.width * header.height
         return self._decoder.decode(self._request, header)
 
 

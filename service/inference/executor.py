@@ -91,7 +91,7 @@ class LocalExecutor:
                 if start.replay is not None:
                     return start.replay
                 self._check_model(start)
-                frame = await decoded.frame()
+                frame = await decoded.frame(start.meta.owner)
                 tracked = await self._infer(request, frame, start)
         return await self._commit(request, frame, start, tracked)
 

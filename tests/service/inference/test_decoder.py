@@ -59,22 +59,53 @@ async def test_a_frame_given_up_gives_its_pixels_back() -> None:
         assert budget_of(pipeline).held == 0
 
 
+def takers(budget: PixelBudget, order: list[str], *sizes: tuple[str, int]) -> "list[asyncio.Task[None]]":
+    """Tasks that ask for so many pixels, each named by the first letter of its owner and its size."""
+
+    async def take(owner: str, pixels: int) -> None:
+        await budget.take(pixels, owner)
+        order.append(f"{owner}{pixels}")
+
+    return [asyncio.create_task(take(owner, pixels)) for owner, pixels in sizes]
+
+
 async def test_who_waits_for_room_gets_it_in_the_order_of_asking() -> None:
     """A small picture does not pass a large one that waits."""
-    budget = PixelBudget(100)
-    await budget.take(60)
-    order: list[int] = []
-
-    async def take(pixels: int) -> None:
-        await budget.take(pixels)
-        order.append(pixels)
-
-    waiting = [asyncio.create_task(take(pixels)) for pixels in (90, 10)]
+    budget, order = PixelBudget(100, 100), list[str]()
+    await budget.take(60, "a")
+    waiting = takers(budget, order, ("b", 90), ("c", 10))
     await asyncio.sleep(0)
-    assert not budget.take_ahead(10)
-    budget.release(60)
+    assert budget.take_ahead(10) is False
+    budget.release(60, "a")
     await asyncio.gather(*waiting)
-    assert order == [90, 10]
+    assert order == ["b90", "c10"]
+
+
+async def test_large_pictures_of_one_key_leave_room_for_the_others() -> None:
+    """Whoever has their share waits for themselves alone, and keeps nobody else in the line."""
+    budget, order = PixelBudget(100, 25), list[str]()
+    waiting = takers(budget, order, *[("a", 20)] * 5, ("b", 20), ("c", 25))
+    await asyncio.sleep(0.01)
+    assert order == ["a20", "b20", "c25"]
+    for _ in range(4):
+        budget.release(20, "a")
+        await asyncio.sleep(0.01)
+    await asyncio.gather(*waiting)
+    assert order[3:] == ["a20"] * 4
+
+
+async def test_whoever_gives_up_waiting_for_room_holds_none() -> None:
+    """Before there is room, and in the moment in which it is given."""
+    budget = PixelBudget(100, 100)
+    await budget.take(100, "a")
+    early, late = takers(budget, [], ("b", 50), ("c", 50))
+    await asyncio.sleep(0)
+    early.cancel()
+    budget.release(100, "a")
+    late.cancel()
+    await asyncio.gather(early, late, return_exceptions=True)
+    assert budget.held == 0
+    await budget.take(100, "d")
 
 
 async def test_pictures_that_are_not_decoded_make_it_not_ready() -> None:
