@@ -102,6 +102,24 @@ class _Reply(BaseModel):
     outcome: Outcome
 
 
+class ImageReply(BaseModel):
+    """The answer for a picture that belongs to no video: that of a frame, without what places it in a session."""
+
+    image_size: tuple[int, int] = Field(description="Width and height of the upright picture, pixels.")
+    rotation_applied: int = Field(description="Degrees clockwise by which the stored picture was turned.")
+    skeleton: str
+    score_kind: Literal["heatmap_peak"] = SCORE_KIND
+    people: list[PersonReply] = Field(description="Who is there, by number; empty where nobody is.")
+    lost: list[LostReply] = Field(description="Given regions in which nobody is seen, by number.")
+    model: ModelInfo
+
+    @classmethod
+    def of(cls, result: FrameResult) -> Self:
+        """The reply of a result that is ok."""
+        people = [PersonReply.of(person, result.joint_names) for person in result.people]
+        return cls(**_members(result, _OF_IMAGE), people=people, lost=[LostReply.of(track) for track in result.lost])
+
+
 class PoseReply(_Reply):
     """The answer for a frame that was read."""
 
@@ -152,6 +170,7 @@ class FailedReply(_Reply):
 # Members that replies and results have in common.
 _OF_FRAME = ("session_id", "seq", "pts_us", "outcome", "skeleton", "model")
 _OF_POSE = (*_OF_FRAME, "image_size", "rotation_applied")
+_OF_IMAGE = ("image_size", "rotation_applied", "skeleton", "model")
 _OF_PERSON = ("track_id", "person_score", "region_source")
 
 

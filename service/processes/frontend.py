@@ -19,7 +19,7 @@ from service.config import Settings
 from service.errors import ClipUnknown
 from service.processes.wiring import open_clip_relay, open_pipeline
 from service.transports.grpc import servicer
-from service.transports.http import clips, operations, sessions, websocket
+from service.transports.http import clips, images, operations, sessions, websocket
 from service.transports.http.auth import ApiKeyMiddleware
 from service.transports.http.errors import install_error_handlers
 from service.transports.http.server import HttpServer, until_signal
@@ -57,7 +57,7 @@ def create_app(settings: Settings, http_port: Callable[[], int] | None = None) -
         version=API_VERSION,
         lifespan=lifespan,
     )
-    for router in (sessions.router, operations.router, clips.router, websocket.router):
+    for router in (sessions.router, operations.router, clips.router, images.router, websocket.router):
         app.include_router(router)
     app.add_middleware(ApiKeyMiddleware)
     install_error_handlers(app)

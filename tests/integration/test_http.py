@@ -160,7 +160,7 @@ async def test_a_form_with_another_part_name_is_told_which_is_expected(http: htt
     assert "the file goes into `file`" in large.json()["detail"]
 
 
-@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/clips", "/v1/sessions/{id}/frames"])
+@pytest.mark.parametrize("path", ["/v1/sessions", "/v1/clips", "/v1/images", "/v1/sessions/{id}/frames"])
 async def test_a_compressed_body_is_refused_by_name(path: str, http: httpx.AsyncClient) -> None:
     """It is not taken for a broken picture."""
     url = path.format(id=await opened(http))
@@ -200,7 +200,7 @@ async def test_openapi_has_examples(http: httpx.AsyncClient) -> None:
     """The document describes every route, with an example of its answer."""
     paths = (await http.get("/openapi.json")).json()["paths"]
 
-    assert {"/v1/clips", "/v1/clips/{clip_id}/poses", "/v1/sessions/{session_id}/frames"} <= set(paths)
+    assert {"/v1/clips", "/v1/images", "/v1/clips/{clip_id}/poses", "/v1/sessions/{session_id}/frames"} <= set(paths)
     answer = paths["/v1/sessions/{session_id}/frames"]["post"]["responses"]["200"]
     assert answer["content"]["application/json"]["example"]["outcome"] == "ok"
 
@@ -225,7 +225,7 @@ async def test_openapi_tells_the_members_of_every_answer(http: httpx.AsyncClient
         references = [schema["$ref"]] if "$ref" in schema else [member["$ref"] for member in schema["anyOf"]]
         assert all(named[reference]["properties"] for reference in references), place
         assert ("problem+json" in place) == (references == ["#/components/schemas/Problem"]), place
-    assert len(found) == 26
+    assert len(found) == 28
     references = re.findall(r'"(#/[^"]+)"', json.dumps(document))
     assert set(references) <= set(named)
 

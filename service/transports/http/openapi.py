@@ -31,6 +31,8 @@ FRAME: dict[str, Any] = {
     "lost": [{"track_id": 2, "region": [20.0, 60.0, 90.0, 250.0]}],
     "model": MODEL,
 }
+IMAGE = {name: FRAME[name] for name in FRAME if name not in ("session_id", "seq", "pts_us", "outcome", "lost")}
+IMAGE["lost"] = []
 CLIP_INFO = {
     "frames_declared": 48,
     "frames_decoded": 48,
@@ -70,6 +72,9 @@ PROBLEM = {
     "seq": 9,
     "expected_seq": 7,
 }
+
+PICTURES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
+"""What pictures may be sent as; their bytes tell their form."""
 
 BEARER = HTTPBearer(
     auto_error=False,  # `http.auth` has let the call in by then; this names the scheme in the document.

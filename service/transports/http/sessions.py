@@ -61,7 +61,7 @@ async def close_session(session_id: str, services: ServicesOf, caller: CallerOf)
     "/sessions/{session_id}/frames",
     tags=["sessions"],
     openapi_extra=openapi.file_body(
-        ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream"),
+        openapi.PICTURES,
         "The picture. Every frame of a session has the same size.",
         seq="integer",
         pts_us="integer",
