@@ -1,11 +1,11 @@
 """All settings of a server and every limit it keeps, read once from the environment (prefix KINEPOSE_)."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
 MIB = 1024 * 1024
@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     grpc_port: int = Field(default=50051, ge=0, le=65535)
     http_path_prefix: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
     """Such as /pose: where a proxy puts the HTTP interface, whether it takes the prefix off or leaves it on."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Whose pages may call this server from browsers, beside its own: https://a.example,https://b.example, or *."""
     http_keepalive_s: int = Field(default=5, ge=3)
     """A connection without a request is closed after this; longer than clients and proxies let theirs rest."""
     http_head_timeout_s: float = Field(default=10.0, gt=0)
@@ -159,6 +161,20 @@ class Settings(BaseSettings):
     def address(self, port: int) -> str:
         """`host` and a port as URLs and gRPC targets have them: an IPv6 address in brackets."""
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, origins: Any) -> Any:
+        return tuple(part.strip() for part in origins.split(",") if part.strip()) if isinstance(origins, str) else origins
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if origin != "*" and (parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin):
+                raise ValueError("expected origins such as https://a.example, without a path, or *")
+        return origins
 
     @field_validator("redis_url")
     @classmethod

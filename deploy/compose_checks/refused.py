@@ -16,14 +16,14 @@ from service.pb.pose_pb2_grpc import PoseServiceStub
 
 
 def refused(target: Target) -> None:
-    """Without a key, and with a wrong one: nothing but health."""
+    """Without a key, and with a wrong one: nothing but health, the page and the document of the API."""
     for headers in ({}, {"Authorization": "Bearer kp_nobody_" + "x" * 43}):
         with httpx.Client(base_url=target.http, headers=headers, timeout=TIMEOUT_S) as client:
-            for path in ("/v1/models", "/v1/sessions/x", "/v1/clips/x", "/metrics", "/openapi.json", "/docs"):
+            for path in ("/v1/models", "/v1/sessions/x", "/v1/clips/x", "/metrics"):
                 expect(client.get(path).status_code, 401, f"GET {path}")
             expect(client.post("/v1/sessions").status_code, 401, "POST /v1/sessions")
             expect(client.post("/v1/clips", content=CLIP.read_bytes()).status_code, 401, "POST /v1/clips")
-            for path in ("/healthz", "/readyz"):
+            for path in ("/healthz", "/readyz", "/", "/openapi.json"):
                 expect(client.get(path).status_code, 200, f"GET {path}")
         _websocket_refused(target, headers)
         _grpc_refused(target, tuple((name.lower(), value) for name, value in headers.items()))

@@ -19,7 +19,7 @@ from service.config import Settings
 from service.errors import ClipUnknown
 from service.processes.wiring import open_clip_relay, open_pipeline
 from service.transports.grpc import servicer
-from service.transports.http import clips, images, operations, sessions, websocket
+from service.transports.http import clips, cors, images, operations, page, sessions, websocket
 from service.transports.http.auth import ApiKeyMiddleware
 from service.transports.http.errors import install_error_handlers
 from service.transports.http.server import HttpServer, until_signal
@@ -56,10 +56,13 @@ def create_app(settings: Settings, http_port: Callable[[], int] | None = None) -
         summary="Human joints from video, one video a session.",
         version=API_VERSION,
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's own load their scripts from elsewhere.
+        redoc_url=None,
     )
-    for router in (sessions.router, operations.router, clips.router, images.router, websocket.router):
+    for router in (sessions.router, operations.router, clips.router, images.router, websocket.router, page.router):
         app.include_router(router)
     app.add_middleware(ApiKeyMiddleware)
+    cors.install(app, settings)
     install_error_handlers(app)
     app.add_exception_handler(ClipUnknown, clips.on_clip_unknown)
     return app

@@ -25,7 +25,7 @@ from service.observability import logs
 from service.pb import pose_pb2 as pb
 from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
-from service.transports.http.auth import OPEN_PATHS
+from service.transports.http.auth import OPEN_FILES, OPEN_PATHS
 from tests.support.clips import make_clip
 from tests.support.keys import Keys, make_keys
 from tests.support.server import AsyncStub, each, free_ports, grpc_status_and_error, jpegs, status_and_code
@@ -33,7 +33,12 @@ from tests.support.server import AsyncStub, each, free_ports, grpc_status_and_er
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Route = tuple[str, str]
-OPEN: set[Route] = {("GET", "/healthz"), ("GET", "/readyz")}
+PROBES: set[Route] = {("GET", "/healthz"), ("GET", "/readyz")}
+READ_BY_BROWSERS: set[Route] = {
+    ("GET", path)
+    for path in ("/", "/docs", "/redoc", "/openapi.json", "/page/index.html", "/page/server.json", "/page/sample.mp4")
+}
+OPEN = PROBES | READ_BY_BROWSERS
 HEALTH = "grpc.health.v1.Health"
 
 
@@ -64,7 +69,7 @@ def all_routes(server: RunningServer) -> set[Route]:
     routes = set(walked(server.app.routes))
     documented = {(m.upper(), path) for path, methods in server.app.openapi()["paths"].items() for m in methods}
     assert documented <= routes
-    return {(method, path.format(session_id="{session_id}", clip_id="{clip_id}")) for method, path in routes}
+    return {(method, path.replace("{name:path}", "index.html")) for method, path in routes}
 
 
 async def answer(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
@@ -107,25 +112,39 @@ async def called(channel: grpc.aio.Channel, method: str, message: bytes = b"", *
 # -- without a key ----------------------------------------------------------------------------------------
 
 
-async def test_every_route_but_health_wants_a_key(guarded: RunningServer, nobody: httpx.AsyncClient) -> None:
+async def test_every_route_but_health_and_what_browsers_read_wants_a_key(guarded: RunningServer, nobody: httpx.AsyncClient) -> None:
     """401 as problem+json, which says what is missing; found by walking the app, so that none is forgotten."""
     routes = all_routes(guarded)
     came_in = {route for route in routes if (await answer(nobody, *route)).status_code == 200}
 
     assert came_in == OPEN
-    assert {path for _, path in OPEN} == OPEN_PATHS
-    for method, path in routes - OPEN - {route for route in routes if route[0] == "HEAD"}:
+    assert {path for _, path in OPEN if not path.startswith(OPEN_FILES)} == OPEN_PATHS
+    open_paths = {path for _, path in OPEN}
+    for method, path in {route for route in routes if route[0] != "HEAD" and route[1] not in open_paths}:
         refused = await answer(nobody, method, path)
         assert status_and_code(refused) == (401, "unauthenticated"), (method, path)
         assert refused.headers["www-authenticate"] == "Bearer"
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/v1/nothing", "/metrics/", "//metrics", "/healthz/x", "/HEALTHZ", "/v1/../metrics"]
+    "path",
+    ["/v1/nothing", "/metrics/", "//metrics", "/healthz/x", "/HEALTHZ", "/v1/../metrics", "/page", "//page/index.html"],
 )
 async def test_no_spelling_of_a_path_comes_in(path: str, nobody: httpx.AsyncClient) -> None:
     """What is not served does not even look different from what is."""
     assert status_and_code(await nobody.get(path)) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("name", ["../config.py", "%2e%2e/config.py", "..%2fconfig.py", "/etc/passwd", "vendor"])
+async def test_no_file_but_those_of_the_page_is_read(name: str, guarded: RunningServer) -> None:
+    """Sent as it is written here: clients would tidy the path."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", guarded.http_port)
+    writer.write(f"GET /page/{name} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    status = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+    assert status.split()[1] == b"404"
 
 
 async def test_every_method_but_health_wants_a_key(channel: grpc.aio.Channel, keys: Keys) -> None:

@@ -1,4 +1,5 @@
-"""API keys at HTTP and WebSocket: no call comes in without one, except for the health of the server.
+"""API keys at HTTP and WebSocket: no call comes in without one, except for the health of the server,
+the page and the API's documentation.
 
 What is open is listed here; all else is closed, also a route that somebody adds without thinking of it. Where no
 keys are configured, everybody may come in. For gRPC `transports.grpc.interceptor` does the same.
@@ -16,7 +17,9 @@ from service.auth.api_keys import Caller, KeyRing
 from service.errors import KineposeError
 from service.transports.http.errors import problem_response
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/", "/docs", "/redoc", "/openapi.json"})
+OPEN_FILES: Final = "/page/"
+"""What is below it are files of the page, which hold nothing of anybody."""
 
 SUBPROTOCOL: Final = "kinepose"
 """Browsers cannot send headers with a WebSocket; they offer this subprotocol and `kinepose.bearer.KEY`."""
@@ -34,7 +37,7 @@ class ApiKeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let in, or answer."""
-        if scope["type"] not in ("http", "websocket") or _path(scope) in OPEN_PATHS:
+        if scope["type"] not in ("http", "websocket") or _is_open(scope):
             await self._app(scope, receive, send)
             return
         keys: KeyRing = scope["app"].state.probed.keys
@@ -59,9 +62,9 @@ def caller_of(connection: HTTPConnection) -> Caller:
     return caller
 
 
-def _path(scope: Scope) -> str:
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
+def _is_open(scope: Scope) -> bool:
+    path: str = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path in OPEN_PATHS or (scope["type"] == "http" and path.startswith(OPEN_FILES))
 
 
 def _authorization(scope: Scope) -> str | None:
