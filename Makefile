@@ -16,7 +16,7 @@ SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test lint type audit bench chaos strangers soak fuzz compose-test lock sbom proto clean system-serve system-test
+.PHONY: help setup demo serve test browser sample lint type audit bench chaos strangers soak fuzz compose-test lock sbom proto clean system-serve system-test system-browser
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -24,7 +24,7 @@ help: ## list the targets
 
 setup: $(ALL_READY) ## make .venv with everything in it: serving, training, tests and linters
 
-demo: $(SERVE_READY) ## run the service on a clip and draw the result: make demo [CLIP=path]
+demo: $(SERVE_READY) ## run the service on a clip, draw the result, show the page: make demo [CLIP=path]
 	$(PY) -m service.demo $(if $(CLIP),--clip '$(CLIP)')
 
 serve: $(SERVE_READY) ## start the service (HTTP and gRPC) in the foreground
@@ -32,6 +32,12 @@ serve: $(SERVE_READY) ## start the service (HTTP and gRPC) in the foreground
 
 test: system-test $(ALL_READY) ## install what tests need and run them: make test [ARGS='-k name']
 	$(PY) -m pytest $(ARGS)
+
+browser: system-browser $(ALL_READY) ## install Chromium and test the page in it, with a fake camera
+	$(PY) -m pytest tests/browser $(ARGS)
+
+sample: $(SERVE_READY) ## read the bundled clip again, for the page to open with (service/page/sample.json)
+	$(VENV)/bin/kinepose estimate service/demo/clip.mp4 --output service/page/sample.json
 
 lint: $(ALL_READY) ## ruff, format, import rules, Dockerfiles, and whether the generated stubs are up to date
 	$(VENV)/bin/ruff check .
@@ -85,6 +91,9 @@ system-serve:
 
 system-test:
 	@deploy/setup-system.sh test
+
+system-browser:
+	@deploy/setup-system.sh browser
 
 # A stamp is written last, so that a broken install is tried again; the environment itself is reused.
 define create_venv

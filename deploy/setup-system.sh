@@ -3,6 +3,7 @@
 #
 #   deploy/setup-system.sh serve    venv support for Python, and the libraries that opencv-python links to
 #   deploy/setup-system.sh test     the same, redis-server and ffmpeg
+#   deploy/setup-system.sh browser  the same and Chromium, in which the page is tested
 #
 # Does nothing when all is there. Runs apt-get directly as root, else through sudo.
 set -euo pipefail
@@ -10,9 +11,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 purpose=${1:-}
 case $purpose in
-    serve | test) ;;
+    serve | test | browser) ;;
     *)
-        echo "usage: $0 serve|test" >&2
+        echo "usage: $0 serve|test|browser" >&2
         exit 2
         ;;
 esac
@@ -31,9 +32,12 @@ missing_packages() {
     fi
     has_library libGL.so.1 || echo libgl1
     has_library libgthread-2.0.so.0 || echo libglib2.0-0
-    if [ "$purpose" = test ]; then
+    if [ "$purpose" != serve ]; then
         command -v redis-server >/dev/null || echo redis-server
         command -v ffmpeg >/dev/null || echo ffmpeg
+    fi
+    if [ "$purpose" = browser ]; then
+        command -v chromium >/dev/null || echo chromium
     fi
 }
 

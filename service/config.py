@@ -165,14 +165,18 @@ class Settings(BaseSettings):
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, origins: Any) -> Any:
-        return tuple(part.strip() for part in origins.split(",") if part.strip()) if isinstance(origins, str) else origins
+        return (
+            tuple(part.strip() for part in origins.split(",") if part.strip()) if isinstance(origins, str) else origins
+        )
 
     @field_validator("cors_origins")
     @classmethod
     def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         for origin in origins:
             parts = urlsplit(origin)
-            if origin != "*" and (parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin):
+            if origin != "*" and (
+                parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin
+            ):
                 raise ValueError("expected origins such as https://a.example, without a path, or *")
         return origins
 

@@ -1,5 +1,7 @@
 """`python -m service.demo [--clip PATH] [--output-dir DIR]`: run the service on a clip, both ways, and check it.
 
+At a terminal it goes on serving then, so that its page can be opened, until Ctrl-C (`--no-stay`: it ends).
+
 Exit codes: 0 both ways gave the same joints; 1 they did not, or something failed; 2 wrong arguments or input.
 """
 
@@ -7,7 +9,9 @@ import argparse
 import json
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +24,7 @@ from service.clips.output_file import whole_or_nothing
 from service.contract import wire
 from service.contract.messages import ClipInfo
 from service.demo.passes import DifferentAnswers, Pass, Report, largest_difference_px, over_grpc, over_http
-from service.demo.server import ServerFailed, running_service
+from service.demo.server import Address, ServerFailed, running_service
 from service.demo.truth import Accuracy, accuracy, load_truth
 from service.errors import KineposeError
 from service.media.overlay import render_overlay
@@ -41,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KineposeError, OSError) as error:
         return _fail(f"{parsed.clip}: {error}", 2)
     try:
-        _demo(parsed.clip, parsed.output_dir, frames, console)
+        _demo(parsed, frames, console)
     except KeyboardInterrupt:
         return _fail("interrupted", 1)
     except (KineposeError, Unreachable, ServerFailed, DifferentAnswers, OSError, ValueError) as error:
@@ -55,6 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--clip", type=Path, default=BUNDLED_CLIP, help="default: the bundled clip")
     parser.add_argument("--output-dir", type=Path, default=OUTPUT_DIR, help="default: out")
+    parser.add_argument(
+        "--stay",
+        action=argparse.BooleanOptionalAction,
+        default=sys.stdout.isatty(),
+        help="go on serving the page until Ctrl-C; default: at a terminal",
+    )
     return parser
 
 
@@ -63,9 +73,28 @@ def _frames_declared(clip: Path) -> int | None:
         return video.frames_declared
 
 
-def _demo(clip: Path, folder: Path, frames: int | None, console: Console) -> None:
+def _demo(parsed: argparse.Namespace, frames: int | None, console: Console) -> None:
+    parsed.output_dir.mkdir(parents=True, exist_ok=True)
+    with console.status("starting the service"), ExitStack() as starting:
+        address = starting.enter_context(running_service())
+        running = starting.pop_all()
+    with running:
+        _run_both_ways(parsed.clip, parsed.output_dir, frames, address, console)
+        if parsed.stay:
+            _stay(address, console)
+            return
+    console.print("`make serve` shows the page at http://127.0.0.1:8000/", highlight=False)
+
+
+def _stay(address: Address, console: Console) -> None:
+    """Serve until Ctrl-C, which is no failure here."""
+    console.print(f"The page, for your camera and files: {address.http_url}/ (Ctrl-C ends it)", highlight=False)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+
+
+def _run_both_ways(clip: Path, folder: Path, frames: int | None, address: Address, console: Console) -> None:
     truth = load_truth(clip)
-    folder.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console) as progress:
 
@@ -73,9 +102,7 @@ def _demo(clip: Path, folder: Path, frames: int | None, console: Console) -> Non
             task = progress.add_task(name, total=frames)
             return lambda: progress.advance(task)
 
-        starting = progress.add_task("starting the service", total=1)
-        with running_service() as address, Client(address.http_url) as http, Client(None, address.grpc_target) as grpc:
-            progress.advance(starting)
+        with Client(address.http_url) as http, Client(None, address.grpc_target) as grpc:
             first, info = over_http(http, clip, bar("over HTTP"))
             second = over_grpc(grpc, clip, bar("over gRPC"))
     difference = largest_difference_px(first, second)

@@ -1,7 +1,7 @@
 """The page at `/`, and the API's documentation at `/docs` and `/redoc`.
 
-All of it are files in `service/page`, which browsers read without a key: they hold nothing of anybody, and let nothing be
-loaded from elsewhere (Content-Security-Policy).
+All of it are files in `service/page`, which browsers read without a key: they hold nothing of anybody, and let nothing
+be loaded from elsewhere (Content-Security-Policy).
 """
 
 from pathlib import Path

@@ -1,0 +1,5 @@
+// Starts the page.
+import { App } from "./app.js";
+import { html, render } from "./html.js";
+
+render(html`<${App} />`, document.getElementById("app"));

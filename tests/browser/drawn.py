@@ -1,0 +1,58 @@
+"""Where joints are drawn on the page's canvas, read off its pixels."""
+
+import base64
+
+import cv2
+import numpy as np
+from playwright.async_api import Page
+
+from model.values import Array
+
+SIDES = {"left": (0x2E, 0xC4, 0xB6), "right": (0xFF, 0x9F, 0x43), "middle": (0xF5, 0xF7, 0xFA)}
+"""Colours that the page fills its joints with, RGB."""
+CORE = np.ones((5, 5), np.uint8)
+"""Bones are thinner than this, joints are not."""
+
+Points = dict[str, Array]
+
+
+async def canvas_pixels(page: Page, selector: str = '[role="tabpanel"]:not([hidden]) .stage canvas') -> Array:
+    """What the canvas shows, RGB uint8 [H, W, 3]."""
+    url = await page.locator(selector).evaluate("canvas => canvas.toDataURL('image/png')")
+    return pixels_of(url)
+
+
+def pixels_of(data_url: str) -> Array:
+    """The picture of a data URL, RGB uint8 [H, W, 3]."""
+    data = np.frombuffer(base64.b64decode(data_url.partition(",")[2]), np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert picture is not None
+    rgb: Array = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    return rgb
+
+
+def drawn_joints(rgb: Array) -> Points:
+    """Centres [N, 2] of the joints of each side, pixel centres at integers. Joints that overlap are one."""
+    return {side: _centres(rgb, colour) for side, colour in SIDES.items()}
+
+
+def _centres(rgb: Array, colour: tuple[int, int, int]) -> Array:
+    near = (np.abs(rgb.astype(int) - colour) <= 2).all(axis=2).astype(np.uint8)
+    cores = cv2.erode(near, CORE)
+    _, _, _, centres = cv2.connectedComponentsWithStats(cores, connectivity=8)
+    points: Array = centres[1:]  # the first is the ground
+    return points
+
+
+def distances(drawn: Points, truth: dict[str, tuple[float, float]]) -> Array:
+    """From each true joint to the nearest drawn one of its side, pixels [K]."""
+    return np.array([_nearest(drawn[_side(name)], np.array(point)) for name, point in truth.items()])
+
+
+def _nearest(points: Array, point: Array) -> float:
+    return float(np.linalg.norm(points - point, axis=1).min()) if len(points) else float("inf")
+
+
+def _side(name: str) -> str:
+    side = name.partition("_")[0]
+    return side if side in SIDES else "middle"
