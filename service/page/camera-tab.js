@@ -14,6 +14,8 @@ import { Stage } from "./stage.js";
 import { Failure, Figures, Status } from "./status.js";
 import { JointTable } from "./table.js";
 
+const PLOTTED = 300; // frames of a live stream
+
 export function CameraTab({ view, onView, server, active }) {
   const [maxPeople, setMaxPeople] = useState(1);
   const [phase, setPhase] = useState("idle"); // idle, starting, live, stopped
@@ -96,7 +98,8 @@ function LiveView({ latest, state, current, view, onView, parameters }) {
   const smoother = useMemo(() => new Smoother(), [view.smooth, live]);
   const reply = useMemo(() => (view.smooth && latest ? smoother.next(latest.reply) : latest?.reply), [latest]);
   const slow = useThrottled(reply, 500);
-  const frames = useThrottled(latest, 1000) && [...recording.frames.slice(-300)];
+  const seldom = useThrottled(latest, 1000);
+  const plots = useMemo(() => html`<${Plots} frames=${recording.frames.slice(-PLOTTED)} hideBelow=${view.hideBelow} />`, [seldom, view.hideBelow]);
   return html`
     <div class="view">
       <div class="main">
@@ -111,7 +114,7 @@ function LiveView({ latest, state, current, view, onView, parameters }) {
         <${ShowAs} done=${{ kind: "live", parameters }} />
       </div>
       <div class="below">
-        ${frames && html`<${Plots} frames=${frames} hideBelow=${view.hideBelow} />`}
+        ${plots}
         <${JointTable} reply=${slow} />
       </div>
     </div>`;

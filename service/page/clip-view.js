@@ -1,6 +1,6 @@
 // A clip and what was read of it: play, scrub, plots, table, files.
 import { Controls } from "./controls.js";
-import { html, useEffect, useMemo, useRef, useState } from "./html.js";
+import { html, useEffect, useMemo, useRef, useState, useThrottled } from "./html.js";
 import { said } from "./people.js";
 import { Plots } from "./plots.js";
 import { Save } from "./save.js";
@@ -32,8 +32,11 @@ export function ClipView({ makePlayer, frames, document, name, remote, done, vie
   }, [makePlayer, frames]);
   useEffect(() => void (active || player.current?.pause()), [active]);
 
+  const plots = useMemo(() => html`<${Plots} frames=${drawn} hideBelow=${view.hideBelow} />`, [drawn, view.hideBelow]);
+
   const index = Math.min(shown.index, frames.length - 1);
   const reply = drawn[index];
+  const slow = useThrottled(reply, 200);
   const toggle = () => (shown.playing ? player.current.pause() : player.current.play());
   if (!frames.length) return html`<p>There are no frames in it.</p>`;
   return html`
@@ -52,8 +55,8 @@ export function ClipView({ makePlayer, frames, document, name, remote, done, vie
         <${ShowAs} done=${done} />
       </div>
       <div class="below">
-        <${Plots} frames=${drawn} hideBelow=${view.hideBelow} />
-        <${JointTable} reply=${reply} />
+        ${plots}
+        <${JointTable} reply=${slow} />
       </div>
     </div>`;
 }

@@ -2,7 +2,9 @@
 import { BASE, currentKey, json, posted } from "./api.js";
 
 const QUALITY = 0.88;
+const SHORTEST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 8000;
+const PASSING = new Set([429, 503]); // it is full, or starts or ends: worth another try
 const RATE_WINDOW_MS = 2000;
 
 /**
@@ -20,6 +22,7 @@ export class Live {
     this.capturing = false;
     this.fresh = false;
     this.stopped = false;
+    this.searching = false;
     this.session = null;
     this.socket = null;
     this.skipped = 0;
@@ -54,8 +57,11 @@ export class Live {
   /** Forget whom it followed: another session looks in the whole picture. */
   async searchAgain() {
     this.region = null;
+    this.searching = true;
+    this.on.state("Looking for people again.");
+    const socket = this.socket;
     await this.endSession();
-    this.socket?.close();
+    socket?.close();
   }
 
   figures() {
@@ -66,17 +72,23 @@ export class Live {
   }
 
   async connect() {
-    for (let pause = 250; !this.stopped; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    let pause = SHORTEST_PAUSE_MS;
+    while (!this.stopped) {
       try {
         this.session = await this.liveSession();
-        const lasted = await this.stream();
-        if (lasted) pause = 125;
+        if (this.stopped) return this.endSession();
+        if (await this.stream()) pause = SHORTEST_PAUSE_MS;
       } catch (error) {
-        if (error.code !== "unreachable" && error.status !== 503 && error.status !== 429) return this.on.error(error);
+        if (!PASSING.has(error.status) && error.code !== "unreachable") return this.on.error(error);
       }
       if (this.stopped) return;
-      this.on.state(this.session ? "The connection was lost; trying again." : "Looking for people again.");
-      await new Promise((resolve) => setTimeout(resolve, this.session ? pause : 0));
+      if (this.searching) {
+        this.searching = false;
+        continue;
+      }
+      this.on.state("The connection was lost; trying again.");
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      pause = Math.min(2 * pause, LONGEST_PAUSE_MS);
     }
   }
 

@@ -92,8 +92,9 @@ export class VideoPlayer extends Player {
     if (this.failed) return super.play();
     this.playing = true;
     if (this.index >= this.frames.length - 1) this.video.currentTime = 0;
+    const run = (this.run = {});
     const follow = (time) => {
-      if (!this.playing) return;
+      if (!this.playing || run !== this.run) return;
       this.take(this.frameAt(time));
       this.onceShown(follow);
     };

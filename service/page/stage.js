@@ -9,13 +9,14 @@ const SMALLEST_BOX = 8; // pixels of the picture; less was a click
  * @param picture what is drawn below the people: image, video, bitmap or null
  * @param reply of the server for this picture
  * @param version changes whenever there is something new to draw
+ * @param view see `controls`
  * @param onRegion called with [x, y, w, h]; without it no box can be dragged
  * @param onSearch called on Esc
  */
-export function Stage({ picture, reply, version, size, view, onRegion, onSearch, children }) {
+export function Stage({ picture, reply, version, view, onRegion, onSearch, children }) {
   const canvas = useRef(null);
   const [dragged, setDragged] = useState(null);
-  const [width, height] = reply?.image_size ?? size ?? [640, 480];
+  const [width, height] = reply?.image_size ?? (picture ? [picture.width, picture.height] : [640, 480]);
 
   useEffect(() => {
     const context = canvas.current.getContext("2d");

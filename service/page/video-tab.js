@@ -21,6 +21,7 @@ export function VideoTab({ view, onView, server, active }) {
     const parameters = { max_people: maxPeople, ...(region && { region: region.map((value) => value.toFixed(1)).join(",") }) };
     const mine = (job.current = new ClipJob(file, parameters, setProgress));
     setError(null);
+    setRead(null);
     setProgress({ phase: "sending", share: 0 });
     try {
       const result = await mine.run();
