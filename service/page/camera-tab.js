@@ -111,10 +111,9 @@ function LiveView({ latest, state, current, view, onView, parameters }) {
       </div>
       <div class="side">
         <${Controls} view=${view} onChange=${onView} />
-        <${ShowAs} done=${{ kind: "live", parameters }} />
       </div>
       <div class="below">
-        ${plots}
+        <div class="column">${plots}<${ShowAs} done=${{ kind: "live", parameters }} /></div>
         <${JointTable} reply=${slow} />
       </div>
     </div>`;

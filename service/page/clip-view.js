@@ -52,10 +52,9 @@ export function ClipView({ makePlayer, frames, document, name, remote, done, vie
       <div class="side">
         <${Controls} view=${view} onChange=${onView} />
         <${Save} name=${name} results=${{ document, frames }} remote=${remote} />
-        <${ShowAs} done=${done} />
       </div>
       <div class="below">
-        ${plots}
+        <div class="column">${plots}<${ShowAs} done=${done} /></div>
         <${JointTable} reply=${slow} />
       </div>
     </div>`;

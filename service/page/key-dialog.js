@@ -31,7 +31,7 @@ export function KeyDialog() {
       <form onSubmit=${onSubmit}>
         <h2 id="key-title">This server wants an API key</h2>
         ${wasWrong && html`<p class="error" role="alert">The server does not know that key.</p>`}
-        <label>API key <input name="key" type="password" autocomplete="off" spellcheck="false" required /></label>
+        <label>API key <input name="key" type="password" autocomplete="off" spellcheck=${false} required /></label>
         <p class="hint">It stays in this page's memory and is gone when you leave. Operators make keys with
           <code>kinepose keys new</code>.</p>
         <div class="row end">

@@ -52,8 +52,10 @@ export function PictureTab({ view, onView, server }) {
         <div class="side">
           <${Controls} view=${view} onChange=${onView} />
           <${Save} name=${read.file.name.replace(/\.[^.]*$/, "")} results=${{ document: read.reply, frames: [read.reply] }} />
-          <${ShowAs} done=${{ kind: "image", file: read.file.name, type: read.file.type, parameters: read.parameters }} />
         </div>
-        <div class="below"><${JointTable} reply=${read.reply} /></div>
+        <div class="below">
+          <${ShowAs} done=${{ kind: "image", file: read.file.name, type: read.file.type, parameters: read.parameters }} />
+          <${JointTable} reply=${read.reply} />
+        </div>
       </div>`}`;
 }

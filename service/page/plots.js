@@ -54,12 +54,13 @@ function Plot({ title, times, lines, labels }) {
   const data = [times, ...lines];
 
   useEffect(() => {
-    plot.current = new uPlot(options(title, labels, place.current), data, place.current);
-    const fit = new ResizeObserver(() => plot.current.setSize({ width: place.current.clientWidth, height: HEIGHT }));
-    fit.observe(place.current);
+    const room = place.current;
+    const made = (plot.current = new uPlot(options(title, labels, room), data, room));
+    const fit = new ResizeObserver(() => made.setSize({ width: room.clientWidth, height: HEIGHT }));
+    fit.observe(room);
     return () => {
       fit.disconnect();
-      plot.current.destroy();
+      made.destroy();
     };
   }, [title]);
   useEffect(() => plot.current.setData(data), [times, lines]);

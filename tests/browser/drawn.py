@@ -10,7 +10,7 @@ from model.values import Array
 
 SIDES = {"left": (0x2E, 0xC4, 0xB6), "right": (0xFF, 0x9F, 0x43), "middle": (0xF5, 0xF7, 0xFA)}
 """Colours that the page fills its joints with, RGB."""
-CORE = np.ones((5, 5), np.uint8)
+CORE = np.ones((3, 3), np.uint8)
 """Bones are thinner than this, joints are not."""
 
 Points = dict[str, Array]

@@ -368,7 +368,7 @@ async def test_a_key_is_asked_for_after_a_401_alone_and_kept_in_memory(
             await visit.tab("Picture")
             await visit.page.locator("#panel-picture input[type=file]").set_input_files(picture)
             for key in ("kp_coach_wrong", page_keys.by_name["coach"]):
-                await visit.page.get_by_label("API key").fill(key)
+                await visit.page.get_by_role("textbox", name="API key").fill(key)
                 await visit.page.get_by_role("button", name="Use it").click()
             await visit.page.get_by_text("Person 1 is seen.").first.wait_for()
             stored = await visit.page.evaluate(
