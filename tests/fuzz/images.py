@@ -152,7 +152,7 @@ async def _decode_all(images: list[bytes]) -> None:
 
 async def _answered(decoding: Decoding) -> None:
     with suppress(*REFUSALS):
-        frame = await decoding.frame()
+        frame = await decoding.frame(None)
         assert frame.pts_us == 7
 
 
