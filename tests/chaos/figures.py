@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,22 @@ class Figures:
     def as_json(self) -> dict[str, Any]:
         """For a file."""
         return {"passed": self.passed, **asdict(self)}
+
+
+MOST_WAIT_S, MOST_SILENCE_S = 12.0, 8.0
+"""Of a frame for its answer; of all streams together. Also on two slow cores, which all processes of a run share."""
+
+
+def judged_by_time(figures: Figures) -> Figures:
+    """With a fault for each wait that was too long."""
+    waits = (
+        (figures.longest_s, MOST_WAIT_S, "a frame waited"),
+        (figures.silence_s, MOST_SILENCE_S, "nobody got an answer"),
+    )
+    late = [
+        f"{what} for {seconds:.1f} s, at most {most:.0f} are right" for seconds, most, what in waits if seconds > most
+    ]
+    return replace(figures, faults=[*figures.faults, *late])
 
 
 def of_streams(streams: Sequence[LiveStream]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def main() -> int:
         appendfsync=arguments.appendfsync,
         strangers=arguments.strangers,
     )
-    result = asyncio.run(unleash(chaos, folder))
+    result = figures.judged_by_time(asyncio.run(unleash(chaos, folder)))
     figures.show(result, console)
     if arguments.json is not None:
         figures.write(result, arguments.json)
