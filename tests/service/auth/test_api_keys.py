@@ -66,24 +66,24 @@ def test_a_key_is_its_holder(keys_file: Path) -> None:
     assert keys.caller(f"Bearer {ROBOT}").key_id == "robot"
 
 
-@pytest.mark.parametrize(
-    "authorization",
-    [
-        "",
-        "Bearer",
-        "Bearer ",
-        f"Basic {ROBOT}",
-        ROBOT,
-        f"Bearer {ROBOT[:-1]}",
-        f"Bearer {ROBOT}x",
-        f"Bearer {ROBOT} {ROBOT}",
-        f"Bearer {ROBOT.replace('robot', 'drone')}",
-        f"Bearer {hashed(ROBOT)}",
-        "Bearer kp__",
-        "Bearer " + "k" * 100_000,
-        "Bearer kp_robot_\u00fc",
-    ],
-)
+NO_KEYS = {
+    "nothing": "",
+    "a scheme alone": "Bearer",
+    "an empty key": "Bearer ",
+    "another scheme": f"Basic {ROBOT}",
+    "no scheme": ROBOT,
+    "its last letter missing": f"Bearer {ROBOT[:-1]}",
+    "a letter more": f"Bearer {ROBOT}x",
+    "twice": f"Bearer {ROBOT} {ROBOT}",
+    "another's id": f"Bearer {ROBOT.replace('robot', 'drone')}",
+    "its hash": f"Bearer {hashed(ROBOT)}",
+    "a form without content": "Bearer kp__",
+    "very long": "Bearer " + "k" * 100_000,
+    "other letters": "Bearer kp_robot_\u00fc",
+}
+
+
+@pytest.mark.parametrize("authorization", NO_KEYS.values(), ids=NO_KEYS)
 def test_what_is_no_key_is_refused(authorization: str, keys_file: Path) -> None:
     """Also a key of another name, one that is cut off, and the hash of the file."""
     assert refused(ring(keys_file), authorization) == "this API key is not known here"
