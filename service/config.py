@@ -6,7 +6,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from redis.asyncio.connection import parse_url
+
+from service.redis_url import Topology, parse_redis_url
 
 MIB = 1024 * 1024
 
@@ -68,7 +69,8 @@ class Settings(BaseSettings):
 
     # Sessions in Redis, shared by all processes with the same URL and prefix; without a URL, in memory.
     redis_url: SecretStr | None = None
-    """redis://user:password@host:6379/0, rediss://... (TLS) or unix://PATH."""
+    """redis://user:password@host:6379/0, rediss://... (TLS) or unix://PATH; a master behind Sentinels is
+    redis+sentinel://host:26379,host:26379/NAME, a cluster redis+cluster://host:6379,host:6379."""
     redis_prefix: str = Field(default="kinepose", pattern=r"^[A-Za-z0-9_.:-]+$")
     redis_timeout_s: float = Field(default=5.0, gt=0)
     hold_lease_s: float = Field(default=300.0, gt=0)
@@ -80,6 +82,12 @@ class Settings(BaseSettings):
     """States (106 KB each) that a process keeps, so that it need not read them back from Redis."""
     redis_password_file: Path | None = None
     """Holds the password, where the URL names none."""
+    redis_sentinel_password_file: Path | None = None
+    """Holds the password of the Sentinels, where they ask for one; the user and password of the URL are not theirs."""
+    redis_wait_replicas: int = Field(default=0, ge=0)
+    """An answer goes out once so many replicas have its commit, so that a failover does not undo what was answered."""
+    redis_wait_ms: int = Field(default=500, ge=1)
+    """Where they do not have it after this, the frame is asked for again, and `store_unavailable` in the end."""
     redis_ca_file: Path | None = None
     """Certificates (PEM) of those who may vouch for Redis over rediss://; unset, those that this machine trusts."""
     redis_cert_file: Path | None = None
@@ -186,10 +194,13 @@ class Settings(BaseSettings):
         if url is None:
             return None
         try:
-            parse_url(url.get_secret_value())
+            parse_redis_url(url.get_secret_value())
         except ValueError:
             # Its words may quote the password.
-            raise ValueError("expected redis://, rediss:// or unix:// with host and port, or path") from None
+            raise ValueError(
+                "expected redis://, rediss:// or unix:// with host and port, or path; or"
+                " redis+cluster://HOST:PORT,HOST:PORT or redis+sentinel://HOST:PORT,HOST:PORT/NAME"
+            ) from None
         return url
 
     @field_validator("advertised_url")
@@ -233,6 +244,9 @@ class Settings(BaseSettings):
     def _check_redis_tls(self) -> None:
         if (self.redis_cert_file is None) != (self.redis_key_file is None):
             raise ValueError("redis_cert_file and redis_key_file go together")
-        encrypted = self.redis_url is not None and self.redis_url.get_secret_value().startswith("rediss://")
+        place = None if self.redis_url is None else parse_redis_url(self.redis_url.get_secret_value())
+        encrypted = place is not None and place.encrypted
         if not encrypted and (self.redis_ca_file is not None or self.redis_cert_file is not None):
             raise ValueError("redis_ca_file and redis_cert_file are for a redis_url of rediss://")
+        if self.redis_sentinel_password_file is not None and (place is None or place.topology is not Topology.SENTINEL):
+            raise ValueError("redis_sentinel_password_file is for a redis_url of redis+sentinel://")

@@ -246,6 +246,10 @@ class StoreUnavailable(KineposeError):
     code, http_status, grpc_code = "store_unavailable", 503, grpc.StatusCode.UNAVAILABLE
 
 
+class NotReplicated(StoreUnavailable):
+    """It was written, and too few replicas have it yet to say so."""
+
+
 class ServerBusy(KineposeError):
     """The server has as many connections or calls as it takes."""
 

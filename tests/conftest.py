@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.redis_server import REDIS_SERVER
+
 # Torch threads of several tests that spin against each other are far slower than one. Set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -34,9 +36,9 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
     One server serves all tests of a session: a test keeps to keys under a prefix of its own.
     """
-    binary = shutil.which("redis-server")
+    binary = shutil.which(REDIS_SERVER)
     if binary is None:
-        pytest.fail("redis-server is not installed; `make test` installs it", pytrace=False)
+        pytest.fail(f"{REDIS_SERVER} is not installed; `make test` installs redis-server", pytrace=False)
     with _redis_on_free_port(binary, tmp_path_factory.mktemp("redis")) as port:
         yield f"redis://127.0.0.1:{port}/0"
 

@@ -26,7 +26,8 @@ from limits import RateLimitItem, RateLimitItemPerMinute, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.asyncio.cluster import RedisCluster
+from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError
 
 from service.auth.api_keys import Caller
 from service.config import Settings
@@ -67,10 +68,11 @@ class RateLimits:
         self._metrics = metrics
 
     @classmethod
-    def of(cls, settings: Settings, metrics: Metrics | None = None, client: Redis | None = None) -> Self:
+    def of(cls, settings: Settings, metrics: Metrics | None = None, client: Redis | RedisCluster | None = None) -> Self:
         """Counts in Redis, over all processes with the settings' prefix; in this process where there is no client."""
         return cls(
-            MemoryStorage() if client is None else _in_redis(client, settings.redis_prefix), metrics or Metrics()
+            MemoryStorage() if client is None else _SharedStorage(client, f"{settings.redis_prefix}:rates"),
+            metrics or Metrics(),
         )
 
     async def frame(self, caller: Caller) -> None:
@@ -97,7 +99,7 @@ class RateLimits:
         except OutOfMemoryError:
             # A full Redis counts no more. It refuses new sessions by itself; those that run go on.
             return
-        except RedisError as error:
+        except (RedisError, RedisClusterException) as error:
             raise StoreUnavailable("the rates cannot be counted now", retry_after_ms=RETRY_AFTER_AWAY_MS) from error
         self._metrics.auth_failures.labels(RateLimited.code).inc()
         wait_ms = math.ceil(1000 * (free_at - time.time()))
@@ -107,10 +109,18 @@ class RateLimits:
         )
 
 
-def _in_redis(client: Redis, prefix: str) -> RedisStorage:
-    # The types of limits know plain options only; it hands this one to redis-py as it is.
-    pool: Any = client.connection_pool
-    return RedisStorage("async+redis://", implementation="redispy", key_prefix=f"{prefix}:rates", connection_pool=pool)
+class _SharedStorage(RedisStorage):
+    """Counts with a client that is there already, of one server or of a cluster: a rate's keys are of one slot."""
+
+    def __init__(self, client: Redis | RedisCluster, prefix: str) -> None:
+        self._client = client
+        super().__init__("async+redis://", implementation="redispy", key_prefix=prefix)
+
+    def configure_bridge(self) -> None:
+        """Called by the base class in place of making a client."""
+        bridge: Any = self.bridge  # Its types know one server only.
+        bridge.storage = self._client
+        bridge.connection_getter = lambda readonly: self._client
 
 
 class Quota:

@@ -8,11 +8,9 @@ from asyncio import get_running_loop
 from contextlib import suppress
 from typing import Final
 
-from redis.asyncio import Redis
-
 from service.config import Settings
 from service.errors import KineposeError
-from service.redis.client import Scripts
+from service.redis.client import RedisClient, Scripts
 from service.redis.keys import Keyspace
 
 AT_WORK_S: Final = 7 * 24 * 3600.0
@@ -35,7 +33,7 @@ class ClipPlaces:
         url: base URL of this frontend, for the others.
     """
 
-    def __init__(self, client: Redis, settings: Settings, url: str) -> None:
+    def __init__(self, client: RedisClient, settings: Settings, url: str) -> None:
         self.url = url
         self._client = client
         self._translate_errors = Scripts(client, {}).translate_errors

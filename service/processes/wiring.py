@@ -9,30 +9,29 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from redis.asyncio import Redis
-
 from model import zoo
 from service.auth.access import RateLimits
 from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
 from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
-from service.redis.client import connected
+from service.redis.client import RedisClient, connected
 from service.redis.queue.executor import RedisExecutor
 from service.redis.sessions.store import RedisSessions
 from service.transports.http.relay import ClipRelay, open_http
-from service.transports.tls import for_redis, redis_password
+from service.transports.tls import for_redis, redis_password, sentinel_password
 
 HOLD_KEEPALIVE_S = 1.0
 """A frontend keeps a session held for so long after a frame: the next one comes without asking Redis for it."""
 
 
 @asynccontextmanager
-async def open_redis(settings: Settings) -> AsyncIterator[Redis]:
+async def open_redis(settings: Settings) -> AsyncIterator[RedisClient]:
     """A client as the settings say. Redis need not be there yet. OSError where the password's file cannot be read."""
     assert settings.redis_url is not None
     url, password = settings.redis_url.get_secret_value(), redis_password(settings)
-    async with connected(url, settings.redis_timeout_s, password, for_redis(settings)) as client:
+    of_sentinels = sentinel_password(settings)
+    async with connected(url, settings.redis_timeout_s, password, for_redis(settings), of_sentinels) as client:
         yield client
 
 

@@ -2,20 +2,30 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from hashlib import sha1
 from importlib.resources import files
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisClusterException, RedisError
 
-from service.errors import StoreUnavailable, TooManySessions
+from service.errors import NotReplicated, StoreUnavailable, TooManySessions
+from service.redis.cluster import ClusterClient
+from service.redis.sentinel import master_behind
+from service.redis_url import Topology, parse_redis_url
 
 T = TypeVar("T")
+
+RedisClient: TypeAlias = Redis | ClusterClient
+"""A client of one server, wherever that is just now, or of a cluster."""
+AWAY = (RedisError, RedisClusterException)
+"""What a client raises where Redis does not answer as it should. redis-py's errors of clusters have no common root."""
 
 log = logging.getLogger(__name__)
 
@@ -29,51 +39,145 @@ NO_OPTIONS: Mapping[str, Any] = {}
 
 @asynccontextmanager
 async def connected(
-    url: str, timeout_s: float, password: str | None = None, tls: Mapping[str, Any] = NO_OPTIONS
-) -> AsyncIterator[Redis]:
+    url: str,
+    timeout_s: float,
+    password: str | None = None,
+    tls: Mapping[str, Any] = NO_OPTIONS,
+    sentinel_password: str | None = None,
+) -> AsyncIterator[RedisClient]:
     """A client for one event loop. Nothing is sent yet: Redis may come later, and may go and come back.
 
     A command whose connection turns out to be dead is sent once more on a new one; every script bears that.
 
     Args:
-        url: redis://, rediss:// (TLS) or unix://, with user, password and options as redis-py reads them.
+        url: see `service.redis_url`.
         timeout_s: for a connection, for a place among them, and for each answer.
         password: where the URL holds none.
-        tls: redis-py's options for a rediss:// URL, such as ssl_ca_certs.
+        tls: redis-py's options for a URL of rediss://, such as ssl_ca_certs.
+        sentinel_password: of the Sentinels, where there are any and they ask for one.
     """
-    backoff = ExponentialWithJitterBackoff(base=0.02, cap=0.5)
-    pool = BlockingConnectionPool.from_url(
-        url,
-        **({} if password is None else {"password": password}),
-        **tls,
-        max_connections=MOST_CONNECTIONS,
-        timeout=timeout_s,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        socket_read_size=READ_BYTES,
-        protocol=2,
+    place = parse_redis_url(url)
+    shared = _connection_options(timeout_s) | dict(tls)
+    named = shared | ({} if password is None else {"password": password}) | dict(place.options)
+    pooled: dict[str, Any] = {"max_connections": MOST_CONNECTIONS, "timeout": timeout_s, "retry": _retry()}
+    encrypted = {"ssl": True} if place.encrypted else {}
+    match place.topology:
+        case Topology.SINGLE:
+            async with Redis.from_pool(BlockingConnectionPool(**(pooled | named))) as client:
+                yield client
+        case Topology.SENTINEL:
+            asked = shared | encrypted | ({} if sentinel_password is None else {"password": sentinel_password})
+            async with master_behind(place.nodes, place.master, asked, pooled | named | encrypted) as client:
+                yield client
+        case Topology.CLUSTER:
+            cluster = ClusterClient(place.nodes, named | encrypted)
+            try:
+                yield cluster
+            finally:
+                await cluster.aclose()
+
+
+def _connection_options(timeout_s: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "socket_read_size": READ_BYTES,
+        "protocol": 2,
         # No CLIENT SETINFO: older servers do not know it, so a list of allowed commands (ACL) cannot name it.
-        driver_info=None,
-        # Not after a timeout: a Redis that hangs would hold each caller twice as long.
-        retry=Retry(backoff, retries=1, supported_errors=(RedisConnectionError,)),
-    )
-    async with Redis.from_pool(pool) as client:
-        yield client
+        "driver_info": None,
+    }
+
+
+def _retry() -> Retry:
+    # Not after a timeout: a Redis that hangs would hold each caller twice as long.
+    return Retry(ExponentialWithJitterBackoff(base=0.02, cap=0.5), retries=1, supported_errors=(RedisConnectionError,))
+
+
+class _Script(NamedTuple):
+    text: str
+    sha: str
+
+    def call(self, keys: tuple[str, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The command that runs it where it is known."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *args)
 
 
 class Scripts:
-    """The Lua scripts of one client, text by name. Redis forgets them when it restarts; they are loaded again then."""
+    """The Lua scripts of one client. Redis forgets them when it restarts; they are loaded again then.
 
-    def __init__(self, client: Redis, texts: Mapping[str, str]) -> None:
+    Args:
+        client: whose they are.
+        texts: by name.
+        replicas: what `run_durably` writes is on so many before it returns.
+        wait_ms: it waits for no longer than that.
+    """
+
+    def __init__(self, client: RedisClient, texts: Mapping[str, str], *, replicas: int = 0, wait_ms: int = 500) -> None:
         self.client = client
+        self.replicas = replicas
+        self._wait_ms = wait_ms
         self._away = False
-        self._scripts = {name: client.register_script(text) for name, text in texts.items()}
+        self._failed_at = 0.0
+        # One node of a cluster that is away is no news with each frame of the others.
+        self._calm_s = 1.0 if isinstance(client, ClusterClient) else 0.0
+        self._scripts = {name: _Script(text, sha1(text.encode()).hexdigest()) for name, text in texts.items()}
 
     async def run(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
         """A script's reply, in which texts are bytes. Raises StoreUnavailable, TooManySessions (no memory left)."""
         with self.translate_errors():
-            reply: list[Any] = await run_uncancelled(self._scripts[name](keys=keys, args=args))
+            reply: list[Any] = await run_uncancelled(self._sent(self._scripts[name], keys, args))
         return reply
+
+    async def run_durably(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
+        """As `run`; and what it wrote is on so many replicas. Raises NotReplicated where it is not, in the end."""
+        if not self.replicas:
+            return await self.run(name, keys, *args)
+        script, wait = self._scripts[name], ("WAIT", self.replicas, self._wait_ms)
+        with self.translate_errors():
+            reply, reached = await run_uncancelled(self._on_one_connection(keys[0], script.call(keys, args), wait))
+            if isinstance(reply, NoScriptError):
+                await self._load(script, keys[0])
+                reply, reached = await run_uncancelled(self._on_one_connection(keys[0], script.call(keys, args), wait))
+            for one in (reply, reached):
+                if isinstance(one, Exception):
+                    raise one
+        if reply[0] == b"ok" and reached < self.replicas:
+            raise NotReplicated("too few replicas have what was written", retry_after_ms=RETRY_AFTER_AWAY_MS)
+        found: list[Any] = reply
+        return found
+
+    async def _on_one_connection(self, key: str, *commands: tuple[Any, ...]) -> list[Any]:
+        node = {}
+        if isinstance(self.client, ClusterClient):
+            await self.client.initialize()
+            node = {"target_nodes": self.client.get_node_from_key(key)}
+        async with self.client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command, **node)
+            return await pipeline.execute(raise_on_error=False)
+
+    async def _sent(self, script: "_Script", keys: tuple[str, ...], args: tuple[str | bytes | int, ...]) -> Any:
+        client: Any = self.client
+        try:
+            return await client.execute_command(*script.call(keys, args))
+        except NoScriptError:
+            await self._load(script, keys[0])
+            return await client.execute_command(*script.call(keys, args))
+
+    async def _load(self, script: "_Script", key: str) -> None:
+        """Make it known to the server, in a cluster to the one that has this key: another one may be away."""
+        if isinstance(self.client, ClusterClient):
+            await self.client.execute_command(
+                "SCRIPT LOAD", script.text, target_nodes=self.client.get_node_from_key(key)
+            )
+        else:
+            await self.client.script_load(script.text)
+
+    async def publish(self, channel: str, message: bytes) -> None:
+        """On a channel of one server, or on a sharded one of a cluster."""
+        publish: Any = self.client.spublish if isinstance(self.client, ClusterClient) else self.client.publish
+        with self.translate_errors():
+            await run_uncancelled(publish(channel, message))
 
     @contextmanager
     def translate_errors(self) -> Iterator[None]:
@@ -82,14 +186,14 @@ class Scripts:
             yield
         except OutOfMemoryError as error:
             raise TooManySessions("the session store has no memory left", retry_after_ms=RETRY_AFTER_FULL_MS) from error
-        except RedisError as error:
+        except AWAY as error:
             if not self._away:
                 log.error("Redis is away: %s: %s", type(error).__name__, error)
-            self._away = True
+            self._away, self._failed_at = True, time.monotonic()
             raise StoreUnavailable("the session store cannot be reached", retry_after_ms=RETRY_AFTER_AWAY_MS) from error
-        if self._away:
+        if self._away and time.monotonic() - self._failed_at >= self._calm_s:
             log.info("Redis is back")
-        self._away = False
+            self._away = False
 
 
 async def run_uncancelled(command: Coroutine[Any, Any, T]) -> T:

@@ -75,6 +75,10 @@ class Keyspace:
         """Channel on which a frontend hears its frames' answers."""
         return f"{self.prefix}:answers:{frontend}"
 
+    def sharded_answers(self, frontend: str, shard: int) -> str:
+        """The same in a cluster: a sharded channel, in the shard's slot. By its brace scripts see that it is one."""
+        return f"{self._shard(shard)}:answers:{frontend}"
+
     def orders(self) -> str:
         """Channel on which workers hear what all of them must know: withdrawn frames, and who came and went."""
         return f"{self.prefix}:orders"

@@ -39,14 +39,18 @@ def for_grpc(settings: Settings) -> grpc.ServerCredentials | None:
 
 
 def redis_password(settings: Settings) -> str | None:
-    """The password of `redis_password_file`, without the line break at its end; None where there is no such file set.
+    """The password of `redis_password_file`; None where there is no such file set. OSError where it cannot be read."""
+    return _password(settings.redis_password_file)
 
-    Raises:
-        OSError: it cannot be read.
-    """
-    if settings.redis_password_file is None:
-        return None
-    return settings.redis_password_file.read_text(encoding="utf-8").rstrip("\r\n")
+
+def sentinel_password(settings: Settings) -> str | None:
+    """That of `redis_sentinel_password_file`, in the same way."""
+    return _password(settings.redis_sentinel_password_file)
+
+
+def _password(file: Path | None) -> str | None:
+    """Without the line break at its end."""
+    return None if file is None else file.read_text(encoding="utf-8").rstrip("\r\n")
 
 
 def for_redis(settings: Settings) -> RedisTls:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tests.support.redis_server import REDIS_SERVER
+
 START_TIMEOUT_S = 180.0
 STOP_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 0.05
@@ -97,7 +99,7 @@ class Processes:
             options |= {"port": str(port)}
             url = f"redis://127.0.0.1:{port}/0"
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-        self._start("redis", ["redis-server", *arguments], {}).wait_until_ready(REDIS_READY)
+        self._start("redis", [REDIS_SERVER, *arguments], {}).wait_until_ready(REDIS_READY)
         return url
 
     def service(self, name: str, command: Literal["serve", "worker"], **settings: str) -> Running:

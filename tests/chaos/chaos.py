@@ -33,6 +33,7 @@ class Chaos:
         tolerance_px: joints may differ by so much from the unbroken run's; 0: not by a bit.
         settings: of frontends and workers, by name.
         appendfsync: of Redis.
+        cluster: Redis is one, of three masters and a replica each; masters are struck until a replica takes over.
         strangers: whether others send what costs much all the while, with a key of their own.
     """
 
@@ -46,6 +47,7 @@ class Chaos:
     settings: Mapping[str, str] = field(default_factory=dict)
     appendfsync: str = "always"
     strangers: bool = False
+    cluster: bool = False
 
 
 async def unleash(chaos: Chaos, folder: Path) -> Figures:
@@ -60,7 +62,13 @@ async def unleash(chaos: Chaos, folder: Path) -> Figures:
     api_key = keys.by_name["operator"]
     clock_jumps = any(disturbance.kind is Kind.JUMP_CLOCK for disturbance in chaos.plan)
     async with running_fleet(
-        chaos.shape, folder, settings, appendfsync=chaos.appendfsync, api_key=api_key, clock_jumps=clock_jumps
+        chaos.shape,
+        folder,
+        settings,
+        appendfsync=chaos.appendfsync,
+        cluster=chaos.cluster,
+        api_key=api_key,
+        clock_jumps=clock_jumps,
     ) as fleet:
         interval_s = 1 / chaos.frames_per_s
         streams = [
@@ -68,7 +76,7 @@ async def unleash(chaos: Chaos, folder: Path) -> Figures:
         ]
         async with _strangers(chaos, fleet, keys) as theirs:
             counters = await _live(chaos, fleet, streams)
-        left = await leftovers.settled(fleet.redis_url, theirs)
+        left = await leftovers.settled(fleet.redis, theirs)
     sent = [stream.record.sent for stream in streams]
     expected = await asyncio.to_thread(unbroken_runs, films, sent, chaos.weights_dir)
     faults = [fault for stream in streams for fault in _faults_of(stream, expected[stream.record.number], chaos)]

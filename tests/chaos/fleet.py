@@ -2,28 +2,18 @@
 
 import asyncio
 import logging
-import random
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from tests.chaos.moments import frames_at_work
 from tests.chaos.plan import PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
-from tests.chaos.processes import (
-    FRONTEND_READY,
-    LOOK_EVERY_S,
-    WORKER_READY,
-    Place,
-    Recipe,
-    redis_recipe,
-    service_recipe,
-)
+from tests.chaos.processes import FRONTEND_READY, LOOK_EVERY_S, WORKER_READY, Place, service_recipe
+from tests.chaos.store import Store, cluster_store, single_store
 from tests.support.jumping_clock import Jump, jumping_clock
 
 log = logging.getLogger("chaos.plan")
@@ -31,8 +21,6 @@ log = logging.getLogger("chaos.plan")
 GRACE_S = 15.0
 HOLD_LEASE_S = 5.0
 UP_TIMEOUT_S = 240.0
-BELOW_EPHEMERAL = (20_000, 30_000)
-"""Ports that no outgoing connection gets by chance while Redis is away."""
 
 SIGNALS = {
     Kind.KILL_WORKER: signal.SIGKILL,
@@ -63,18 +51,15 @@ class Fleet:
 
     Attributes:
         done: how many disturbances of each kind came about.
-        redis_url: of its Redis.
+        redis: where its Redis is, and which of its servers is to be struck.
         jump: lets the clock of Redis jump, where it can.
     """
 
-    def __init__(
-        self, redis_url: str, redis: Place, frontends: list[Place], workers: list[Place], api_key: str | None
-    ) -> None:
-        self.redis_url = redis_url
+    def __init__(self, redis: Store, frontends: list[Place], workers: list[Place], api_key: str | None) -> None:
         self.jump: Jump = _no_jump
         self._api_key = api_key
         self.done: Counter[Kind] = Counter()
-        self._redis = redis
+        self.redis = redis
         self._frontends = frontends
         self._workers = workers
         self._redis_free = asyncio.Lock()
@@ -82,7 +67,7 @@ class Fleet:
     @property
     def places(self) -> list[Place]:
         """Redis first."""
-        return [self._redis, *self._workers, *self._frontends]
+        return [*self.redis.places, *self._workers, *self._frontends]
 
     @property
     def counting(self) -> list[Place]:
@@ -107,12 +92,15 @@ class Fleet:
     async def all_up(self) -> None:
         """Wait until every place has a process that is ready. TimeoutError where one does not get there."""
         async with asyncio.timeout(UP_TIMEOUT_S):
-            for place in self.places:
+            for place in self.redis.places:
+                await place.up.wait()
+            await self.redis.whole()
+            for place in self.counting:
                 await place.up.wait()
 
     async def close(self) -> None:
         """End all in order: frontends, then what they need."""
-        for places in (self._frontends, self._workers, [self._redis]):
+        for places in (self._frontends, self._workers, self.redis.places):
             await asyncio.gather(*(place.close() for place in places))
 
     async def disturb(self, plan: Sequence[Disturbance], drop: Callable[[int], None]) -> None:
@@ -131,9 +119,10 @@ class Fleet:
             self.jump(disturbance.jump_s)
         elif disturbance.kind in REDIS_KINDS:
             async with self._redis_free:
-                await _disturb_one([self._redis], disturbance)
+                await self.redis.whole()
+                await _disturb_one([await self.redis.victim()], self.redis.harder(disturbance))
         elif disturbance.kind in WORKER_KINDS:
-            await frames_at_work(self.redis_url)
+            await frames_at_work(self.redis)
             await _disturb_one(self._workers, disturbance)
         else:
             await _disturb_one(self._frontends, disturbance)
@@ -164,6 +153,7 @@ async def running_fleet(
     settings: Mapping[str, str],
     *,
     appendfsync: str = "always",
+    cluster: bool = False,
     api_key: str | None = None,
     clock_jumps: bool = False,
 ) -> AsyncIterator[Fleet]:
@@ -171,15 +161,19 @@ async def running_fleet(
 
     folder: holds a log a process (`worker-0.1.log` is the second process of the first worker's place) and Redis's file.
     settings: of frontends and workers alike, by name.
+    cluster: three masters and a replica each, in place of one Redis.
     api_key: an operator's, where the settings ask for keys.
     clock_jumps: whether Redis's clock can jump, which takes a C compiler.
     """
+    data = folder / "redis"
+    data.mkdir(parents=True)
     with ExitStack() as stack:
         environment: dict[str, str] = {}
         jump: Jump = _no_jump
         if clock_jumps:
             environment, jump = stack.enter_context(jumping_clock())
-        fleet = _made(shape, folder, settings, partial(redis_recipe, appendfsync=appendfsync, env=environment), api_key)
+        of_kind = cluster_store if cluster else single_store
+        fleet = _made(shape, folder, settings, of_kind(folder, data, appendfsync, environment), api_key)
         fleet.jump = jump
         async with _kept(fleet):
             yield fleet
@@ -204,35 +198,13 @@ def _no_jump(seconds: float) -> None:
     raise NotImplementedError(f"this Redis's clock cannot jump by {seconds} s")
 
 
-def _made(
-    shape: Shape,
-    folder: Path,
-    settings: Mapping[str, str],
-    redis: Callable[[int, Path], Recipe],
-    api_key: str | None,
-) -> Fleet:
-    data = folder / "redis"
-    data.mkdir(parents=True)
-    port = _free_port()
-    url = f"redis://127.0.0.1:{port}/0"
-    shared = {"redis_url": url, "hold_lease_s": str(HOLD_LEASE_S), **settings}
+def _made(shape: Shape, folder: Path, settings: Mapping[str, str], store: Store, api_key: str | None) -> Fleet:
+    shared = {"redis_url": store.url, "hold_lease_s": str(HOLD_LEASE_S), **store.settings, **settings}
     frontend = service_recipe("serve", FRONTEND_READY, shared, GRACE_S)
     worker = service_recipe("worker", WORKER_READY, shared, GRACE_S)
     return Fleet(
-        url,
-        Place("redis", redis(port, data), folder),
+        store,
         [Place(f"frontend-{number}", frontend, folder) for number in range(shape.frontends)],
         [Place(f"worker-{number}", worker, folder) for number in range(shape.workers)],
         api_key,
     )
-
-
-def _free_port() -> int:
-    while True:
-        port = random.randint(*BELOW_EPHEMERAL)  # seeded runs share a machine: another one may have this port
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port

@@ -8,6 +8,7 @@ from collections.abc import Set
 from redis.asyncio import Redis
 
 from tests.chaos.checks import Leftovers
+from tests.chaos.store import Store
 
 SETTLE_S = 30.0
 """Frames in flight end, and leases of frontends that were killed run out, long before."""
@@ -16,16 +17,25 @@ SESSION = re.compile(r":session:([^:]+)$")
 """The key of a session's hash, and the session's id in it."""
 
 
-async def settled(url: str, theirs: Set[str] = frozenset()) -> Leftovers:
+async def settled(store: Store, theirs: Set[str] = frozenset()) -> Leftovers:
     """What is left once nothing is in flight, or still there after SETTLE_S; without `theirs`, sessions of others."""
-    async with Redis.from_url(url) as redis:
+    async with store.servers() as servers:
         until = time.monotonic() + SETTLE_S
         while True:
-            left = await _look(redis, theirs)
+            left = _together([await _look(redis, theirs) for redis in servers])
             busy = left.held or any(left.waiting.values()) or any(left.pending.values())
             if not busy or time.monotonic() > until:
                 return left
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+def _together(parts: list[Leftovers]) -> Leftovers:
+    return Leftovers(
+        next_seqs={name: seq for part in parts for name, seq in part.next_seqs.items()},
+        held=[name for part in parts for name in part.held],
+        waiting={key: count for part in parts for key, count in part.waiting.items()},
+        pending={key: count for part in parts for key, count in part.pending.items()},
+    )
 
 
 async def _look(redis: Redis, theirs: Set[str]) -> Leftovers:

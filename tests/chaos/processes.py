@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.redis_server import REDIS_SERVER
+
 ROOT = Path(__file__).parents[2]
 LOOK_EVERY_S = 0.05
 START_TIMEOUT_S = 120.0
@@ -196,7 +198,9 @@ def service_recipe(command: str, ready: re.Pattern[str], settings: Mapping[str, 
     return Recipe((sys.executable, "-m", "service", command), ready, env, grace_s)
 
 
-def redis_recipe(port: int, folder: Path, appendfsync: str, env: Mapping[str, str]) -> Recipe:
+def redis_recipe(
+    port: int, folder: Path, appendfsync: str, env: Mapping[str, str], more: Mapping[str, str] | None = None
+) -> Recipe:
     """A Redis that writes every command to its append-only file, and reads it when it is started again."""
     options = {
         "port": str(port),
@@ -206,6 +210,7 @@ def redis_recipe(port: int, folder: Path, appendfsync: str, env: Mapping[str, st
         "appendonly": "yes",
         "appendfsync": appendfsync,
         "maxmemory-policy": "noeviction",
+        **(more or {}),
     }
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return Recipe(("redis-server", *arguments), REDIS_READY, env)
+    return Recipe((REDIS_SERVER, *arguments), REDIS_READY, env)

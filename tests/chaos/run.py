@@ -36,6 +36,7 @@ def main() -> int:
         tolerance_px=arguments.tolerance_px,
         appendfsync=arguments.appendfsync,
         strangers=arguments.strangers,
+        cluster=arguments.cluster,
     )
     result = figures.judged_by_time(asyncio.run(unleash(chaos, folder)))
     figures.show(result, console)
@@ -66,6 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--appendfsync", choices=("always", "everysec"), default="always", help="default: always")
     parser.add_argument("--strangers", action="store_true", help="others send what costs much all the while")
     parser.add_argument("--clock-jumps", action="store_true", help="of Redis's wall clock; takes a C compiler")
+    parser.add_argument("--cluster", action="store_true", help="Redis is a cluster: three masters and a replica each")
     parser.add_argument("--logs", type=Path, help="a new folder for the processes' logs (default: a temporary one)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     return parser.parse_args()

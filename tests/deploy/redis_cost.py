@@ -1,41 +1,44 @@
 """What sessions and frames cost a Redis: memory, its CPU, its append-only file. Prints a table; no test.
 
-    .venv/bin/python -m tests.deploy.redis_cost [--sessions 300] [--rounds 6] [--picture-bytes 25000]
+    .venv/bin/python -m tests.deploy.redis_cost [--sessions 300] [--rounds 6] [--picture-bytes 43000] [--at-once 8]
 
-Starts a redis-server of its own with and without an append-only file, and lets each session take its frames as the
-service does: into a stream, read by the consumer group, then one commit of a whole state that acknowledges and answers.
+Starts a redis-server of its own without and with an append-only file, and a cluster: three masters with a replica each.
+A session takes its frames as in the service: an entry in its shard's stream, read by the consumer group; one commit of
+a whole state by a worker that has the last one; it acknowledges, and answers on a channel that is heard.
 """
 
 import argparse
 import asyncio
-import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
-from redis.asyncio import Redis
 
 from model.heatmaps import SIGMA
 from model.state import SessionState, quantise
 from service.config import Settings
 from service.observability.metrics import Metrics
-from service.pipeline.request import Priority
-from service.redis.client import connected
+from service.pipeline.request import FrameRequest, Priority
+from service.redis.client import RedisClient, connected
+from service.redis.cluster import ClusterClient
+from service.redis.codec import Origin, decode_request, encode_request
 from service.redis.keys import GROUP, Keyspace
-from service.redis.queue.consumer_group import queue_scripts
+from service.redis.queue.executor import ReplyChannel
 from service.redis.sessions.store import RedisSessions
-from service.sessions.store import Delivery, Version
 from tests.support import stores
+from tests.support.redis_nodes import own_cluster
+from tests.support.redis_server import REDIS_SERVER
 from training.losses.heatmap import gaussian_targets
 
 JOINTS, SIDE = 13, 64
+FRAMES_PER_S = 25
 Figures = dict[str, float]
 
 
@@ -54,7 +57,7 @@ def measured_redis(folder: Path, append_only: str) -> Iterator[str]:
     options = {"port": "0", "unixsocket": f"{folder}/redis.sock", "dir": str(folder), "save": ""}
     options |= {"appendonly": append_only, "appendfsync": "everysec", "auto-aof-rewrite-min-size": "64gb"}
     arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
-    process = subprocess.Popen(["redis-server", *arguments], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([REDIS_SERVER, *arguments], stdout=subprocess.DEVNULL)
     try:
         while not (folder / "redis.sock").exists():
             time.sleep(0.02)
@@ -64,95 +67,126 @@ def measured_redis(folder: Path, append_only: str) -> Iterator[str]:
         process.wait()
 
 
-async def figures(client: Redis) -> Figures:
-    """Bytes and seconds since its start."""
-    found = await client.info()
-    return {
-        "memory": found["used_memory"],
-        "cpu": found["used_cpu_user"] + found["used_cpu_sys"],
-        "file": found.get("aof_current_size", 0),
-        "in": found["total_net_input_bytes"],
-        "out": found["total_net_output_bytes"],
-        "clock": time.monotonic(),
-    }
+async def figures(client: RedisClient) -> Figures:
+    """Bytes, commands and seconds since the start, of all servers that keep data."""
+    servers = (
+        [client.of_node((node.host, int(node.port))) for node in client.get_nodes()] if _many(client) else [client]
+    )
+    found: Figures = dict.fromkeys(("memory", "cpu", "file", "in", "out", "replicated"), 0.0)
+    for server in servers:
+        info = await server.info()
+        found["memory"] += info["used_memory"]
+        found["cpu"] += info["used_cpu_user"] + info["used_cpu_sys"]
+        found["file"] += info.get("aof_current_size", 0)
+        if info["role"] == "master":
+            found["in"] += info["total_net_input_bytes"]
+            found["out"] += info["total_net_output_bytes"]
+        found["replicated"] += info["total_net_repl_output_bytes"]
+        if server is not client:
+            await server.aclose()
+    return found | {"clock": time.monotonic()}
+
+
+def _many(client: RedisClient) -> TypeGuard[ClusterClient]:
+    return isinstance(client, ClusterClient)
 
 
 class Load:
-    """Sessions, each with its next version."""
+    """Sessions, each with its next frame."""
 
-    def __init__(self, client: Redis, sessions: int, picture: bytes) -> None:
+    def __init__(self, client: RedisClient, arguments: argparse.Namespace) -> None:
         self._client = client
         self._keyspace = Keyspace("cost", 32)
-        settings = Settings(redis_prefix="cost", redis_shards=32, max_sessions=sessions)
-        self._store = RedisSessions(client, settings, Metrics())
-        self._submit = queue_scripts(client)
-        self._picture = picture
-        self._versions: dict[str, Version] = {}
-        self._ids = [f"session-{number:05d}" for number in range(sessions)]
+        settings = Settings(
+            redis_prefix="cost", redis_shards=32, max_sessions=arguments.sessions, hot_states=arguments.sessions
+        )
+        self._store = RedisSessions(client, settings, Metrics(), optimistic=True)
+        self._replies = ReplyChannel(client, self._keyspace)
+        self._picture = np.random.default_rng(0).bytes(arguments.picture_bytes)
+        self._at_once = asyncio.Semaphore(arguments.at_once)
+        self._ids = [f"session-{number:05d}" for number in range(arguments.sessions)]
 
-    async def begin(self) -> None:
-        """Create the sessions, each held as a stream holds it, and the streams."""
+    @asynccontextmanager
+    async def begun(self) -> AsyncIterator[None]:
+        """The sessions are there, each held as a stream holds it, and answers are heard."""
         for shard in range(self._keyspace.shards):
             await self._client.xgroup_create(self._keyspace.stream(shard, Priority.LIVE), GROUP, mkstream=True)
         for name in self._ids:
             await self._store.create(name, stores.meta())
             await self._store.hold(name)
+        listening = asyncio.create_task(self._replies.listen())
+        while not self._replies.heard:  # noqa: ASYNC110 - a subscriber tells nobody
+            await asyncio.sleep(0.01)
+        yield
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
 
     async def frame(self, name: str, seq: int, state: SessionState) -> None:
-        """One frame of one session, from the stream to the commit."""
-        stream = self._keyspace.stream(self._keyspace.shard_of(name), Priority.LIVE)
-        await self._submit.run("submit", (stream,), 256, b"{}" * 150, self._picture)
-        read: Any = await self._client.xreadgroup(GROUP, "cost", {stream: ">"}, count=1)
-        [(_, [(entry, _)])] = read
-        checkout = await self._store.checkout(name, seq)
-        delivery = Delivery(stream, GROUP, entry, b"cost:answers", bytes(16), bytes(17))
-        await self._store.commit(name, checkout.version, state, stores.result(name, seq), delivery)
+        """One frame of one session, from the stream to the answer."""
+        shard = self._keyspace.shard_of(name)
+        stream = self._keyspace.stream(shard, Priority.LIVE)
+        with self._replies.expected() as reply:
+            async with self._at_once:
+                request = FrameRequest(name, seq, None, self._picture, (), "grpc")
+                fields: Any = encode_request(request, reply.id, Origin(self._replies.channel(shard), "", None), 1000)
+                await self._client.xadd(stream, fields)
+                read: Any = await self._client.xreadgroup(GROUP, "cost", {stream: ">"}, count=1)
+                [(_, [(entry, found)])] = read
+                sent = decode_request(stream, entry, found).request
+                assert sent.delivery is not None
+                checkout = await self._store.checkout(sent.session_id, seq)
+                result = stores.result(sent.session_id, seq)
+                await self._store.commit(sent.session_id, checkout.version, state, result, sent.delivery)
+            await reply.answer(30.0)
 
     async def round(self, seq: int) -> None:
         """A frame of each session."""
         state = full_state(seq)
-        for name in self._ids:
-            await self.frame(name, seq, state)
+        await asyncio.gather(*(self.frame(name, seq, state) for name in self._ids))
 
 
 async def measure(url: str, arguments: argparse.Namespace) -> Figures:
     """Bytes, seconds of CPU and seconds of the clock for each frame; `memory` for each session."""
     async with connected(url, 30.0) as client:
-        load = Load(client, arguments.sessions, np.random.default_rng(0).bytes(arguments.picture_bytes))
+        await client.ping()
+        load = Load(client, arguments)
         empty = await figures(client)
-        await load.begin()
-        await load.round(0)
-        before = await figures(client)
-        for seq in range(1, arguments.rounds):
-            await load.round(seq)
-        after = await figures(client)
+        async with load.begun():
+            await load.round(0)
+            before = await figures(client)
+            for seq in range(1, arguments.rounds):
+                await load.round(seq)
+            after = await figures(client)
     frames = arguments.sessions * (arguments.rounds - 1)
     spent = {name: (after[name] - before[name]) / frames for name in after}
     return spent | {"memory": (before["memory"] - empty["memory"]) / arguments.sessions}
 
 
-def row(append_only: str, arguments: argparse.Namespace) -> str:
+def row(what: str, url: str, arguments: argparse.Namespace) -> str:
     """A row of the table."""
-    folder = Path(tempfile.mkdtemp())
-    try:
-        with measured_redis(folder, append_only) as url:
-            spent = asyncio.run(measure(url, arguments))
-    finally:
-        shutil.rmtree(folder)
-    kilobytes = "".join(f" {spent[name] / 1e3:.1f} |" for name in ("memory", "in", "out", "file"))
-    return f"| {append_only} |{kilobytes} {1e3 * spent['cpu']:.3f} | {1e3 * spent['clock']:.2f} |"
+    spent = asyncio.run(measure(url, arguments))
+    kilobytes = "".join(f" {spent[name] / 1e3:.1f} |" for name in ("memory", "in", "out", "replicated", "file"))
+    return f"| {what} |{kilobytes} {1e3 * spent['cpu']:.3f} | {0.7 / spent['cpu'] / FRAMES_PER_S:.0f} |"
 
 
 def main() -> None:
-    """Measure with and without the append-only file."""
+    """Measure all of them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessions", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=6)
-    parser.add_argument("--picture-bytes", type=int, default=25_000)
+    parser.add_argument("--picture-bytes", type=int, default=43_000)
+    parser.add_argument(
+        "--at-once", type=int, default=8, help="frames under way; more share Redis's round of its sockets"
+    )
+    parser.add_argument("--cluster", action="store_true", help="the cluster, too; its CPU is that of all six servers")
     arguments = parser.parse_args()
-    print("| append-only | KB a session | a frame: KB in | KB out | KB to the file | CPU ms | ms one after the other |")
+    print("| | KB a session | a frame: KB in | KB out | KB to replicas | KB to the file | CPU ms | sessions at 70 % |")
     for append_only in ("no", "yes"):
-        print(row(append_only, arguments))
+        with tempfile.TemporaryDirectory() as folder, measured_redis(Path(folder), append_only) as url:
+            print(row(f"append-only {append_only}", url, arguments), flush=True)
+    if arguments.cluster:
+        with own_cluster() as cluster:
+            print(row("cluster", cluster.url, arguments))
 
 
 if __name__ == "__main__":

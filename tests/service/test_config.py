@@ -60,7 +60,18 @@ def test_settings_cannot_be_changed() -> None:
         Settings().max_batch = 3  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("url", ["http://:hunter2@host", "redis://:hunter2@host:port", "hunter2"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://:hunter2@host",
+        "redis://:hunter2@host:port",
+        "hunter2",
+        "redis+cluster://:hunter2@host:port",
+        "redis+cluster://:hunter2@host/0",
+        "redis+sentinel://:hunter2@host",
+        "unix+cluster://:hunter2@host",
+    ],
+)
 def test_redis_url_is_checked_and_never_told(url: str) -> None:
     """Neither a wrong one nor a right one shows its password."""
     with pytest.raises(ValidationError, match=r"redis_url[\s\S]*expected redis://") as raised:

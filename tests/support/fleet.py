@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import SecretStr
-from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from model.skeletons import KINEPOSE_13
 from service.config import Settings
@@ -20,6 +20,8 @@ from service.pipeline.pipeline import Pipeline
 from service.pipeline.processor import FrameProcessor
 from service.pipeline.request import Priority
 from service.processes.wiring import open_redis
+from service.redis.client import RedisClient
+from service.redis.cluster import ClusterClient
 from service.redis.keys import GROUP, Keyspace
 from service.redis.queue.consumer import StreamConsumer
 from service.redis.queue.executor import RedisExecutor
@@ -72,9 +74,9 @@ class Fleet:
         observer: for what only the test asks Redis; where users have few rights, it is of one that has more.
     """
 
-    client: Redis
+    client: RedisClient
     settings: Settings
-    observer: Redis
+    observer: RedisClient
     frontends: list[Pipeline] = field(default_factory=list)
     workers: list[FakeWorker] = field(default_factory=list)
 
@@ -120,8 +122,21 @@ class Fleet:
         return worker
 
     async def _all_hear_orders(self) -> bool:
-        [(_, count)] = await self.observer.pubsub_numsub(self.keyspace.orders())
-        return int(count) >= sum(not worker.run.done() for worker in self.workers)
+        return await self._hearing_orders() >= sum(not worker.run.done() for worker in self.workers)
+
+    async def _hearing_orders(self) -> int:
+        """Connections that hear them, at whatever node of a cluster."""
+        if not isinstance(self.observer, ClusterClient):
+            [(_, count)] = await self.observer.pubsub_numsub(self.keyspace.orders())
+            return int(count)
+        await self.observer.initialize()
+        total = 0
+        for node in self.observer.get_nodes():
+            async with self.observer.of_node((node.host, int(node.port))) as server:
+                with suppress(RedisError):  # One that was killed.
+                    [(_, count)] = await server.pubsub_numsub(self.keyspace.orders())
+                    total += int(count)
+        return total
 
     async def sees(self, frontend: Pipeline, workers: int) -> None:
         """Wait until a frontend reckons with so many workers."""
@@ -144,12 +159,14 @@ class Fleet:
                 worker.tracker.let_go()
                 await worker.stop()
         keys = [key async for key in self.observer.scan_iter(f"{self.settings.redis_prefix}:*")]
-        if keys:
-            await self.observer.delete(*keys)
+        for key in keys:  # Not in one command: in a cluster they are of several slots.
+            await self.observer.delete(key)
 
 
 @asynccontextmanager
-async def fleet(url: str, *, workers: int = 1, observer: Redis | None = None, **settings: Any) -> AsyncIterator[Fleet]:
+async def fleet(
+    url: str, *, workers: int = 1, observer: RedisClient | None = None, **settings: Any
+) -> AsyncIterator[Fleet]:
     """A deployment with one frontend and so many workers in this Redis."""
     chosen = Settings(
         **{

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 PATIENCE_S = 30.0
+REDIS_SERVER = os.environ.get("KINEPOSE_TEST_REDIS_SERVER", "redis-server")
+"""The program that the tests start: `valkey-server` is another one."""
 
 
 def free_port() -> int:
@@ -58,14 +60,14 @@ class OwnRedis:
         }
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
-            ["redis-server", *arguments],
+            [REDIS_SERVER, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=self._environment,
         )
         until = time.monotonic() + PATIENCE_S
         while not self._answers():
-            assert time.monotonic() < until, "redis-server did not start"
+            assert time.monotonic() < until, f"{REDIS_SERVER} did not start"
             time.sleep(0.02)
 
     def kill(self) -> None:

@@ -7,14 +7,13 @@ from dataclasses import fields, is_dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
-from redis.asyncio import Redis
 
 from model.state import SessionState, TrackState, quantise
 from model.values import Array, FrameTransform, LostTrack, Person, Pose, Region, RegionSource
 from service.config import Settings
 from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionOptions
 from service.observability.metrics import Metrics
-from service.redis.client import connected
+from service.redis.client import RedisClient, connected
 from service.redis.keys import Keyspace
 from service.redis.sessions.store import RedisSessions
 from service.sessions.memory import InMemorySessions
@@ -68,7 +67,7 @@ class KeptInMemory(_Counted):
 class KeptInRedis(_Counted):
     """A store in Redis, under a prefix of its own unless one is given."""
 
-    def __init__(self, client: Redis, max_sessions: int, prefix: str | None = None, **limits: Any) -> None:
+    def __init__(self, client: RedisClient, max_sessions: int, prefix: str | None = None, **limits: Any) -> None:
         super().__init__()
         self.client = client
         self.prefix = prefix or f"test-{secrets.token_hex(8)}"

@@ -1,7 +1,7 @@
 """A worker's loop: frames come in from the streams of its shards, each is brought to its end and answered.
 
 StreamConsumer     the whole, for as long as the worker runs
-  FrameReader      reads new frames, and takes over what dead workers left
+  FrameReader      reads new frames, and takes over what dead workers left; in a cluster, one for each shard
   FrameTasks       the frames at work, each in a task that ends with its answer
   WorkerControl    the heartbeat, and what all workers are told
 """
@@ -14,17 +14,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
-
 from service.config import Settings
 from service.contract.messages import FrameResult
-from service.errors import DeviceLost, KineposeError, PoisonFrame, StoreUnavailable
+from service.errors import DeviceLost, KineposeError, NotReplicated, PoisonFrame, StoreUnavailable
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import FrameExecutor, FrameProcessor
 from service.pipeline.request import FrameRequest, Priority
-from service.redis.client import raise_if_cancelled
+from service.redis.channels import Subscriber
+from service.redis.client import RedisClient, raise_if_cancelled
+from service.redis.cluster import ClusterClient
 from service.redis.codec import Sent, encode_answer
 from service.redis.keys import Keyspace
 from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, WorkerRegistry, queue_scripts
@@ -34,9 +33,10 @@ log = logging.getLogger(__name__)
 
 BLOCK_MS = 250
 """A read that waits does not see new shards for so long."""
+BLOCK_IN_CLUSTER_MS = 1000
+"""There each shard has a reader of its own, which waits for nothing else."""
 AGAIN_S = 0.2
 HEAD_START_S = 0.0005
-LISTEN_S = 1.0
 REMEMBER_S = 10.0
 """So long a withdrawn frame is known, should it come after the word that it is withdrawn."""
 
@@ -49,11 +49,11 @@ class _Work(NamedTuple):
 
 @dataclass
 class FrameTasks:
-    """The frames that a worker has taken and that have not ended, at most `most` of live streams and of clips each.
+    """The frames that a worker has taken and that have not ended, of live streams and of clips each up to `most`.
 
     Attributes:
         at_work: which they are.
-        some_left: a frame ended without an answer and is still this worker's: it is to be read again.
+        left: streams in which a frame ended without an answer and is still this worker's: it is to be read again.
     """
 
     tasks: asyncio.TaskGroup
@@ -61,7 +61,7 @@ class FrameTasks:
     group: ConsumerGroup
     registry: WorkerRegistry
     most: int
-    some_left: bool = True
+    left: set[str] = field(default_factory=set)
     at_work: dict[Place, _Work] = field(default_factory=dict)
     _withdrawn: set[bytes] = field(default_factory=set)
     _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
@@ -92,7 +92,8 @@ class FrameTasks:
     def _ended(self, place: Place, task: "asyncio.Task[bool]") -> None:
         # Not before it is out of `at_work`: who looks for what was left passes over what is in there.
         del self.at_work[place]
-        self.some_left |= not task.cancelled() and not task.result()
+        if not task.cancelled() and not task.result():
+            self.left.add(place[0])
         self._one_ended.set()
 
     def withdraw(self, reply_id: bytes) -> None:
@@ -135,10 +136,10 @@ class FrameTasks:
         try:
             with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
                 answer: FrameResult | KineposeError = await self.processor.process(request, turn)
-        except (StoreUnavailable, DeviceLost) as error:
-            log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
-            return False
         except KineposeError as error:
+            if isinstance(error, (StoreUnavailable, DeviceLost)) and not isinstance(error, NotReplicated):
+                log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
+                return False
             answer = error
         except asyncio.CancelledError:
             if delivery.reply_id not in self._withdrawn:
@@ -148,33 +149,43 @@ class FrameTasks:
 
     async def _settle(self, delivery: Delivery, answer: FrameResult | KineposeError | None = None) -> bool:
         """Take a frame out, with its answer if there is one; False where Redis cannot be told."""
-        blob = b"" if answer is None else encode_answer(delivery.reply_id, answer)
         try:
-            await self.group.answer(delivery.stream, delivery.entry, delivery.channel if blob else b"", blob)
+            await self._answer(delivery, answer)
         except KineposeError as error:
             log.info("entry %s is left for later: %s", delivery.entry, error)
             return False
         return True
 
+    async def _answer(self, delivery: Delivery, answer: FrameResult | KineposeError | None) -> None:
+        """That of an error does not wait for replicas."""
+        blob = b"" if answer is None else encode_answer(delivery.reply_id, answer)
+        channel, durably = delivery.channel if blob else b"", isinstance(answer, FrameResult)
+        try:
+            await self.group.answer(delivery.stream, delivery.entry, channel, blob, durably=durably)
+        except NotReplicated as error:
+            await self._answer(delivery, error)
+
 
 @dataclass
 class FrameReader:
-    """What comes in, as long as the executor lives."""
+    """What comes in from the streams of a group, as long as the executor lives."""
 
     group: ConsumerGroup
     registry: WorkerRegistry
     frames: FrameTasks
     executor: FrameExecutor
     metrics: Metrics
+    block_ms: int
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Until `stopping`, read, and look for what dead workers left; after every failure, for what was left here."""
         loop = asyncio.get_running_loop()
         look_at = -1.0
+        self.frames.left |= self.group.streams
         while self.executor.live() and not stopping.is_set():
             try:
-                if self.frames.some_left:
-                    self.frames.some_left = False  # Frames may be left while this looks.
+                if not self.frames.left.isdisjoint(self.group.streams):
+                    self.frames.left -= self.group.streams  # Frames may be left while this looks.
                     await self.group.open()
                     self.frames.begin(await self.group.unfinished(self.frames.at_work))
                 if loop.time() >= look_at:
@@ -183,17 +194,17 @@ class FrameReader:
                 await self._read()
             except KineposeError as error:
                 log.debug("nothing can be read: %s", error)
-                self.frames.some_left = True
+                self.frames.left |= self.group.streams
                 await asyncio.sleep(AGAIN_S)
             raise_if_cancelled()
 
     async def _read(self) -> None:
-        shards, lines = self.registry.own_shards, self.frames.open_lines()
+        shards, lines = self.group.own(self.registry.own_shards), self.frames.open_lines()
         if not shards or not lines:
             await self.frames.wait_for_end(BLOCK_MS / 1000)
             return
         # Where one line is full, the other must not keep us from reading it again when it has room.
-        block_ms = BLOCK_MS if len(lines) == len(Priority) else None
+        block_ms = self.block_ms if len(lines) == len(Priority) else None
         sent = await self.group.read(shards, lines, block_ms)
         self.frames.begin(sent)
         if sent:
@@ -203,7 +214,7 @@ class FrameReader:
             await self.frames.wait_for_end(BLOCK_MS / 1000)
 
     async def _take_over(self) -> None:
-        for left in await self.group.left(self.registry.own_shards, self.registry.workers):
+        for left in await self.group.left(self.group.own(self.registry.own_shards), self.registry.workers):
             frames = await self.group.take_over(left)
             if left.deliveries < MOST_DELIVERIES:
                 self.metrics.frames_claimed.inc(len(frames))
@@ -216,7 +227,7 @@ class FrameReader:
 class WorkerControl:
     """What goes on beside the frames: this worker says that it lives while it is ready, and hears what all are told."""
 
-    client: Redis
+    client: RedisClient
     channel: str
     registry: WorkerRegistry
     executor: FrameExecutor
@@ -237,17 +248,7 @@ class WorkerControl:
 
     async def hear_orders(self) -> None:
         """Hear until cancelled, over every loss of connection."""
-        while True:
-            try:
-                async with self.client.pubsub(ignore_subscribe_messages=True) as channel:
-                    await channel.subscribe(self.channel)
-                    while True:
-                        message = await channel.get_message(timeout=LISTEN_S)
-                        if message is not None:
-                            self._obey(message["data"])
-                        raise_if_cancelled()
-            except (RedisError, OSError):
-                await asyncio.sleep(AGAIN_S)
+        await Subscriber(self.client, [self.channel], self._obey).run()
 
     def _obey(self, order: bytes) -> None:
         if order == b"M":
@@ -274,7 +275,7 @@ class StreamConsumer:
 
     def __init__(
         self,
-        client: Redis,
+        client: RedisClient,
         name: str,
         settings: Settings,
         executor: FrameExecutor,
@@ -282,12 +283,18 @@ class StreamConsumer:
         metrics: Metrics,
     ) -> None:
         keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
-        scripts = queue_scripts(client)
+        scripts = queue_scripts(client, replicas=settings.redis_wait_replicas, wait_ms=settings.redis_wait_ms)
         self.registry = WorkerRegistry(scripts, keyspace, settings.worker_lease_s, name)
         group = ConsumerGroup(scripts, keyspace, name, settings.worker_lease_s)
+        groups, block_ms = [group], BLOCK_MS
+        if isinstance(client, ClusterClient):
+            shards = range(keyspace.shards)
+            groups = [ConsumerGroup(scripts, keyspace, name, settings.worker_lease_s, [shard]) for shard in shards]
+            block_ms = min(BLOCK_IN_CLUSTER_MS, round(500 * settings.redis_timeout_s))
         self._tasks = asyncio.TaskGroup()
         self.frames = FrameTasks(self._tasks, processor, group, self.registry, settings.worker_frames)
-        self._reader = FrameReader(group, self.registry, self.frames, executor, metrics)
+        parts = (self.registry, self.frames, executor, metrics, block_ms)
+        self._readers = [FrameReader(group, *parts) for group in groups]
         self._control = WorkerControl(client, keyspace.orders(), self.registry, executor, self.frames)
         self._grace_s = settings.drain_grace_s
         self._stopping = asyncio.Event()
@@ -301,7 +308,7 @@ class StreamConsumer:
         try:
             async with self._tasks:
                 beside = [self._tasks.create_task(part()) for part in (self._control.beat, self._control.hear_orders)]
-                await self._reader.run(self._stopping)
+                await asyncio.wait([self._tasks.create_task(reader.run(self._stopping)) for reader in self._readers])
                 for task in beside:
                     task.cancel()
                 with suppress(KineposeError):

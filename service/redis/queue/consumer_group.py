@@ -14,11 +14,10 @@ from collections.abc import Container, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from service.pipeline.request import Priority
-from service.redis.client import Scripts, lua
+from service.redis.client import RedisClient, Scripts, lua
 from service.redis.codec import RecordError, Sent, decode_request
 from service.redis.keys import GROUP, Keyspace
 from service.sessions.store import Place
@@ -37,10 +36,10 @@ STUCK_LEASES = 10
 """A worker that has had a frame for so many leases will not answer it."""
 
 
-def queue_scripts(client: Redis) -> Scripts:
-    """The Lua scripts of this package, for one client."""
+def queue_scripts(client: RedisClient, *, replicas: int = 0, wait_ms: int = 500) -> Scripts:
+    """The Lua scripts of this package, for one client. See Scripts."""
     names = ("submit", "answer", "waits", "beat", "take_over", "tidy")
-    return Scripts(client, {name: lua(__package__, name) for name in names})
+    return Scripts(client, {name: lua(__package__, name) for name in names}, replicas=replicas, wait_ms=wait_ms)
 
 
 # -- who lives --------------------------------------------------------------------------------------------
@@ -147,10 +146,8 @@ class WorkerRegistry:
     async def leave(self) -> None:
         """Be on the list no more. Raises StoreUnavailable."""
         with self._scripts.translate_errors():
-            async with self._scripts.client.pipeline(transaction=False) as pipeline:
-                pipeline.zrem(self._keyspace.workers(), self._worker or "")
-                pipeline.publish(self._keyspace.orders(), b"M")
-                await pipeline.execute()
+            await self._scripts.client.zrem(self._keyspace.workers(), self._worker or "")
+            await self._scripts.client.publish(self._keyspace.orders(), b"M")
 
 
 def shard_owners(shards: int, workers: Sequence[str]) -> list[str]:
@@ -191,27 +188,35 @@ Entries = list[tuple[bytes, dict[bytes, bytes] | None]]
 
 
 class ConsumerGroup:
-    """The streams of all shards, as one worker reads them. Every method raises StoreUnavailable.
+    """The streams of some shards, as one worker reads them. Every method raises StoreUnavailable.
 
     Args:
         scripts: of the package.
         keyspace: of the deployment.
         worker: this worker's name, its consumer in every group.
         lease_s: see WorkerRegistry; frames are given up for lost no sooner.
+        shards: all of them where that is left out. In a cluster one: a command has keys of one slot only.
+
+    Attributes:
+        streams: the names of their streams.
     """
 
-    def __init__(self, scripts: Scripts, keyspace: Keyspace, worker: str, lease_s: float) -> None:
+    def __init__(
+        self, scripts: Scripts, keyspace: Keyspace, worker: str, lease_s: float, shards: Sequence[int] | None = None
+    ) -> None:
         self._scripts = scripts
-        self._client: Redis = scripts.client
+        self._client: RedisClient = scripts.client
         self._keyspace = keyspace
         self._worker = worker
         self._lease_s = lease_s
+        self._shards = range(keyspace.shards) if shards is None else shards
+        self.streams = frozenset(self._streams(self._shards, Priority))
         self._seen_at: dict[Left, float] = {}
         self._looked_at = -math.inf
 
     async def open(self) -> None:
         """Make the groups that are not there, which a Redis that lost its data needs again; strike out dead workers."""
-        streams = list(self._streams(range(self._keyspace.shards), Priority))
+        streams = sorted(self.streams)
         with self._scripts.translate_errors():
             async with self._client.pipeline(transaction=False) as pipeline:
                 for stream in streams:
@@ -221,6 +226,10 @@ class ConsumerGroup:
                         raise reply
         for stream in streams:
             await self._scripts.run("tidy", (stream,), GROUP, math.ceil(1000 * STUCK_LEASES * self._lease_s))
+
+    def own(self, shards: Sequence[int]) -> list[int]:
+        """Those of these shards that are among its own."""
+        return [shard for shard in shards if shard in self._shards]
 
     async def read(self, shards: Sequence[int], lines: Iterable[Priority], block_ms: int | None) -> list[Sent]:
         """New frames, at most one a stream; waits for block_ms where there are none, not at all for None."""
@@ -241,7 +250,7 @@ class ConsumerGroup:
 
         Read by XRANGE: XREADGROUP and XCLAIM would count that as given anew.
         """
-        streams = list(self._streams(range(self._keyspace.shards), Priority))
+        streams = sorted(self.streams)
         found = []
         for stream, entry in await self._pending(streams, consumername=self._worker):
             if (stream, entry["message_id"]) not in at_work:
@@ -298,9 +307,20 @@ class ConsumerGroup:
         [taken] = await self._scripts.run("take_over", (left.stream,), *claim)
         return await self._found(left.stream, left.entry) if taken else []
 
-    async def answer(self, stream: str, entry: bytes, channel: bytes = b"", answer: bytes = b"") -> None:
-        """Take a frame out; tell its answer where there is one."""
-        await self._scripts.run("answer", (stream,), GROUP, entry, channel, answer)
+    async def answer(
+        self, stream: str, entry: bytes, channel: bytes = b"", answer: bytes = b"", *, durably: bool = False
+    ) -> None:
+        """Take a frame out; tell its answer where there is one.
+
+        Args:
+            durably: where replicas are waited for, they have this, and so all that was committed before it, before the
+                answer is heard. Raises NotReplicated where they have it not.
+        """
+        if not durably or not self._scripts.replicas:
+            await self._scripts.run("answer", (stream,), GROUP, entry, channel, answer)
+            return
+        await self._scripts.run_durably("answer", (stream,), GROUP, entry, b"", b"")
+        await self._scripts.publish(channel.decode(), answer)
 
     async def _decoded(self, stream: str, entries: Entries) -> list[Sent]:
         found = []

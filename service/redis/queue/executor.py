@@ -17,8 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import OutOfMemoryError
 
 from model.values import Frame
 from service.config import Settings
@@ -28,7 +27,9 @@ from service.observability import logs, tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import Turn
 from service.pipeline.request import FrameRequest, Priority
-from service.redis.client import Scripts, raise_if_cancelled, run_uncancelled
+from service.redis.channels import Subscriber
+from service.redis.client import RedisClient, Scripts, raise_if_cancelled, run_uncancelled
+from service.redis.cluster import ClusterClient
 from service.redis.codec import REPLY_ID_BYTES, Origin, RecordError, decode_answer, encode_request
 from service.redis.keys import Keyspace
 from service.redis.queue.consumer_group import ShardMismatch, WorkerRegistry, queue_scripts
@@ -44,8 +45,6 @@ NO_WORKER_PATIENCE_S = 10.0
 PAST_DEADLINE_S = 0.25
 """The worker answers that a deadline has passed; so much later the frontend does."""
 RETRY_AFTER_MS = 1000
-LISTEN_S = 1.0
-AGAIN_S = 0.2
 SHARE_OF_A_FULL_REDIS = 16
 """While Redis is at its memory limit, a stream may hold this part of its bytes."""
 
@@ -74,21 +73,36 @@ class PendingReply:
 
 
 class ReplyChannel:
-    """The channel of one frontend.
+    """The answers to one frontend: one channel, or in a cluster a sharded one for each shard.
 
     Args:
         client: of the deployment's Redis.
-        channel: its name.
-
-    Attributes:
-        heard: answers are heard now.
+        keyspace: of the deployment.
     """
 
-    def __init__(self, client: Redis, channel: str) -> None:
-        self._client = client
+    def __init__(self, client: RedisClient, keyspace: Keyspace) -> None:
+        name = secrets.token_hex(8)
+        sharded = isinstance(client, ClusterClient)
+        self._channels = [
+            keyspace.sharded_answers(name, shard) if sharded else keyspace.answers(name)
+            for shard in range(keyspace.shards)
+        ]
         self._open: dict[bytes, PendingReply] = {}
-        self.channel = channel
-        self.heard = False
+        channels = self._channels if sharded else self._channels[:1]
+        self._subscriber = Subscriber(client, channels, self._take, self._missed, sharded=sharded)
+
+    def channel(self, shard: int) -> str:
+        """Where the answers to frames of this shard are heard."""
+        return self._channels[shard]
+
+    @property
+    def heard(self) -> bool:
+        """Answers are heard now."""
+        return self._subscriber.heard
+
+    async def listen(self) -> None:
+        """Hear until cancelled, over every loss of connection."""
+        await self._subscriber.run()
 
     @contextmanager
     def expected(self) -> Iterator[PendingReply]:
@@ -100,29 +114,11 @@ class ReplyChannel:
         finally:
             del self._open[reply.id]
 
-    async def listen(self) -> None:
-        """Hear until cancelled, over every loss of connection."""
-        while True:
-            try:
-                async with self._client.pubsub() as channel:
-                    await channel.subscribe(self.channel)
-                    while True:
-                        message = await channel.get_message(timeout=LISTEN_S)
-                        if message is not None:
-                            self._hear(message)
-                        raise_if_cancelled()
-            except (RedisError, OSError):
-                self.heard = False
-                await asyncio.sleep(AGAIN_S)
+    def _missed(self) -> None:
+        for reply in self._open.values():
+            reply.deliver(None)
 
-    def _hear(self, message: dict[str, object]) -> None:
-        data = message["data"]
-        if message["type"] != "message" or not isinstance(data, bytes):
-            # The channel is open, perhaps anew: what came before may have been missed.
-            self.heard = True
-            for reply in self._open.values():
-                reply.deliver(None)
-            return
+    def _take(self, data: bytes) -> None:
         try:
             reply_id, answer = decode_answer(data)
         except RecordError:
@@ -206,14 +202,14 @@ class RedisExecutor:
         metrics: counts workers and frames in the streams.
     """
 
-    def __init__(self, client: Redis, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, client: RedisClient, settings: Settings, metrics: Metrics) -> None:
         self._client = client
         self._settings = settings
         self._metrics = metrics
         self._keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         self._scripts = queue_scripts(client)
         self._registry = WorkerRegistry(self._scripts, self._keyspace, settings.worker_lease_s)
-        self._replies = ReplyChannel(client, self._keyspace.answers(secrets.token_hex(8)))
+        self._replies = ReplyChannel(client, self._keyspace)
         self._load = StreamLoad(self._scripts, self._keyspace, settings, metrics)
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -259,7 +255,8 @@ class RedisExecutor:
         if request.deadline is not None:
             budget_ms = max(0, round(1000 * (request.deadline - asyncio.get_running_loop().time())))
         request_id = str(logs.context().get("request_id", ""))
-        origin = Origin(self._replies.channel, request_id, tracing.current_traceparent())
+        channel = self._replies.channel(self._keyspace.shard_of(request.session_id))
+        origin = Origin(channel, request_id, tracing.current_traceparent())
         fields: Any = encode_request(request, reply.id, origin, budget_ms)
         entry: bytes
         with self._scripts.translate_errors():
@@ -314,10 +311,8 @@ class RedisExecutor:
         """Nobody waits for the frame any more: take it out, and tell the worker that may have it."""
         with suppress(KineposeError), self._scripts.translate_errors():
             entry = await handed_over
-            async with self._client.pipeline(transaction=False) as pipeline:
-                pipeline.xdel(stream, entry)
-                pipeline.publish(self._keyspace.orders(), b"W" + reply.id)
-                await pipeline.execute()
+            await self._client.xdel(stream, entry)
+            await self._client.publish(self._keyspace.orders(), b"W" + reply.id)
 
     # -- health and life ------------------------------------------------------------------------------------
 

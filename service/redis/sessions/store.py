@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
-
 from model.state import SessionState
 from model.state_codec import StateError, UnknownStateVersion, decode_state, encode_state
 from service.config import Settings
@@ -25,7 +23,7 @@ from service.errors import (
     TooManySessions,
 )
 from service.observability.metrics import Metrics
-from service.redis.client import RETRY_AFTER_AWAY_MS, Scripts, lua
+from service.redis.client import RETRY_AFTER_AWAY_MS, RedisClient, Scripts, lua
 from service.redis.codec import RecordError, decode_meta, decode_result, encode_record
 from service.redis.keys import Keyspace
 from service.redis.sessions.index import SessionIndex
@@ -35,6 +33,8 @@ log = logging.getLogger(__name__)
 
 Reply = list[Any]
 
+DURABLE = ("create", "commit", "close")
+"""What a replica has before it is answered, where the settings ask for that."""
 _ENDS = {b"expired": "has expired", b"closed": "has been closed"}
 
 
@@ -104,12 +104,12 @@ class RedisSessions:
             does not know by then (the session was closed, or went on elsewhere), commit and spend find out.
     """
 
-    def __init__(self, client: Redis, settings: Settings, metrics: Metrics, *, optimistic: bool = False) -> None:
+    def __init__(self, client: RedisClient, settings: Settings, metrics: Metrics, *, optimistic: bool = False) -> None:
         self._keyspace = Keyspace(settings.redis_prefix, settings.redis_shards)
         self._times_ms = (_ms(settings.hold_lease_s), _ms(settings.remembered_s))
         self._optimistic = optimistic
         self._metrics = metrics
-        self._scripts = Scripts(client, _texts())
+        self._scripts = Scripts(client, _texts(), replicas=settings.redis_wait_replicas, wait_ms=settings.redis_wait_ms)
         self._index = SessionIndex(self._scripts, self._keyspace, settings.max_sessions, metrics)
         self._hot = StateCache(settings.hot_states)
 
@@ -201,12 +201,17 @@ class RedisSessions:
         """Write, and settle the delivery with it; the token of what was written."""
         token = secrets.token_bytes(8)
         pts = "" if result.pts_us is None else result.pts_us
-        written = (version.epoch, version.seq, token, encode_record(result), pts, kind, state, version.token)
+        answer = encode_record(result)
+        written = (version.epoch, version.seq, token, answer, pts, kind, state, version.token)
         if delivery is None:
             reply = await self._run("commit", session_id, *written)
         else:
-            settled = (delivery.group, delivery.entry, delivery.channel, delivery.before_result)
+            # Where replicas are waited for, they must have it before the answer is heard.
+            channel = b"" if self._scripts.replicas else delivery.channel
+            settled = (delivery.group, delivery.entry, channel, delivery.before_result)
             reply = await self._run("commit", session_id, *written, *settled, stream=delivery.stream)
+            if self._scripts.replicas and reply[0] == b"ok":
+                await self._scripts.publish(delivery.channel.decode(), delivery.before_result + answer)
         if reply[0] == b"stale":
             self._hot.drop(session_id)
             self._metrics.state_cas_conflicts.inc()
@@ -237,7 +242,8 @@ class RedisSessions:
         if stream is not None:
             keys = (*keys, stream)
         try:
-            reply = await self._scripts.run(script, keys, *self._times_ms, *args)
+            run = self._scripts.run_durably if script in DURABLE else self._scripts.run
+            reply = await run(script, keys, *self._times_ms, *args)
         except KineposeError as error:
             error.session_id = session_id
             raise

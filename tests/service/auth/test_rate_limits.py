@@ -8,14 +8,13 @@ from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
-from redis.asyncio import Redis
 
 from service.auth.access import RateLimits
 from service.auth.api_keys import ANYONE, Caller, KeyLimits
 from service.config import Settings
 from service.errors import RateLimited, StoreUnavailable
 from service.observability.metrics import Metrics
-from service.redis.client import connected
+from service.redis.client import RedisClient, connected
 
 NOBODY_LISTENS = "redis://127.0.0.1:1/0"
 
@@ -102,20 +101,20 @@ async def test_refusals_are_counted() -> None:
 
 
 @pytest_asyncio.fixture
-async def away() -> AsyncIterator[Redis]:
+async def away() -> AsyncIterator[RedisClient]:
     """A Redis that is not there."""
     async with AsyncExitStack() as stack:
         yield await stack.enter_async_context(connected(NOBODY_LISTENS, 20))
 
 
-async def test_a_redis_that_is_away_is_told(away: Redis) -> None:
+async def test_a_redis_that_is_away_is_told(away: RedisClient) -> None:
     """Nothing is admitted that cannot be counted."""
     with pytest.raises(StoreUnavailable):
         await RateLimits.of(Settings(), Metrics(), away).frame(caller(frames_per_s=30))
 
 
 @pytest.mark.parametrize("who", [ANYONE, caller(max_sessions=1)])
-async def test_a_key_without_a_rate_asks_nobody(who: Caller, away: Redis) -> None:
+async def test_a_key_without_a_rate_asks_nobody(who: Caller, away: RedisClient) -> None:
     """It goes on though Redis is away, so it was not asked."""
     limits_of_keys = RateLimits.of(Settings(), Metrics(), away)
     await limits_of_keys.frame(who)

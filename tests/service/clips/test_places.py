@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from redis.asyncio import Redis
 
 from service.clips.places import ClipPlaces, own_url
 from service.config import Settings
 from service.errors import StoreUnavailable
-from service.redis.client import connected
+from service.redis.client import RedisClient, connected
 from service.redis.keys import Keyspace
 
 CLIP = "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a"
@@ -27,7 +26,7 @@ def settings() -> Settings:
 
 
 @pytest.fixture
-async def client(redis_url: str) -> AsyncIterator[Redis]:
+async def client(redis_url: str) -> AsyncIterator[RedisClient]:
     """Of the tests' Redis."""
     async with connected(redis_url, 20) as client:
         yield client
@@ -40,13 +39,15 @@ async def nowhere(settings: Settings, tmp_path: Path) -> AsyncIterator[ClipPlace
         yield ClipPlaces(client, settings, HERE)
 
 
-async def left_s(client: Redis, settings: Settings) -> float:
+async def left_s(client: RedisClient, settings: Settings) -> float:
     """How long the job's entry lives if nobody touches it."""
     key = Keyspace(settings.redis_prefix, settings.redis_shards).clip(CLIP)
     return float(await client.pttl(key)) / 1000
 
 
-async def test_a_job_is_found_from_its_beginning_until_its_result_is_gone(client: Redis, settings: Settings) -> None:
+async def test_a_job_is_found_from_its_beginning_until_its_result_is_gone(
+    client: RedisClient, settings: Settings
+) -> None:
     """By every frontend; its entry outlives its work, and then its result."""
     here, there = ClipPlaces(client, settings, HERE), ClipPlaces(client, settings, "http://10.0.0.2:8000")
     assert await there.find(CLIP) is None

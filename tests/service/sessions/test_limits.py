@@ -4,17 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
-from redis.asyncio import Redis
 
 from service.contract.messages import SessionOptions
 from service.errors import TooManySessions
-from service.redis.client import connected
+from service.redis.client import RedisClient, connected
 from service.sessions.store import SessionMeta
 from tests.support.stores import MODEL, TIMEOUT_S, TTL_S, Kept, KeptInMemory, KeptInRedis
 
 
 @pytest_asyncio.fixture
-async def client(redis_url: str) -> AsyncIterator[Redis]:
+async def client(redis_url: str) -> AsyncIterator[RedisClient]:
     """A connection to Redis."""
     async with connected(redis_url, TIMEOUT_S) as opened:
         yield opened
@@ -91,7 +90,7 @@ async def test_the_limit_of_all_comes_first(kept: Kept) -> None:
         await kept.store.create("one more", of("robot"), 5)
 
 
-async def test_processes_count_together(client: Redis) -> None:
+async def test_processes_count_together(client: RedisClient) -> None:
     """Sessions of one key, begun over two frontends."""
     one = KeptInRedis(client, 10)
     await one.store.create("a", of("robot"), 2)

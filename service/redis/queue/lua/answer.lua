@@ -3,6 +3,6 @@
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[1], ARGV[2])
 if ARGV[3] ~= '' then
-  redis.call('PUBLISH', ARGV[3], ARGV[4])
+  redis.call(ARGV[3]:find('{', 1, true) and 'SPUBLISH' or 'PUBLISH', ARGV[3], ARGV[4])
 end
 return {'ok'}

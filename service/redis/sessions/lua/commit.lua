@@ -2,7 +2,7 @@
 -- ARGV[8] what becomes of the state: 'keep', 'drop' or 'set'; ARGV[9] the new one; ARGV[10] token of the write before, as
 -- checked out, or '' for any.
 -- Where the frame came through a stream, also KEYS[3] stream, ARGV[11] group, ARGV[12] entry, ARGV[13] channel to answer
--- on, ARGV[14] what goes before the answer.
+-- on or '' for none (in a cluster a sharded one, in this slot), ARGV[14] what goes before the answer.
 -- Replies {'ok'} or {'stale', next seq}.
 if not ttl_ms then
   return gone()
@@ -46,6 +46,8 @@ touch(held)
 if KEYS[3] then
   redis.call('XACK', KEYS[3], ARGV[11], ARGV[12])
   redis.call('XDEL', KEYS[3], ARGV[12])
-  redis.call('PUBLISH', ARGV[13], ARGV[14] .. ARGV[6])
+  if ARGV[13] ~= '' then
+    redis.call(ARGV[13]:find('{', 1, true) and 'SPUBLISH' or 'PUBLISH', ARGV[13], ARGV[14] .. ARGV[6])
+  end
 end
 return {'ok'}

@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from redis.asyncio import Redis
 
+from service.redis.client import RedisClient
 from service.redis.keys import Keyspace
 from service.redis.queue.consumer_group import WorkerRegistry, queue_scripts, shard_owners
 from tests.support.pipelines import eventually
@@ -45,7 +45,7 @@ def test_few_shards_move_when_a_worker_goes(count: int) -> None:
     assert sum(before[one] != after[one] for one in stayed) < len(stayed) / 2
 
 
-async def registries(client: Redis, prefix: str, lease_s: float, *names: str | None) -> list[WorkerRegistry]:
+async def registries(client: RedisClient, prefix: str, lease_s: float, *names: str | None) -> list[WorkerRegistry]:
     """One for each name."""
     scripts = queue_scripts(client)
     return [WorkerRegistry(scripts, Keyspace(prefix, 4), lease_s, name) for name in names]

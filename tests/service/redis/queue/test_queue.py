@@ -229,11 +229,11 @@ async def test_a_frame_whose_end_cannot_be_told_does_not_stay_in_its_stream(
         [worker] = deployment.workers
         answer, broken, whole = ConsumerGroup.answer, asyncio.Event(), asyncio.Event()
 
-        async def breaking(*arguments: Any) -> None:
+        async def breaking(*arguments: Any, **named: Any) -> None:
             if not broken.is_set():
                 broken.set()
                 raise StoreUnavailable("the connection broke", retry_after_ms=1)
-            await answer(*arguments)
+            await answer(*arguments, **named)
             whole.set()
 
         monkeypatch.setattr(ConsumerGroup, "answer", breaking)
