@@ -1,0 +1,33 @@
+"""Kinepose's own form: NDJSON, or one document."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from service.contract import wire
+from service.formats.results import Results, StoredResults
+
+
+def ndjson_line(data: dict[str, Any]) -> bytes:
+    """One line of NDJSON."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def write_ndjson(results: Results) -> Iterator[bytes]:
+    """A line a frame, the last line with `clip`."""
+    yield from _lines(results)
+    yield ndjson_line({"clip": wire.clip_to_json(results.info)})
+
+
+def write_json(results: Results) -> Iterator[bytes]:
+    """One document, `{"clip", "frames": [...]}`."""
+    yield b'{"clip":' + ndjson_line(wire.clip_to_json(results.info)).strip() + b',"frames":['
+    for number, text in enumerate(_lines(results)):
+        yield (b"," if number else b"") + text.strip()
+    yield b"]}"
+
+
+def _lines(results: Results) -> Iterator[bytes]:
+    if isinstance(results, StoredResults):
+        return results.lines()  # They are in this form already.
+    return (ndjson_line(wire.result_to_json(result)) for result in results)
