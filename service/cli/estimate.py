@@ -17,15 +17,16 @@ from model.engines.base import EngineError
 from model.state import MOST_TRACKS
 from model.values import Frame, Region
 from service.cli.failures import BAD_INPUT, CommandFailed
-from service.cli.outputs import check_outputs
 from service.cli.settings import settings_with
+from service.cli.targets import Outputs, Targets, format_names
+from service.clips.exports import Exports
 from service.clips.local import LocalRun
-from service.clips.output import ResultWriter, text_output
 from service.clips.output_file import whole_or_nothing
 from service.config import Settings
 from service.contract import regions
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError, OverlayFailed
+from service.formats.catalog import FORMATS, MP4
 from service.inference.loaded_model import LoadedModel, load_model
 from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.overlay import OverlayWriter, open_overlay
@@ -46,7 +47,17 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-people", metavar="N", type=_max_people, default=1, help="people to follow; default: 1")
     parser.add_argument("--model", metavar="NAME", help="a name that `kinepose models` lists")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where results go (default: stdout)")
-    parser.add_argument("--format", choices=("json", "ndjson"), default="json", help="default: json")
+    parser.add_argument(
+        "--output-dir", metavar="FOLDER", type=Path, help="where a file a format goes, named as the clip"
+    )
+    parser.add_argument(
+        "--format",
+        metavar="NAMES",
+        type=format_names,
+        action="extend",
+        default=[],
+        help=f"{', '.join((*FORMATS, MP4))}; several with commas; default: by the ending of FILE, or json",
+    )
     parser.add_argument("--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn")
     parser.add_argument("--strict", action="store_true", help="fail at damage, instead of going on and telling it")
     parser.set_defaults(run=run)
@@ -71,15 +82,16 @@ def _max_people(text: str) -> int:
 def run(arguments: argparse.Namespace) -> None:
     """Estimate, write and draw. CommandFailed where the clip, the model or the device does not do."""
     settings = settings_with(model=arguments.model)
-    check_outputs(arguments.output, arguments.overlay)
+    outputs = Outputs(arguments.format, arguments.output, arguments.output_dir, arguments.overlay, several=False)
+    targets = outputs.of(arguments.clip.stem)
     with ExitStack() as stack:
         video = _open(arguments.clip, settings, arguments.strict, stack)
         local = LocalRun(_load(settings), video, tuple(arguments.region), arguments.max_people)
-        broken, undrawn = _estimate(local, video, arguments)
+        broken, undrawn = _estimate(local, video, arguments.clip, targets)
     if broken is not None:
         raise CommandFailed(f"{arguments.clip}: {broken}; the frames before it were written")
     if undrawn is not None:
-        raise CommandFailed(f"{arguments.overlay}: {undrawn}; the joints were written")
+        raise CommandFailed(f"{targets.overlay}: {undrawn}; the joints were written")
 
 
 def _open(path: Path, settings: Settings, strict: bool, stack: ExitStack) -> Video:
@@ -102,24 +114,23 @@ def _load(settings: Settings) -> LoadedModel:
 
 
 def _estimate(
-    run: LocalRun, video: Video, arguments: argparse.Namespace
+    run: LocalRun, video: Video, path: Path, targets: Targets
 ) -> tuple[KineposeError | None, Exception | None]:
     """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
     broken = None
-    with text_output(arguments.output) as file, _Overlay(arguments.overlay, video) as overlay:
-        writer = ResultWriter(file, arguments.format)
+    with Exports(targets.results, path.stem) as exports, _Overlay(targets.overlay, video) as overlay:
         try:
-            for frame, result in _with_progress(run, arguments.clip.name):
-                writer.write(result)
+            for frame, result in _with_progress(run, path.name):
+                exports.write(result)
                 overlay.draw(frame, result)
         except KineposeError as error:
             if run.info.frames_emitted == 0:
-                raise CommandFailed(f"{arguments.clip}: {error}", BAD_INPUT) from error
+                raise CommandFailed(f"{path}: {error}", BAD_INPUT) from error
             broken = error
         except EngineError as error:
             raise CommandFailed(f"the device failed: {error}") from error
-        writer.finish(run.info, broken)
-    _warn_of_gaps(arguments.clip, run.info)
+        exports.finish(run.info, broken)
+    _warn_of_gaps(path, run.info)
     return broken, overlay.failed
 
 
