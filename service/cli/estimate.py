@@ -15,6 +15,7 @@ from model.state import MOST_TRACKS
 from model.values import Region
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.inputs import Source, opened, sources_of
+from service.cli.kinematics import describe_kinematics, kinematics_wanted
 from service.cli.numbers import positive, time_us, whole_number
 from service.cli.overlay_output import OverlayOutput
 from service.cli.progress import shown, stopped_by_signals
@@ -28,6 +29,7 @@ from service.contract.messages import ClipInfo
 from service.errors import KineposeError
 from service.formats.catalog import FORMATS, MP4
 from service.inference.loaded_model import LoadedModel, load_model
+from service.kinematics.process import Wanted
 from service.media.excerpt import Part
 from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.video import Clip
@@ -76,6 +78,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         "written. Cameras and rtsp, rtp, udp, srt and rtmp are always read so",
     )
     parser.add_argument("--strict", action="store_true", help="fail at damage, instead of going on and telling it")
+    describe_kinematics(parser)
     parser.set_defaults(run=run)
 
 
@@ -129,6 +132,7 @@ class _Command:
     def __init__(self, arguments: argparse.Namespace, settings: Settings) -> None:
         self._asked = arguments
         self._settings = settings
+        self._wanted = kinematics_wanted(arguments)
         self._part = Part(arguments.start, arguments.end, arguments.every)
         self._loaded = cache(partial(_load, settings))
 
@@ -143,7 +147,7 @@ class _Command:
             local = LocalRun(self._loaded(), clip, tuple(self._asked.region), self._asked.max_people)
             if stop is not None:
                 stack.enter_context(stopped_by_signals(stop))
-            broken, undrawn = _estimate(local, clip, source, targets)
+            broken, undrawn = _estimate(local, clip, source, targets, self._wanted)
         if broken is not None:
             raise CommandFailed(f"{source.text}: {broken}; the frames before it were written")
         if undrawn is not None:
@@ -169,11 +173,11 @@ def _load(settings: Settings) -> LoadedModel:
 
 
 def _estimate(
-    run: LocalRun, clip: Clip, source: Source, targets: Targets
+    run: LocalRun, clip: Clip, source: Source, targets: Targets, wanted: Wanted
 ) -> tuple[KineposeError | None, Exception | None]:
     """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
     broken = None
-    with Exports(targets.results, source.name) as exports, OverlayOutput(targets.overlay, clip) as overlay:
+    with Exports(targets.results, source.name, wanted) as exports, OverlayOutput(targets.overlay, clip) as overlay:
         try:
             for frame, result in shown(run, clip, source.text):
                 exports.write(result)

@@ -1,6 +1,7 @@
 """All files of one clip's results: native ones as results come, the others once the last one is there.
 
-For these, results wait in a temporary file, as lines; memory does not grow with the clip.
+For these, results wait in a temporary file, as lines; memory does not grow with the clip. Where kinematics are wanted,
+which take the whole clip together, native ones wait, too.
 """
 
 import sys
@@ -21,6 +22,7 @@ from service.formats.catalog import JSON, NDJSON, Format
 from service.formats.native import ndjson_line
 from service.formats.results import StoredResults
 from service.formats.zipped import Member
+from service.kinematics.process import Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +39,25 @@ class Exports:
     Args:
         targets: where to.
         name: what files in it are named after, where a format has names.
+        wanted: what is made of the joints.
     """
 
-    def __init__(self, targets: Iterable[Target], name: str) -> None:
+    def __init__(self, targets: Iterable[Target], name: str, wanted: Wanted) -> None:
         targets = tuple(targets)
-        self._live = [target for target in targets if target.form in (JSON, NDJSON)]
-        self._later = [target for target in targets if target.form not in (JSON, NDJSON)]
+        self._native = [target for target in targets if target.form in (JSON, NDJSON)]
+        self._others = [target for target in targets if target.form not in (JSON, NDJSON)]
         self._name = name
+        self._wanted = wanted
         self._writers: list[ResultWriter] = []
         self._lines: BinaryIO | None = None
         self._open = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            for target in self._live:
+            for target in self._native:
                 file = stack.enter_context(text_output(target.path))
                 self._writers.append(ResultWriter(file, "json" if target.form is JSON else "ndjson"))
-            if self._later:
+            if self._others or not self._wanted.nothing:
                 self._lines = stack.enter_context(tempfile.TemporaryFile(prefix="kinepose-"))
             self._open = stack.pop_all()
         return self
@@ -65,19 +69,28 @@ class Exports:
 
     def write(self, result: FrameResult) -> None:
         """Add a frame's result."""
-        for writer in self._writers:
-            writer.write(result)
+        if self._wanted.nothing:
+            for writer in self._writers:
+                writer.write(result)
         if self._lines is not None:
             self._lines.write(ndjson_line(wire.result_to_json(result)))
 
     def finish(self, info: ClipInfo, error: KineposeError | None) -> None:
         """Write what is left, with what is known of the clip, and the error that it ended with if it did."""
-        for writer in self._writers:
-            writer.finish(info, error)
         if self._lines is not None:
             results = StoredResults(info, self._lines, self._name)
-            for target in self._later:
+            results.process(self._wanted)
+            self._write_native(results)
+            for target in self._others:
                 _export(target, results)
+        for writer in self._writers:
+            writer.finish(info, error)
+
+    def _write_native(self, results: StoredResults) -> None:
+        if results.kinematics is not None:
+            for index, result in enumerate(results):
+                for writer in self._writers:
+                    writer.write(result, index, results.kinematics)
 
 
 def _export(target: Target, results: StoredResults) -> None:

@@ -5,15 +5,14 @@ import io
 from collections.abc import Iterator
 
 from service.formats.numbers import shortest
-from service.formats.results import Results, skeleton_of
+from service.formats.results import Results
 from service.formats.table import OF_FRAME, Value, columns, rows
 
 
 def write_csv(results: Results) -> Iterator[bytes]:
     """UTF-8, comma, CRLF (RFC 4180); empty where there is no value."""
-    skeleton = skeleton_of(results)
-    yield _line(columns(skeleton))
-    for row in rows(results, skeleton):
+    yield _line(columns(results))
+    for row in rows(results):
         of_frame, others = row[: len(OF_FRAME)], row[len(OF_FRAME) :]
         yield _line((*of_frame, *(_float32(value) for value in others)))
 

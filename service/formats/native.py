@@ -1,11 +1,14 @@
 """Kinepose's own form: NDJSON, or one document."""
 
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
 from service.contract import wire
+from service.formats.numbers import rounded
 from service.formats.results import Results, StoredResults
+from service.kinematics.process import Kinematics
 
 
 def ndjson_line(data: dict[str, Any]) -> bytes:
@@ -28,6 +31,24 @@ def write_json(results: Results) -> Iterator[bytes]:
 
 
 def _lines(results: Results) -> Iterator[bytes]:
+    if results.kinematics is not None:
+        frames = enumerate(results)
+        return (
+            ndjson_line(with_kinematics(wire.result_to_json(of), index, results.kinematics)) for index, of in frames
+        )
     if isinstance(results, StoredResults):
         return results.lines()  # They are in this form already.
     return (ndjson_line(wire.result_to_json(result)) for result in results)
+
+
+def with_kinematics(reply: dict[str, Any], index: int, made: Kinematics) -> dict[str, Any]:
+    """A frame's reply with what was made of everybody's joints, as `kinematics`; what is not known is left out."""
+    people = [
+        {"track_id": track_id} | _known(made.columns, made.tables[track_id][index].tolist())
+        for track_id in made.tracks_at(index)
+    ]
+    return reply | {"kinematics": people}
+
+
+def _known(names: tuple[str, ...], values: list[float]) -> dict[str, float]:
+    return {name: rounded(value) for name, value in zip(names, values, strict=True) if not math.isnan(value)}

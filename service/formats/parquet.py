@@ -30,9 +30,9 @@ def write_parquet(results: Results) -> Iterator[bytes]:
     arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     skeleton = skeleton_of(results)
     about = {"clip": wire.clip_to_json(results.info), "skeleton": skeleton.name, "bones": skeleton.bones}
-    fields = [(name, getattr(arrow, TYPES.get(name, "float32"))()) for name in columns(skeleton)]
+    fields = [(name, getattr(arrow, TYPES.get(name, "float32"))()) for name in columns(results)]
     schema = arrow.schema(fields, metadata={METADATA: json.dumps(about)})
-    out, table = Pieces(), rows(results, skeleton)
+    out, table = Pieces(), rows(results)
     with parquet.ParquetWriter(out, schema, compression="zstd") as writer:
         while group := list(islice(table, ROWS_A_GROUP)):
             writer.write_batch(_batch(arrow, group, schema))

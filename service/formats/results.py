@@ -8,6 +8,7 @@ from typing import BinaryIO, Protocol
 from model.skeletons import KINEPOSE_13, SKELETONS, Skeleton
 from service.contract import wire
 from service.contract.messages import ClipInfo, FrameResult
+from service.kinematics.process import Kinematics, Wanted, kinematics_of
 
 FALLBACK_HZ = 25.0
 """Where a clip has no two times of which a rate could be made."""
@@ -25,6 +26,10 @@ class Results(Protocol):
     def name(self) -> str:
         """What files are named after; no path."""
 
+    @property
+    def kinematics(self) -> Kinematics | None:
+        """What was made of the joints, if anything was wanted."""
+
     def __iter__(self) -> Iterator[FrameResult]: ...
 
 
@@ -35,12 +40,21 @@ class StoredResults:
         info: what is known of the clip.
         lines: an open file that can be sought.
         name: what files are named after.
+
+    Attributes:
+        kinematics: what was made of the joints, once `process` has been called.
     """
 
     def __init__(self, info: ClipInfo, lines: BinaryIO, name: str = "clip") -> None:
         self.info = info
         self.name = name
+        self.kinematics: Kinematics | None = None
         self._lines = lines
+
+    def process(self, wanted: Wanted) -> None:
+        """Make of all joints what is wanted; every format that can tells it beside them. Takes memory by length."""
+        if not wanted.nothing:
+            self.kinematics = kinematics_of(self, skeleton_of(self), wanted, self.info.pixel_aspect)
 
     def __iter__(self) -> Iterator[FrameResult]:
         return (wire.result_from_json(json.loads(text)) for text in self.lines())

@@ -8,6 +8,7 @@ import numpy as np
 from model.skeletons import KINEPOSE_13
 from model.values import LostTrack, Person, Pose, Region, RegionSource
 from service.contract.messages import ClipInfo, FrameResult, ModelInfo, Outcome
+from service.kinematics.process import Kinematics
 
 MODEL = ModelInfo("kimnet-lite", "1.0", "ab" * 32)
 SIZE = (640, 360)
@@ -51,6 +52,7 @@ class ListedResults:
     def __init__(self, *results: FrameResult, info: ClipInfo = INFO, name: str = "walk") -> None:
         self.info = replace(info, frames_emitted=len(results))
         self.name = name
+        self.kinematics: Kinematics | None = None
         self._results = results
 
     def __iter__(self) -> Iterator[FrameResult]:
