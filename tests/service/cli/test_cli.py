@@ -257,7 +257,7 @@ def test_several_formats_come_from_one_run(clip: Path, tmp_path: Path, capsys: p
         "clip_json",
     ]
     assert len(list((folder / "clip_json").iterdir())) == 3
-    assert (folder / "clip.csv").read_text().count("\r\n") == 4
+    assert (folder / "clip.csv").read_bytes().count(b"\r\n") == 4
     assert len(json.loads((folder / "clip.json").read_text())["frames"]) == 3
     assert capsys.readouterr().out == ""
 
