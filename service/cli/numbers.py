@@ -33,4 +33,7 @@ def time_us(text: str) -> int:
     parts = [not_negative(part) for part in text.split(":")]
     if len(parts) > 3 or any(part >= 60 for part in parts[1:]):
         raise argparse.ArgumentTypeError("expected seconds, m:ss or h:mm:ss")
-    return round(sum(part * 60**place for place, part in enumerate(reversed(parts))) * 1_000_000)
+    seconds = 0.0
+    for part in parts:
+        seconds = 60 * seconds + part
+    return round(seconds * 1_000_000)

@@ -4,9 +4,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -16,6 +17,8 @@ from service.clips.local import LocalRun
 from service.contract.messages import FrameResult
 from service.media.live import Latest
 from service.media.video import Clip
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -73,6 +76,6 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
         _restore(before)
 
 
-def _restore(handlers: dict[signal.Signals, object]) -> None:
+def _restore(handlers: Mapping[signal.Signals, Handler]) -> None:
     for number, handler in handlers.items():
-        signal.signal(number, handler)  # type: ignore[arg-type]
+        signal.signal(number, handler)

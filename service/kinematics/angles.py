@@ -93,4 +93,5 @@ def _direction(start: Array, end: Array) -> Array:
 
 def _wrapped(degrees: Array) -> Array:
     """In (-180, 180]."""
-    return 180 - (180 - degrees) % 360
+    wrapped: Array = 180 - (180 - degrees) % 360
+    return wrapped

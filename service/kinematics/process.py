@@ -16,7 +16,11 @@ from service.kinematics.angles import NAMES, angles_of
 from service.kinematics.paths import Path, Paths, paths_of
 from service.kinematics.scale import metres_per_pixel
 
-SMOOTHERS: Final = {"one_euro": filters.one_euro, "butterworth": filters.butterworth, "savgol": filters.savgol}
+SMOOTHERS: Final[dict[str, filters.Smoother]] = {
+    "one_euro": filters.one_euro,
+    "butterworth": filters.butterworth,
+    "savgol": filters.savgol,
+}
 NEED_SCIPY: Final = ("butterworth", "savgol")
 OUTLIER_SHARE: Final = 0.02
 """Nearer than this share of the picture's height to its neighbours no joint is an outlier."""
