@@ -67,6 +67,7 @@ def describe(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join((*FORMATS, MP4))}; several with commas; default: by the ending of FILE, or json",
     )
     parser.add_argument("--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="a page with plots of paths, angles and scores")
     parser.add_argument("--start", metavar="TIME", type=time_us, default=0, help="from there on: seconds, or h:mm:ss")
     parser.add_argument("--end", metavar="TIME", type=time_us, help="up to there")
     parser.add_argument("--every", metavar="N", type=whole_number, default=1, help="every N-th frame; default: 1")
@@ -104,7 +105,12 @@ def run(arguments: argparse.Namespace) -> None:
     fps = None if arguments.fps is None else Fraction(arguments.fps).limit_denominator(1001)
     sources = sources_of(arguments.inputs, fps)
     outputs = Outputs(
-        arguments.format, arguments.output, arguments.output_dir, arguments.overlay, several=len(sources) > 1
+        arguments.format,
+        arguments.output,
+        arguments.output_dir,
+        arguments.overlay,
+        arguments.plot,
+        several=len(sources) > 1,
     )
     command = _Command(arguments, settings)
     if len(sources) == 1:
@@ -177,10 +183,13 @@ def _estimate(
 ) -> tuple[KineposeError | None, Exception | None]:
     """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
     broken = None
-    with Exports(targets.results, source.name, wanted) as exports, OverlayOutput(targets.overlay, clip) as overlay:
+    with (
+        Exports(targets.results, source.name, wanted, clip.shape) as exports,
+        OverlayOutput(targets.overlay, clip) as overlay,
+    ):
         try:
             for frame, result in shown(run, clip, source.text):
-                exports.write(result)
+                exports.write(frame, result)
                 overlay.draw(frame, result)
         except KineposeError as error:
             if run.info.frames_emitted == 0:

@@ -3,14 +3,14 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.outputs import check_outputs
 from service.clips.exports import Target
 from service.errors import BadRequest
-from service.formats.catalog import FORMATS, JSON, MP4, format_named
+from service.formats.catalog import FORMATS, HTML, JSON, MP4, format_named
 
 DRAWN = ".overlay.mp4"
 """Ending of a drawn clip in a folder of outputs, where `clip.mp4` may be the clip itself."""
@@ -38,6 +38,7 @@ class Outputs:
         file: --output.
         folder: --output-dir, made where it is not there.
         overlay: --overlay.
+        plot: --plot.
         several: whether there are several inputs.
     """
 
@@ -45,6 +46,7 @@ class Outputs:
     file: Path | None
     folder: Path | None
     overlay: Path | None
+    plot: Path | None
     several: bool
     _taken: set[str] = field(default_factory=set)
 
@@ -54,14 +56,16 @@ class Outputs:
             raise CommandFailed("give --output or --output-dir, not both", BAD_INPUT)
         if self.folder is None and (self.several or len(self.formats) > 1):
             raise CommandFailed("several inputs or formats need --output-dir FOLDER", BAD_INPUT)
-        if self.several and self.overlay is not None:
-            raise CommandFailed("--overlay is for one input; for several give --format mp4", BAD_INPUT)
+        if self.several and (self.overlay is not None or self.plot is not None):
+            raise CommandFailed("--overlay and --plot are for one input; for several give --format mp4,html", BAD_INPUT)
         if self.folder is not None:
             _make_folder(self.folder)
 
     def of(self, name: str) -> Targets:
         """Where the results of the input of that name go; looked at before there are any. Raises CommandFailed."""
         targets = self._single() if self.folder is None else self._in_folder(self.folder, self._unique(name))
+        if self.plot is not None:
+            targets = replace(targets, results=(*targets.results, Target(FORMATS[HTML], self.plot)))
         check_outputs(*(target.path for target in targets.results), targets.overlay)
         return targets
 

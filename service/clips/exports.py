@@ -13,16 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from model.values import Frame
 from service.clips.output import ResultWriter, text_output
 from service.clips.output_file import is_stream, open_stream, whole_or_nothing
 from service.contract import wire
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
-from service.formats.catalog import JSON, NDJSON, Format
+from service.formats.catalog import HTML, JSON, NDJSON, Format
 from service.formats.native import ndjson_line
 from service.formats.results import StoredResults
 from service.formats.zipped import Member
 from service.kinematics.process import Wanted
+from service.media.shape import Shape
+from service.media.stills import Stills
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,16 @@ class Exports:
         targets: where to.
         name: what files in it are named after, where a format has names.
         wanted: what is made of the joints.
+        shape: of the clip's pictures.
     """
 
-    def __init__(self, targets: Iterable[Target], name: str, wanted: Wanted) -> None:
+    def __init__(self, targets: Iterable[Target], name: str, wanted: Wanted, shape: Shape) -> None:
         targets = tuple(targets)
         self._native = [target for target in targets if target.form in (JSON, NDJSON)]
         self._others = [target for target in targets if target.form not in (JSON, NDJSON)]
         self._name = name
         self._wanted = wanted
+        self._stills = Stills(shape) if any(target.form.name == HTML for target in targets) else None
         self._writers: list[ResultWriter] = []
         self._lines: BinaryIO | None = None
         self._open = ExitStack()
@@ -67,8 +72,10 @@ class Exports:
     ) -> None:
         self._open.__exit__(kind, error, trace)
 
-    def write(self, result: FrameResult) -> None:
-        """Add a frame's result."""
+    def write(self, frame: Frame, result: FrameResult) -> None:
+        """Add a frame and its result, in stored pixels."""
+        if self._stills is not None:
+            self._stills.add(frame, result)
         if self._wanted.nothing:
             for writer in self._writers:
                 writer.write(result)
@@ -80,6 +87,7 @@ class Exports:
         if self._lines is not None:
             results = StoredResults(info, self._lines, self._name)
             results.process(self._wanted)
+            results.stills = self._stills.all if self._stills else ()
             self._write_native(results)
             for target in self._others:
                 _export(target, results)

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from typing import Final
 
 from service.errors import BadRequest
-from service.formats import coco, csv_wide, deeplabcut, native, openpose, parquet, trc
+from service.formats import coco, csv_wide, deeplabcut, native, openpose, parquet, plots, trc
 from service.formats.results import Results
 from service.formats.zipped import Member
 
@@ -78,8 +78,10 @@ _OTHERS = (
         text=False,
         files=openpose.coco_files,
     ),
+    Format("html", ".html", "text/html", "a page with plots of paths, angles and scores", plots.write_plots),
     Format("trc", ".trc", "text/tab-separated-values", "OpenSim's marker table", trc.write_trc, accepted=True),
 )
+HTML: Final = "html"
 FORMATS: Final = {form.name: form for form in (JSON, NDJSON, *_OTHERS)}
 
 MP4: Final = "mp4"

@@ -1,7 +1,7 @@
 """What writers read: a clip's results that can be gone through again and again."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
@@ -13,6 +13,9 @@ from service.kinematics.process import Kinematics, Wanted, kinematics_of
 FALLBACK_HZ = 25.0
 """Where a clip has no two times of which a rate could be made."""
 MICROSECONDS = 1_000_000
+
+Still = tuple[str, bytes]
+"""A picture of a clip: what it shows, and a JPEG."""
 
 
 class Results(Protocol):
@@ -30,6 +33,10 @@ class Results(Protocol):
     def kinematics(self) -> Kinematics | None:
         """What was made of the joints, if anything was wanted."""
 
+    @property
+    def stills(self) -> Sequence[Still]:
+        """Some pictures of the clip, where there are any."""
+
     def __iter__(self) -> Iterator[FrameResult]: ...
 
 
@@ -43,12 +50,14 @@ class StoredResults:
 
     Attributes:
         kinematics: what was made of the joints, once `process` has been called.
+        stills: pictures of the clip, where it is at hand.
     """
 
     def __init__(self, info: ClipInfo, lines: BinaryIO, name: str = "clip") -> None:
         self.info = info
         self.name = name
         self.kinematics: Kinematics | None = None
+        self.stills: Sequence[Still] = ()
         self._lines = lines
 
     def process(self, wanted: Wanted) -> None:

@@ -53,6 +53,7 @@ class ListedResults:
         self.info = replace(info, frames_emitted=len(results))
         self.name = name
         self.kinematics: Kinematics | None = None
+        self.stills: list[tuple[str, bytes]] = []
         self._results = results
 
     def __iter__(self) -> Iterator[FrameResult]:

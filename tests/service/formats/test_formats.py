@@ -3,7 +3,9 @@
 import contextlib
 import io
 import json
+import re
 import zipfile
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from model.values import Array, Pose
 from service.contract import wire
 from service.errors import BadRequest
 from service.formats.catalog import FORMATS, format_named
+from service.formats.charts import Line, line_chart
 from service.formats.native import ndjson_line
 from service.formats.results import Results, StoredResults, survey
 from tests.support.results import BOX, INFO, SIZE, nobody, one_person, pose, two_people
@@ -248,3 +251,41 @@ def test_an_unknown_format_is_refused_with_those_that_there_are() -> None:
     """By name."""
     with pytest.raises(BadRequest, match=r"'xml' is not known; there are json, ndjson, csv, .*, mp4"):
         format_named("xml")
+
+
+# -- plots ------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Which elements a page has, and what they point to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_plots_are_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
+    """Five charts a person, pictures within it, and no script and no address in it."""
+    results = two_people()
+    results.stills = [("frame 0", b"\xff\xd8")]
+    page = Page(written("html", results, tmp_path).read_text())
+
+    assert page.tags.count("svg") == 10
+    assert "script" not in page.tags
+    assert page.links == ["data:image/jpeg;base64,/9g="]
+    assert page.tags.count("path") > 2 * 5 * 8
+
+
+def test_charts_break_lines_where_nothing_is_known() -> None:
+    """And round their ticks."""
+    chart = line_chart("T", ("s", "px"), np.arange(5.0), [Line("a", np.array([0, 1, np.nan, 3, 4.0]), "#000")])
+
+    assert re.search(r'd="M[\d.]+ [\d.]+L[\d.]+ [\d.]+M[\d.]+ [\d.]+L[\d.]+ [\d.]+"', chart)
+    assert ">0<" in chart
+    assert ">4<" in chart
