@@ -1,4 +1,4 @@
-"""Named joint sets: order of the joints, left/right twins, and the bones to draw."""
+"""Named joint sets: order of the joints, left/right twins, the bones to draw, and the layouts that other tools read."""
 
 from dataclasses import dataclass
 
@@ -85,3 +85,102 @@ JHMDB_15 = Skeleton(
 
 SKELETONS = {skeleton.name: skeleton for skeleton in (KINEPOSE_13, JHMDB_15)}
 """Every skeleton by its name, as model cards have it."""
+
+# -- layouts of other tools -------------------------------------------------------------------------------
+
+# Where a joint means the same as one of ours it has our name, and `joint_map` finds it. Our head is the middle of the
+# head: no nose, eye or ear. Middles of shoulders and hips are not measured either: they stay absent.
+
+COCO_17 = Skeleton(
+    name="coco17",
+    joints=(
+        "nose",
+        "left_eye",
+        "right_eye",
+        "left_ear",
+        "right_ear",
+        "left_shoulder",
+        "right_shoulder",
+        "left_elbow",
+        "right_elbow",
+        "left_wrist",
+        "right_wrist",
+        "left_hip",
+        "right_hip",
+        "left_knee",
+        "right_knee",
+        "left_ankle",
+        "right_ankle",
+    ),
+    bones=(
+        (15, 13),
+        (13, 11),
+        (16, 14),
+        (14, 12),
+        (11, 12),
+        (5, 11),
+        (6, 12),
+        (5, 6),
+        (5, 7),
+        (6, 8),
+        (7, 9),
+        (8, 10),
+        (1, 2),
+        (0, 1),
+        (0, 2),
+        (1, 3),
+        (2, 4),
+        (3, 5),
+        (4, 6),
+    ),
+)
+"""COCO's person keypoints, with the bones of its own `skeleton`."""
+
+_OPENPOSE_UPPER = (
+    "nose",
+    "neck",
+    "right_shoulder",
+    "right_elbow",
+    "right_wrist",
+    "left_shoulder",
+    "left_elbow",
+    "left_wrist",
+)
+_OPENPOSE_RIGHT_LEG = ("right_hip", "right_knee", "right_ankle")
+_OPENPOSE_LEFT_LEG = ("left_hip", "left_knee", "left_ankle")
+_OPENPOSE_FACE = ("right_eye", "left_eye", "right_ear", "left_ear")
+_OPENPOSE_FEET = (
+    "left_big_toe",
+    "left_small_toe",
+    "left_heel",
+    "right_big_toe",
+    "right_small_toe",
+    "right_heel",
+)
+
+OPENPOSE_BODY_25 = Skeleton(
+    name="openpose_body_25",
+    joints=(
+        *_OPENPOSE_UPPER,
+        "mid_hip",
+        *_OPENPOSE_RIGHT_LEG,
+        *_OPENPOSE_LEFT_LEG,
+        *_OPENPOSE_FACE,
+        *_OPENPOSE_FEET,
+    ),
+    bones=(),
+)
+"""OpenPose's BODY_25; its drawings are its own."""
+
+OPENPOSE_COCO = Skeleton(
+    name="openpose_coco",
+    joints=(*_OPENPOSE_UPPER, *_OPENPOSE_RIGHT_LEG, *_OPENPOSE_LEFT_LEG, *_OPENPOSE_FACE),
+    bones=(),
+)
+"""OpenPose's COCO model: 18 joints, in another order than COCO's own."""
+
+
+def joint_map(source: Skeleton, target: Skeleton) -> tuple[int | None, ...]:
+    """For each joint of `target` its index in `source`; None where `source` has no such joint."""
+    known = {joint: index for index, joint in enumerate(source.joints)}
+    return tuple(known.get(joint) for joint in target.joints)

@@ -1,40 +1,49 @@
-"""`kinepose estimate`: joints of a clip, without a server."""
+"""`kinepose estimate`: joints of clips, pictures and live streams, without a server."""
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+import threading
+from contextlib import ExitStack
 from dataclasses import replace
+from fractions import Fraction
+from functools import cache, partial
 from pathlib import Path
-from types import TracebackType
-from typing import Self
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model import zoo
 from model.engines.base import EngineError
 from model.state import MOST_TRACKS
-from model.values import Frame, Region
+from model.values import Region
 from service.cli.failures import BAD_INPUT, CommandFailed
-from service.cli.outputs import check_outputs
+from service.cli.inputs import Source, opened, sources_of
+from service.cli.kinematics import describe_kinematics, kinematics_wanted
+from service.cli.numbers import positive, time_us, whole_number
+from service.cli.overlay_output import OverlayOutput
+from service.cli.progress import shown, stopped_by_signals
 from service.cli.settings import settings_with
+from service.cli.targets import Outputs, Targets, format_names
+from service.clips.exports import Exports
 from service.clips.local import LocalRun
-from service.clips.output import ResultWriter, text_output
-from service.clips.output_file import whole_or_nothing
 from service.config import Settings
 from service.contract import regions
-from service.contract.messages import ClipInfo, FrameResult
-from service.errors import KineposeError, OverlayFailed
+from service.contract.messages import ClipInfo
+from service.errors import KineposeError
+from service.formats.catalog import FORMATS, MP4
 from service.inference.loaded_model import LoadedModel, load_model
+from service.kinematics.process import Wanted
+from service.media.excerpt import Part
 from service.media.limits import NO_LIMIT_ON_TIME
-from service.media.overlay import OverlayWriter, open_overlay
-from service.media.video import Video, open_video
+from service.media.video import Clip
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("clip", type=Path, help="a video file")
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="INPUT",
+        help="a clip or picture, a folder or pattern of them, - (stdin), a URL (rtsp://...), or camera:0; a folder's "
+        "pictures are read as one clip",
+    )
     parser.add_argument(
         "--region",
         metavar="X,Y,W,H",
@@ -46,9 +55,31 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-people", metavar="N", type=_max_people, default=1, help="people to follow; default: 1")
     parser.add_argument("--model", metavar="NAME", help="a name that `kinepose models` lists")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where results go (default: stdout)")
-    parser.add_argument("--format", choices=("json", "ndjson"), default="json", help="default: json")
+    parser.add_argument(
+        "--output-dir", metavar="FOLDER", type=Path, help="where a file a format goes, named as the clip"
+    )
+    parser.add_argument(
+        "--format",
+        metavar="NAMES",
+        type=format_names,
+        action="extend",
+        default=[],
+        help=f"{', '.join((*FORMATS, MP4))}; several with commas; default: by the ending of FILE, or json",
+    )
     parser.add_argument("--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn")
+    parser.add_argument("--plot", metavar="FILE", type=Path, help="a page with plots of paths, angles and scores")
+    parser.add_argument("--start", metavar="TIME", type=time_us, default=0, help="from there on: seconds, or h:mm:ss")
+    parser.add_argument("--end", metavar="TIME", type=time_us, help="up to there")
+    parser.add_argument("--every", metavar="N", type=whole_number, default=1, help="every N-th frame; default: 1")
+    parser.add_argument("--fps", metavar="N", type=positive, help="of folders of pictures, which have no times else")
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="keep up with a stream: frames that come too fast are dropped; Ctrl-C ends it, and what was read is "
+        "written. Cameras and rtsp, rtp, udp, srt and rtmp are always read so",
+    )
     parser.add_argument("--strict", action="store_true", help="fail at damage, instead of going on and telling it")
+    describe_kinematics(parser)
     parser.set_defaults(run=run)
 
 
@@ -69,27 +100,73 @@ def _max_people(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Estimate, write and draw. CommandFailed where the clip, the model or the device does not do."""
+    """Estimate, write and draw. CommandFailed where an input, the model or the device does not do."""
     settings = settings_with(model=arguments.model)
-    check_outputs(arguments.output, arguments.overlay)
-    with ExitStack() as stack:
-        video = _open(arguments.clip, settings, arguments.strict, stack)
-        local = LocalRun(_load(settings), video, tuple(arguments.region), arguments.max_people)
-        broken, undrawn = _estimate(local, video, arguments)
-    if broken is not None:
-        raise CommandFailed(f"{arguments.clip}: {broken}; the frames before it were written")
-    if undrawn is not None:
-        raise CommandFailed(f"{arguments.overlay}: {undrawn}; the joints were written")
+    fps = None if arguments.fps is None else Fraction(arguments.fps).limit_denominator(1001)
+    sources = sources_of(arguments.inputs, fps)
+    outputs = Outputs(
+        arguments.format,
+        arguments.output,
+        arguments.output_dir,
+        arguments.overlay,
+        arguments.plot,
+        several=len(sources) > 1,
+    )
+    command = _Command(arguments, settings)
+    if len(sources) == 1:
+        command.run(sources[0], outputs.of(sources[0].name))
+    else:
+        _one_by_one(command, sources, outputs)
 
 
-def _open(path: Path, settings: Settings, strict: bool, stack: ExitStack) -> Video:
-    limits = replace(NO_LIMIT_ON_TIME, pixels=settings.max_image_pixels)
-    try:
-        return stack.enter_context(open_video(path, limits, strict=strict))
-    except KineposeError as error:
-        raise CommandFailed(f"{path}: {error}", BAD_INPUT) from error
-    except OSError as error:
-        raise CommandFailed(f"{path}: {error.strerror}", BAD_INPUT) from error
+def _one_by_one(command: "_Command", sources: list[Source], outputs: Outputs) -> None:
+    """All inputs; one that fails is told of, and does not keep the others from being read."""
+    failed = 0
+    for source in sources:
+        try:
+            command.run(source, outputs.of(source.name))
+        except CommandFailed as error:
+            failed += 1
+            print(f"kinepose: {' '.join(str(error).split())}", file=sys.stderr)
+    if failed:
+        raise CommandFailed(f"{failed} of {len(sources)} inputs failed")
+
+
+class _Command:
+    """What is asked of every input; the model is loaded once, for the first one that opens."""
+
+    def __init__(self, arguments: argparse.Namespace, settings: Settings) -> None:
+        self._asked = arguments
+        self._settings = settings
+        self._wanted = kinematics_wanted(arguments)
+        self._part = Part(arguments.start, arguments.end, arguments.every)
+        self._loaded = cache(partial(_load, settings))
+
+    def run(self, source: Source, targets: Targets) -> None:
+        """One input. Raises CommandFailed."""
+        live = source.live or self._asked.live
+        if live and not source.stream:
+            raise CommandFailed(f"{source.text}: --live is for streams and cameras", BAD_INPUT)
+        stop = threading.Event() if live else None
+        with ExitStack() as stack:
+            clip = self._open(source, stop, stack)
+            local = LocalRun(self._loaded(), clip, tuple(self._asked.region), self._asked.max_people)
+            if stop is not None:
+                stack.enter_context(stopped_by_signals(stop))
+            broken, undrawn = _estimate(local, clip, source, targets, self._wanted)
+        if broken is not None:
+            raise CommandFailed(f"{source.text}: {broken}; the frames before it were written")
+        if undrawn is not None:
+            raise CommandFailed(f"{targets.overlay}: {undrawn}; the joints were written")
+
+    def _open(self, source: Source, stop: threading.Event | None, stack: ExitStack) -> Clip:
+        limits = replace(NO_LIMIT_ON_TIME, pixels=self._settings.max_image_pixels)
+        try:
+            return stack.enter_context(opened(source, self._part, limits, self._asked.strict, stop))
+        except KineposeError as error:
+            raise CommandFailed(f"{source.text}: {error}", BAD_INPUT) from error
+        except OSError as error:
+            raise CommandFailed(f"{source.text}: {error.strerror}", BAD_INPUT) from error
 
 
 def _load(settings: Settings) -> LoadedModel:
@@ -102,80 +179,30 @@ def _load(settings: Settings) -> LoadedModel:
 
 
 def _estimate(
-    run: LocalRun, video: Video, arguments: argparse.Namespace
+    run: LocalRun, clip: Clip, source: Source, targets: Targets, wanted: Wanted
 ) -> tuple[KineposeError | None, Exception | None]:
     """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
     broken = None
-    with text_output(arguments.output) as file, _Overlay(arguments.overlay, video) as overlay:
-        writer = ResultWriter(file, arguments.format)
+    with (
+        Exports(targets.results, source.name, wanted, clip.shape) as exports,
+        OverlayOutput(targets.overlay, clip) as overlay,
+    ):
         try:
-            for frame, result in _with_progress(run, arguments.clip.name):
-                writer.write(result)
+            for frame, result in shown(run, clip, source.text):
+                exports.write(frame, result)
                 overlay.draw(frame, result)
         except KineposeError as error:
             if run.info.frames_emitted == 0:
-                raise CommandFailed(f"{arguments.clip}: {error}", BAD_INPUT) from error
+                raise CommandFailed(f"{source.text}: {error}", BAD_INPUT) from error
             broken = error
         except EngineError as error:
             raise CommandFailed(f"the device failed: {error}") from error
-        writer.finish(run.info, broken)
-    _warn_of_gaps(arguments.clip, run.info)
+        exports.finish(run.info, broken)
+    _warn_of_gaps(source.text, run.info)
     return broken, overlay.failed
 
 
-def _warn_of_gaps(path: Path, info: ClipInfo) -> None:
+def _warn_of_gaps(name: str, info: ClipInfo) -> None:
     if info.gaps:
         reasons = ", ".join(sorted({gap.reason.value for gap in info.gaps}))
-        print(f"{path}: the clip has gaps ({reasons}), told in the results as `gaps`", file=sys.stderr)
-
-
-class _Overlay:
-    """The drawn clip, if one is asked for. A drawing that fails is kept in `failed`, and the joints go on.
-
-    Attributes:
-        failed: why there is no drawing, once it is known.
-    """
-
-    def __init__(self, path: Path | None, video: Video) -> None:
-        self.failed: Exception | None = None
-        self._path = path
-        self._video = video
-        self._writer: OverlayWriter | None = None
-        self._open = ExitStack()
-
-    def __enter__(self) -> Self:
-        if self._path is not None:
-            with self._failing():
-                part = self._open.enter_context(whole_or_nothing(self._path))
-                self._writer = self._open.enter_context(open_overlay(part, self._video.shape, self._video.rate))
-        return self
-
-    def draw(self, frame: Frame, result: FrameResult) -> None:
-        """Add a frame, unless the drawing has failed."""
-        if self._writer is not None:
-            with self._failing():
-                self._writer.write(frame, result)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.failed is None:
-            with self._failing():
-                self._open.__exit__(kind, error, trace)
-
-    @contextmanager
-    def _failing(self) -> Iterator[None]:
-        try:
-            yield
-        except (OverlayFailed, OSError) as error:
-            self.failed, self._writer = error, None
-            with suppress(OverlayFailed, OSError):
-                self._open.__exit__(type(error), error, error.__traceback__)
-
-
-def _with_progress(run: LocalRun, name: str) -> Iterator[tuple[Frame, FrameResult]]:
-    """The run's frames, with a bar on stderr where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield from progress.track(run, total=run.info.frames_declared, description=name)
+        print(f"{name}: the clip has gaps ({reasons}), told in the results as `gaps`", file=sys.stderr)

@@ -24,7 +24,6 @@ from service.auth.access import Quota, check_owner
 from service.auth.api_keys import Caller
 from service.clips.job import ClipJob, Status
 from service.clips.places import ClipPlaces
-from service.clips.results import ndjson_line
 from service.clips.run import ClipRun, clip_limits
 from service.clips.scratch import scratch_folder
 from service.clips.storage import ClipStorage, DiskShare, full_disk_told
@@ -32,6 +31,7 @@ from service.clips.turns import Turns
 from service.config import Settings
 from service.contract import wire
 from service.errors import ClipUnknown, KineposeError, QueueFull, StorageFull
+from service.formats.native import ndjson_line
 from service.media.overlay import render_overlay
 from service.media.readers import ClipReaders
 from service.pipeline.pipeline import Pipeline

@@ -12,7 +12,7 @@ from service.contract.messages import FrameResult, Outcome
 from service.errors import BadRegion
 from service.inference.loaded_model import LoadedModel
 from service.media.limits import NO_LIMIT_ON_TIME, ClipLimits
-from service.media.video import Video, open_video
+from service.media.video import OpenedClip, open_video
 
 LOCAL_SESSION = "local"
 """What stands as session_id in results that no session made."""
@@ -26,7 +26,7 @@ class LocalRun:
     """
 
     def __init__(
-        self, loaded: LoadedModel, video: Video, regions: tuple[Region, ...] = (), max_people: int = 1
+        self, loaded: LoadedModel, video: OpenedClip, regions: tuple[Region, ...] = (), max_people: int = 1
     ) -> None:
         self.info = known_of(video)
         self._loaded = loaded

@@ -12,6 +12,8 @@ from service.clips.output_file import is_stream, open_stream, whole_or_nothing
 from service.contract import problem, wire
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError
+from service.formats.native import with_kinematics
+from service.kinematics.process import Kinematics
 
 Format = Literal["json", "ndjson"]
 
@@ -28,11 +30,12 @@ class ResultWriter:
         self._json = form == "json"
         self._count = 0
 
-    def write(self, result: FrameResult) -> None:
-        """Add a frame's result."""
+    def write(self, result: FrameResult, index: int = 0, made: Kinematics | None = None) -> None:
+        """Add a frame's result, with what was made of the joints of the frame of that index."""
+        reply = wire.result_to_json(result)
         if self._json:
             self._file.write('{"frames":[\n' if self._count == 0 else ",\n")
-        self._file.write(_line(wire.result_to_json(result)))
+        self._file.write(_line(reply if made is None else with_kinematics(reply, index, made)))
         if not self._json:
             self._file.write("\n")
             self._file.flush()  # who reads lines gets each when it is there

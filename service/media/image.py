@@ -154,12 +154,12 @@ def _orientation(blocks: Iterator[bytes]) -> Orientation:
     """From the first EXIF block; upright where there is none or a damaged one: the pixels count."""
     try:
         block = next(blocks, None)
-        return UPRIGHT if block is None else from_exif(_tiff_orientation(block))
+        return UPRIGHT if block is None else from_exif(tiff_orientation(block))
     except (struct.error, IndexError):
         return UPRIGHT
 
 
-def _tiff_orientation(block: bytes) -> int:
+def tiff_orientation(block: bytes) -> int:
     """Value of the orientation tag in the first directory of an EXIF block; 1 where it is not there."""
     order = "<" if block[:2] == b"II" else ">"
     (directory,) = struct.unpack_from(order + "I", block, 4)

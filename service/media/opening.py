@@ -65,8 +65,8 @@ def open_container(path: Path, max_pixels: int) -> InputContainer:
         raise UnsupportedMedia(f"not a clip in a container that is read here ({kind or 'unknown'})") from error
 
 
-def video_stream(container: InputContainer, path: Path, max_pixels: int) -> VideoStream:
-    """The stream that is the film, ready to be decoded, but for pictures above max_pixels.
+def video_stream(container: InputContainer, path: Path | None, max_pixels: int) -> VideoStream:
+    """The stream that is the film, ready to be decoded, but for pictures above max_pixels. `path`: of a file.
 
     Raises:
         UnsupportedMedia: there is none, or its codec (named) is not decoded here.
@@ -76,7 +76,8 @@ def video_stream(container: InputContainer, path: Path, max_pixels: int) -> Vide
         kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
         raise UnsupportedMedia(f"the file has no video stream (it holds {kinds})")
     if not has_decoder(film):
-        raise UnsupportedMedia(f"no decoder for the clip's codec ({_codec_named_by_ffmpeg(path, max_pixels)})")
+        name = "unknown" if path is None else _codec_named_by_ffmpeg(path, max_pixels)
+        raise UnsupportedMedia(f"no decoder for the clip's codec ({name})")
     codec = film.codec_context.codec.canonical_name
     if codec not in CODECS:
         raise UnsupportedMedia(f"the clip's codec is not decoded here ({codec})")

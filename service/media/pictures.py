@@ -48,9 +48,10 @@ class Pictures:
     most flipped bits to something.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, failed_reads: int = MOST_FAILED_READS) -> None:
         self._container = container
         self._stream = stream
+        self._failed_reads = failed_reads
         self._context = stream.codec_context
         self._order: dict[int, int] = {}  # pts -> place in the order of decoding, of what has not come out yet
         self._held: deque[VideoFrame] = deque()
@@ -75,7 +76,7 @@ class Pictures:
     def _read(self) -> Iterator[Event]:
         """The stream's packets, without the empty one at the end."""
         failed = 0
-        while failed < MOST_FAILED_READS:
+        while failed < self._failed_reads:
             try:
                 for packet in self._container.demux(self._stream):
                     if packet.size:

@@ -17,7 +17,7 @@ from service.errors import BadClip, FrameSizeChanged
 from service.media.framing import frame_of, shape_of
 from service.media.limits import ClipLimits, check_declared
 from service.media.opening import clock_jumps, declared_length_us, open_container, video_stream
-from service.media.pictures import Damage, Pictures
+from service.media.pictures import MOST_FAILED_READS, Damage, Pictures
 from service.media.shape import Shape
 from service.media.timestamps import MICROSECONDS, Timestamps, in_us
 
@@ -42,6 +42,13 @@ class OpenedClip(Protocol):
     @property
     def gaps(self) -> tuple[ClipGap, ...]: ...
     def __iter__(self) -> Generator[Frame, None, None]: ...
+
+
+class Clip(OpenedClip, Protocol):
+    """An opened clip whose rate is known, too."""
+
+    @property
+    def rate(self) -> Fraction | None: ...
 
 
 class OpenClip(Protocol):
@@ -69,7 +76,14 @@ class Video:
         gaps: where the clip is not whole, as far as it has been read.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, limits: ClipLimits, strict: bool) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        limits: ClipLimits,
+        strict: bool,
+        failed_reads: int = MOST_FAILED_READS,
+    ) -> None:
         self._limits = limits
         self._strict = strict
         self.codec = stream.codec_context.codec.canonical_name
@@ -81,7 +95,7 @@ class Video:
         self._unit_us = unit * MICROSECONDS
         self._clock = Timestamps(unit, self.rate, clock_jumps(container))
         limits.check_pixels(stream.codec_context.width, stream.codec_context.height)
-        self._events = iter(Pictures(container, stream))
+        self._events = iter(Pictures(container, stream, failed_reads))
         self._damaged, self._first = self._take_first()
         self.shape = shape_of(self._first, stream.sample_aspect_ratio, limits)
         self.rotation = self.shape.orientation.turn

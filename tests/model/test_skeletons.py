@@ -2,7 +2,7 @@
 
 import pytest
 
-from model.skeletons import KINEPOSE_13, Skeleton
+from model.skeletons import COCO_17, KINEPOSE_13, OPENPOSE_BODY_25, OPENPOSE_COCO, Skeleton, joint_map
 
 
 def test_served_skeleton_has_its_13_joints_left_first() -> None:
@@ -58,3 +58,32 @@ def test_bone_to_nowhere_is_refused(bone: tuple[int, int]) -> None:
     """A bone joins two joints of the skeleton."""
     with pytest.raises(ValueError, match="bone"):
         Skeleton("broken", ("head", "neck"), (bone,))
+
+
+@pytest.mark.parametrize(("layout", "absent"), [(COCO_17, 5), (OPENPOSE_BODY_25, 13), (OPENPOSE_COCO, 6)])
+def test_a_layout_takes_the_joints_that_mean_the_same_and_no_others(layout: Skeleton, absent: int) -> None:
+    """All limbs are there; the head is no nose, and what is not measured has no source."""
+    mapped = dict(zip(layout.joints, joint_map(KINEPOSE_13, layout), strict=True))
+
+    assert {name: KINEPOSE_13.joints[i] for name, i in mapped.items() if i is not None} == {
+        name: name for name in KINEPOSE_13.joints[1:]
+    }
+    assert sum(index is None for index in mapped.values()) == absent
+
+
+def test_layouts_have_the_published_orders() -> None:
+    """Spot checks against COCO's and OpenPose's own tables."""
+    assert [COCO_17.joints[i] for i in (0, 5, 10, 16)] == ["nose", "left_shoulder", "right_wrist", "right_ankle"]
+    assert [OPENPOSE_BODY_25.joints[i] for i in (1, 4, 8, 11, 14, 18, 19, 24)] == [
+        "neck",
+        "right_wrist",
+        "mid_hip",
+        "right_ankle",
+        "left_ankle",
+        "left_ear",
+        "left_big_toe",
+        "right_heel",
+    ]
+    assert len(OPENPOSE_BODY_25) == 25
+    assert [OPENPOSE_COCO.joints[i] for i in (4, 8, 13, 17)] == ["right_wrist", "right_hip", "left_ankle", "left_ear"]
+    assert len(OPENPOSE_COCO) == 18

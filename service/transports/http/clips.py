@@ -7,18 +7,19 @@ from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, Response
 
 from service.auth.api_keys import Caller
 from service.clips.job import ClipJob, Status
 from service.clips.jobs import ClipJobs
-from service.clips.results import clip_document, ndjson_line, spooled_lines
 from service.clips.run import ClipOptions
 from service.contract import problem, wire
 from service.contract import regions as regions_of
 from service.contract.bodies import ClipReply, JobReply
 from service.errors import KineposeError, TooLarge
-from service.transports.http import openapi
+from service.formats.catalog import MP4, MP4_TYPE, NDJSON
+from service.formats.native import ndjson_line
+from service.transports.http import formats, openapi
 from service.transports.http.connection import ClosingStream, while_connected
 from service.transports.http.dependencies import CallerOf, ServicesOf, clip_relay_of
 from service.transports.http.errors import problem_response
@@ -26,7 +27,6 @@ from service.transports.http.uploads import FORM_OVERHEAD_BYTES, Sink, declared_
 from service.transports.pace import Pace
 from service.transports.services import Services
 
-NDJSON = "application/x-ndjson"
 # A hint to those who poll a job.
 POLL_AFTER_S = 1
 
@@ -46,9 +46,10 @@ router = APIRouter(
         max_people="integer",
         model="string",
         strict="boolean",
+        format="string",
     ),
     responses={
-        200: openapi.ndjson("The joints of every frame.", openapi.CLIP, ClipReply),
+        200: openapi.in_formats("The joints of every frame.", openapi.CLIP, ClipReply),
         202: openapi.answer("`Prefer: respond-async`: a job, named in Location.", openapi.JOB, JobReply),
     },
 )
@@ -61,20 +62,26 @@ async def post_clip(
     max_people: Annotated[str | None, Query(description="How many people are followed; default: 1.")] = None,
     model: Annotated[str | None, Query(description="A name from GET /v1/models.")] = None,
     strict: Annotated[str | None, Query(description="true: damage ends the clip with an error; else `gaps`.")] = None,
+    form: Annotated[str | None, openapi.FORMAT] = None,
     prefer: Annotated[str, Header()] = "",
     accept: Annotated[str, Header()] = "",
 ) -> Response:
-    """Joints of a whole clip. `Accept: application/x-ndjson`: a line a frame while it works, then `clip`."""
+    """Joints of a whole clip. As NDJSON: a line a frame while it works, then `clip`; other formats once it is done."""
     async with AsyncExitStack() as stack:
         said = {"region": region, "regions": regions, "max_people": max_people, "model": model, "strict": strict}
-        job = await _receive(request, services, caller, stack, said)
+        job, wanted = await _receive(request, services, caller, stack, said | {"format": form}, accept)
         if "respond-async" in prefer:
             await services.jobs.start(job)
             stack.pop_all()
             return _accepted(request, job)
-        if NDJSON in accept:
+        if wanted == NDJSON.name:
             return await _line_by_line(request, services.jobs, job, stack)
-        return await _at_once(request, services.jobs, job, stack)
+        await while_connected(request, services.jobs.complete(job))
+        if wanted == MP4:
+            path = await while_connected(request, services.jobs.overlay(job))
+            return formats.drawing(path.open("rb"), stack.pop_all())
+        assert job.info is not None
+        return formats.answer(wanted, job.info, job.results_path.open("rb"), stack.pop_all())
 
 
 async def _receive(
@@ -83,8 +90,11 @@ async def _receive(
     caller: Caller,
     stack: AsyncExitStack,
     said: Mapping[str, str | None],
-) -> ClipJob:
+    accept: str,
+) -> tuple[ClipJob, str]:
+    """The job with the clip and its options, and the name of the format that is wanted."""
     _options(said)  # A wrong parameter is refused before the upload.
+    formats.wanted(said["format"], accept)
     jobs, limit = services.jobs, services.settings.max_body_bytes
     if declared_bytes(request) > limit + FORM_OVERHEAD_BYTES:
         raise TooLarge.body(limit)
@@ -93,8 +103,9 @@ async def _receive(
     async with jobs.upload(job) as file:
         sink = Sink(file, limit, Pace.of(services.settings), partial(jobs.grow, job), jobs.storage.run)
         form = await receive_file(request, sink)
-        job.options = _options({name: value or form.get(name) for name, value in said.items()})
-    return job
+        said = {name: value or form.get(name) for name, value in said.items()}
+        job.options = _options(said)
+    return job, formats.wanted(said["format"], accept)
 
 
 def _options(said: Mapping[str, str | None]) -> ClipOptions:
@@ -106,17 +117,11 @@ def _options(said: Mapping[str, str | None]) -> ClipOptions:
     )
 
 
-async def _at_once(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:
-    await while_connected(request, jobs.complete(job))
-    assert job.info is not None
-    return ClosingStream(clip_document(job.info, job.results_path.open("rb")), stack.pop_all(), "application/json")
-
-
 async def _line_by_line(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:
     lines = await stack.enter_async_context(aclosing(jobs.lines(job)))
     # A clip that cannot be opened is answered with its own status: the first frame comes before the headers.
     first = await while_connected(request, anext(lines, None))
-    return ClosingStream(_lines(job, first, lines), stack.pop_all(), NDJSON)
+    return ClosingStream(_lines(job, first, lines), stack.pop_all(), NDJSON.media_type)
 
 
 async def _lines(job: ClipJob, first: bytes | None, others: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
@@ -162,22 +167,27 @@ async def delete_clip(clip_id: str, services: ServicesOf, caller: CallerOf) -> R
 @router.get(
     "/{clip_id}/poses",
     responses={
-        200: openapi.ndjson("The joints of every frame.", openapi.CLIP, ClipReply),
+        200: openapi.in_formats("The joints of every frame.", openapi.CLIP, ClipReply),
         202: openapi.answer("It still works; ask again.", openapi.JOB, JobReply),
     },
 )
 async def get_poses(
-    request: Request, clip_id: str, services: ServicesOf, caller: CallerOf, accept: Annotated[str, Header()] = ""
+    request: Request,
+    clip_id: str,
+    services: ServicesOf,
+    caller: CallerOf,
+    form: Annotated[str | None, openapi.FORMAT] = None,
+    accept: Annotated[str, Header()] = "",
 ) -> Response:
     """Results of a job; 202 with its status while it works, its error if it failed."""
     job = services.jobs.get(clip_id, caller)
+    wanted = formats.wanted(form, accept)
     if not _done(job):
         return _accepted(request, job)
+    if wanted == MP4:
+        return FileResponse(await services.jobs.overlay(job), media_type=MP4_TYPE)
     assert job.info is not None
-    lines = job.results_path.open("rb")
-    if NDJSON in accept:
-        return StreamingResponse(spooled_lines(job.info, lines), media_type=NDJSON)
-    return StreamingResponse(clip_document(job.info, lines), media_type="application/json")
+    return formats.answer(wanted, job.info, job.results_path.open("rb"), AsyncExitStack())
 
 
 @router.get(
@@ -193,7 +203,7 @@ async def get_overlay(request: Request, clip_id: str, services: ServicesOf, call
     job = services.jobs.get(clip_id, caller)
     if not _done(job):
         return _accepted(request, job)
-    return FileResponse(await services.jobs.overlay(job), media_type="video/mp4")
+    return FileResponse(await services.jobs.overlay(job), media_type=MP4_TYPE)
 
 
 async def on_clip_unknown(request: Request, error: Exception) -> Response:

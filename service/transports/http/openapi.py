@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from fastapi import Query
 from fastapi.security import HTTPBearer
 
 from service.contract.bodies import SessionRequest
 from service.contract.problem import MEDIA_TYPE
+from service.formats.catalog import FORMATS, MP4, MP4_TYPE
 
 SESSION_ID = "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35"
 MODEL = {"name": "kimnet-lite", "version": "0.1.0", "sha256": "9f86d081884c7d65" * 4}
@@ -91,17 +93,29 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
+DRAWN = "The clip with its people drawn."
+
+
 def answer(description: str, example: Any, model: Any = None) -> dict[str, Any]:
     """A response of JSON like the example; `model` where the route itself names none."""
     response = {"description": description, "content": {"application/json": {"example": example}}}
     return response if model is None else {**response, "model": model}
 
 
-def ndjson(description: str, example: Any, model: Any) -> dict[str, Any]:
-    """As `answer`, and as NDJSON when the client accepts that."""
+FORMAT = Query(
+    alias="format",
+    description=f"{', '.join((*FORMATS, MP4))}; without it `Accept` decides, and JSON where that names none.",
+    json_schema_extra={"enum": [*FORMATS, MP4]},
+)
+
+
+def in_formats(description: str, example: Any, model: Any) -> dict[str, Any]:
+    """As `answer`, and as every format of a clip's results that the client may ask for."""
     response = answer(description, example, model)
-    lines = "A line a frame, as in `frames`; the last one is `clip`, or `error` with a problem, in an object."
-    response["content"]["application/x-ndjson"] = {"schema": {"type": "string", "description": lines}}
+    for form in FORMATS.values():
+        kind = {"type": "string"} if form.text else {"type": "string", "format": "binary"}
+        response["content"].setdefault(form.media_type, {"schema": kind | {"description": form.what}})
+    response["content"][MP4_TYPE] = {"schema": {"type": "string", "format": "binary", "description": DRAWN}}
     return response
 
 

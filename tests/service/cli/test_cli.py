@@ -1,5 +1,6 @@
 """The command line: what it writes, what it says, how it exits."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -237,3 +238,77 @@ def test_a_reader_that_has_seen_enough_is_no_crash(tmp_path: Path) -> None:
 
     assert json.loads(first)["seq"] == 0
     assert "Traceback" not in error
+
+
+def test_several_formats_come_from_one_run(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file a format in the folder, named as the clip; the drawn one does not take the clip's own name."""
+    folder = tmp_path / "out"
+
+    code = main(
+        ["estimate", str(clip), "--format", "csv,trc,openpose", "--format", "json,mp4", "--output-dir", str(folder)]
+    )
+
+    assert code == 0
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "clip.csv",
+        "clip.json",
+        "clip.overlay.mp4",
+        "clip.trc",
+        "clip_json",
+    ]
+    assert len(list((folder / "clip_json").iterdir())) == 3
+    assert (folder / "clip.csv").read_bytes().count(b"\r\n") == 4
+    assert len(json.loads((folder / "clip.json").read_text())["frames"]) == 3
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("a.csv", b"frame,"),
+        ("a.dlc.csv", b"scorer,"),
+        ("a.coco.json", b'{"info"'),
+        ("a.parquet", b"PAR1"),
+        ("a.trc", b"PathFileType"),
+        ("a.mp4", b"\0\0\0"),
+        ("a.txt", b'{"frames"'),
+    ],
+)
+def test_the_ending_of_the_output_says_the_format(clip: Path, tmp_path: Path, name: str, begin: bytes) -> None:
+    """Where no --format does."""
+    assert main(["estimate", str(clip), "--output", str(tmp_path / name)]) == 0
+    assert (tmp_path / name).read_bytes().startswith(begin)
+
+
+def test_a_format_goes_to_stdout_too(clip: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    """Binary ones as well, where that is no terminal."""
+    assert main(["estimate", str(clip), "--format", "openpose"]) == 0
+    assert capfdbinary.readouterr().out.startswith(b"PK")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--format", "csv,trc"],
+        ["--format", "csv,trc", "--output", "a"],
+        ["--output", "a", "--output-dir", "b"],
+        ["--format", "mp4"],
+    ],
+)
+def test_outputs_that_do_not_fit_together_exit_with_2(clip: Path, tmp_path: Path, arguments: list[str]) -> None:
+    """Before anything is loaded; nothing is made."""
+    with contextlib.chdir(tmp_path):
+        assert main(["estimate", str(clip), *arguments]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_a_clip_that_breaks_off_is_written_so_far_in_every_format(tmp_path: Path) -> None:
+    """As in JSON."""
+    cut = make_cut_off(tmp_path, count=6)
+
+    assert (
+        main(["estimate", str(cut), "--strict", "--format", "csv,ndjson", "--output-dir", str(tmp_path / "out")]) == 1
+    )
+
+    csv = (tmp_path / "out" / f"{cut.stem}.csv").read_text().splitlines()
+    assert len(csv) == len((tmp_path / "out" / f"{cut.stem}.ndjson").read_text().splitlines()) > 1
