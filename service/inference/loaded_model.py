@@ -10,6 +10,8 @@ from model.tracker import Tracker
 from service.config import Settings
 from service.contract.messages import ModelInfo
 from service.inference.device_loop import Stepper
+from service.inference.timed_finder import TimedFinder
+from service.observability.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +33,11 @@ class LoadedModel:
         return ModelInfo(self.card.name, self.card.version, self.card.sha256)
 
 
-def load_model(settings: Settings) -> LoadedModel:
+def load_model(settings: Settings, metrics: Metrics | None = None) -> LoadedModel:
     """Load the model that the settings name. Blocks: half a second on a CPU, seconds where it is in torch.
+
+    Args:
+        metrics: gets the finder's time.
 
     Raises:
         zoo.UnknownModel, zoo.BadWeights: there is no such model, or it is broken.
@@ -42,6 +47,6 @@ def load_model(settings: Settings) -> LoadedModel:
     engine, card = open_model(
         settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
     )
-    finder = MultiPoseFinder() if settings.max_people > 1 else None
+    finder = TimedFinder(MultiPoseFinder(), (metrics or Metrics()).finder) if settings.max_people > 1 else None
     tracker = Tracker(engine, card.sha256[:16], finder)
     return LoadedModel(card, engine.config.skeleton, tracker, stacks=engine.device == "cuda")
