@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from model.cards import ModelCard
 from model.finder.finder import MultiPoseFinder
 from model.opened import open_model
+from model.people.follow import LookEvery
 from model.skeletons import Skeleton
 from model.tracker import Tracker
 from service.config import Settings
@@ -48,5 +49,6 @@ def load_model(settings: Settings, metrics: Metrics | None = None) -> LoadedMode
         settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
     )
     finder = TimedFinder(MultiPoseFinder(), (metrics or Metrics()).finder) if settings.max_people > 1 else None
-    tracker = Tracker(engine, card.sha256[:16], finder)
+    look_every = LookEvery(settings.search_every, round(1e6 * settings.search_every_s))
+    tracker = Tracker(engine, card.sha256[:16], finder, look_every)
     return LoadedModel(card, engine.config.skeleton, tracker, stacks=engine.device == "cuda")
