@@ -28,7 +28,7 @@ from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError, OverlayFailed
 from service.inference.loaded_model import LoadedModel, load_model
 from service.media.limits import NO_LIMIT_ON_TIME
-from service.media.overlay import OverlayWriter, open_overlay
+from service.media.overlay import CONTAINERS, OverlayWriter, open_overlay
 from service.media.video import Video, open_video
 
 
@@ -47,7 +47,9 @@ def describe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="NAME", help="a name that `kinepose models` lists")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where results go (default: stdout)")
     parser.add_argument("--format", choices=("json", "ndjson"), default="json", help="default: json")
-    parser.add_argument("--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn")
+    parser.add_argument(
+        "--overlay", metavar="FILE", type=Path, help="the clip with everybody drawn: .mp4, .mov or .mkv"
+    )
     parser.add_argument("--strict", action="store_true", help="fail at damage, instead of going on and telling it")
     parser.set_defaults(run=run)
 
@@ -72,6 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     """Estimate, write and draw. CommandFailed where the clip, the model or the device does not do."""
     settings = settings_with(model=arguments.model)
     check_outputs(arguments.output, arguments.overlay)
+    _check_container(arguments.overlay)
     with ExitStack() as stack:
         video = _open(arguments.clip, settings, arguments.strict, stack)
         local = LocalRun(_load(settings), video, tuple(arguments.region), arguments.max_people)
@@ -80,6 +83,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise CommandFailed(f"{arguments.clip}: {broken}; the frames before it were written")
     if undrawn is not None:
         raise CommandFailed(f"{arguments.overlay}: {undrawn}; the joints were written")
+
+
+def _check_container(overlay: Path | None) -> None:
+    if overlay is not None and overlay.suffix.lower() not in CONTAINERS:
+        endings = ", ".join(ending for ending in CONTAINERS if ending)
+        raise CommandFailed(f"{overlay}: an overlay is written as one of {endings}", BAD_INPUT)
 
 
 def _open(path: Path, settings: Settings, strict: bool, stack: ExitStack) -> Video:
@@ -106,7 +115,7 @@ def _estimate(
 ) -> tuple[KineposeError | None, Exception | None]:
     """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
     broken = None
-    with text_output(arguments.output) as file, _Overlay(arguments.overlay, video) as overlay:
+    with text_output(arguments.output) as file, _Overlay(arguments.overlay, video, arguments.clip) as overlay:
         writer = ResultWriter(file, arguments.format)
         try:
             for frame, result in _with_progress(run, arguments.clip.name):
@@ -136,10 +145,11 @@ class _Overlay:
         failed: why there is no drawing, once it is known.
     """
 
-    def __init__(self, path: Path | None, video: Video) -> None:
+    def __init__(self, path: Path | None, video: Video, clip: Path) -> None:
         self.failed: Exception | None = None
         self._path = path
         self._video = video
+        self._clip = clip
         self._writer: OverlayWriter | None = None
         self._open = ExitStack()
 
@@ -147,7 +157,8 @@ class _Overlay:
         if self._path is not None:
             with self._failing():
                 part = self._open.enter_context(whole_or_nothing(self._path))
-                self._writer = self._open.enter_context(open_overlay(part, self._video.shape, self._video.rate))
+                container = CONTAINERS[self._path.suffix.lower()]
+                self._writer = self._open.enter_context(open_overlay(part, self._video, container, self._clip))
         return self
 
     def draw(self, frame: Frame, result: FrameResult) -> None:
