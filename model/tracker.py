@@ -50,6 +50,7 @@ class Tracker:
         finder: finds people where more than one may be followed. One person is looked for with the network alone: its
             windows turn, and so find people who lie. Without a finder several people are followed from given regions.
         look_every: how often the finder looks while there is room for more people.
+        finds_one: whether the finder is asked where one person is looked for, too.
 
     Attributes:
         state_digest: of the weights and of the engine's signature. A state goes on only on its like: the same weights
@@ -59,13 +60,20 @@ class Tracker:
     """
 
     def __init__(
-        self, engine: Engine, model_digest: str, finder: Finder | None = None, look_every: LookEvery | None = None
+        self,
+        engine: Engine,
+        model_digest: str,
+        finder: Finder | None = None,
+        look_every: LookEvery | None = None,
+        *,
+        finds_one: bool = False,
     ) -> None:
         self.engine = engine
         self.finder = finder
         self.model_digest = model_digest
         self.state_digest = _digest(model_digest, engine.signature)
         self.people_digest = _digest(model_digest, engine.signature, finder.digest) if finder else self.state_digest
+        self._finds_one = finder.size if finder and finds_one else None
         self.input_size = engine.config.input_size
         self.look_every = look_every or LookEvery()
 
@@ -129,7 +137,9 @@ class Tracker:
         turn = track.transform.rotation if track else 0.0
         if region is None and (track is None or track.lost_frames > LOST_PATIENCE):
             source = RegionSource.SEARCHED
-            found = yield from search_person(request.frame, track.lost_frames if track else None, self.input_size)
+            found = yield from search_person(
+                request.frame, track.lost_frames if track else None, self.input_size, self._finds_one
+            )
             if found is None:
                 region = track.box if track else _whole(request.frame)
             else:

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from model.coords import crop_input, letterbox_transform
-from model.finder.base import Found, to_frame
-from model.passes import Passes, look_for_people, side_by_side
+from model.finder.look import people_in
+from model.passes import Passes, side_by_side
 from model.people import scene
 from model.people.conflicts import is_merged, on_one_body, separated, taken_back
 from model.people.matching import Matches, match
@@ -98,7 +97,7 @@ class Follower:
 
     def _look(self, request: TrackRequest, group: "_Group") -> Passes[None]:
         """The finder's look at the whole frame, and what is read where it sees somebody."""
-        found = yield from _people_in(request.frame, self.finder_size)
+        found = yield from people_in(request.frame, self.finder_size)
         matches = match(group.members, found, request.frame.size)
         new = matches.new[: max(0, group.room(sum(not group.members[index].there for index, _ in matches.back)))]
         regions = [one.region for one in [*(one for _, one in matches.back), *new]]
@@ -219,9 +218,3 @@ class _Group:
     def _end(self, member: Member, reason: EndReason) -> None:
         self.members.remove(member)
         self.ended.append(EndedTrack(member.track_id, reason))
-
-
-def _people_in(frame: Frame, size: int) -> Passes[list[Found]]:
-    window = letterbox_transform(*frame.size, size)
-    people = yield from look_for_people(crop_input(frame, window))
-    return [to_frame(person, window) for person in people]
