@@ -27,6 +27,7 @@ class FrameRecord:
         sent: when the transport took it.
         answered: when its outcome came; None while it has none.
         code: the error's code where the outcome is not ok.
+        people: how many were in the answer.
     """
 
     due: float
@@ -34,6 +35,7 @@ class FrameRecord:
     answered: float | None = None
     outcome: Outcome | None = None
     code: str | None = None
+    people: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -58,13 +60,13 @@ class SessionLedger:
         self.frames.append(FrameRecord(due, time.monotonic()))
         return len(self.frames) - 1
 
-    def answered(self, number: int, outcome: Outcome, code: str | None = None) -> None:
+    def answered(self, number: int, outcome: Outcome, code: str | None = None, people: int = 0) -> None:
         """A frame's outcome came now."""
         if number >= len(self.frames) or self.frames[number].answered is not None:
             self.unexpected += 1
             return
         record = self.frames[number]
-        record.answered, record.outcome, record.code = time.monotonic(), outcome, code
+        record.answered, record.outcome, record.code, record.people = time.monotonic(), outcome, code, people
 
     def broke_off(self, why: str) -> None:
         """The session ended before its schedule did."""
@@ -97,6 +99,12 @@ def good_frames(ledgers: Iterable[SessionLedger], since: float = 0.0) -> Iterato
     """Frames with outcome ok that were due at `since` or later."""
     for ledger in ledgers:
         yield from (record for record in ledger.frames if record.outcome is Outcome.OK and record.due >= since)
+
+
+def people_a_frame(records: Iterable[FrameRecord]) -> float | None:
+    """How many people an answer had, on average; None where there is no answer."""
+    people = [record.people for record in records]
+    return round(sum(people) / len(people), 3) if people else None
 
 
 def latencies_s(records: Sequence[FrameRecord]) -> tuple[list[float], list[float]]:

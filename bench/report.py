@@ -6,7 +6,7 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
-from bench.ledger import counts, error_codes, good_frames, latencies_s, milliseconds
+from bench.ledger import counts, error_codes, good_frames, latencies_s, milliseconds, people_a_frame
 from bench.machine import machine
 from bench.pacing import SATURATED_LAG_S
 from bench.run import LoadRun, Plan, Target
@@ -26,7 +26,8 @@ def load_report(
         warm_up_s: frames due in the first so many seconds are counted, but not in the latencies.
         server: see `server_report`; None where no server was asked.
     """
-    from_due, from_sent = latencies_s(list(good_frames(run.ledgers, run.begin + warm_up_s)))
+    good = list(good_frames(run.ledgers, run.begin + warm_up_s))
+    from_due, from_sent = latencies_s(good)
     return {
         "measures": MEASURES,
         "machine": machine(),
@@ -38,9 +39,11 @@ def load_report(
             "warm_up_s": warm_up_s,
             "drop_policy": plan.options.drop_policy.value,
             "deadline_ms": plan.deadline_ms,
+            "max_people": plan.options.max_people,
             "clips": [footage.name for footage in plan.footage],
         },
         "frames": counts(run.ledgers),
+        "people_a_frame": people_a_frame(good),
         "error_codes": error_codes(run.ledgers),
         "broken_sessions": [ledger.failure for ledger in run.ledgers if ledger.failure is not None],
         "latency_ms": {
@@ -80,7 +83,7 @@ def faults(report: dict[str, Any]) -> list[str]:
 
 def load_tables(report: dict[str, Any]) -> Group:
     """The report for people."""
-    parts: list[Table | str] = [_latency_table(report), _frames_table(report["frames"])]
+    parts: list[Table | str] = [_latency_table(report), _frames_table(report)]
     if report["server"] is not None:
         parts.append(_server_table(report["server"]))
     if report["generator"]["saturated"]:
@@ -103,11 +106,12 @@ def _latency_table(report: dict[str, Any]) -> Table:
     return table
 
 
-def _frames_table(frames: dict[str, int]) -> Table:
+def _frames_table(report: dict[str, Any]) -> Table:
     table = Table("frames", "", title_justify="left")
-    for name, count in frames.items():
+    for name, count in report["frames"].items():
         if count or name == "lost":
             table.add_row(name.replace("_", " "), str(count))
+    table.add_row("people a frame", _figure(report["people_a_frame"]))
     return table
 
 

@@ -36,7 +36,7 @@ def over_grpc(client: AsyncClient, options: SessionOptions) -> Carrier:
     async def carry(frames: AsyncIterator[DueFrame], ledger: SessionLedger) -> None:
         async with aclosing(client.stream(_sent(frames, ledger), None, options)) as results:
             async for result in results:
-                ledger.answered(result.seq, result.outcome, result.error_code)
+                ledger.answered(result.seq, result.outcome, result.error_code, len(result.people))
 
     return carry
 
@@ -61,7 +61,7 @@ def over_http(client: AsyncClient, options: SessionOptions) -> Carrier:
                 ledger.answered(number, _outcome(error), error.code)
                 seq = (await client.session(session_id)).next_seq  # some errors spend the seq, some do not
             else:
-                ledger.answered(number, result.outcome, result.error_code)
+                ledger.answered(number, result.outcome, result.error_code, len(result.people))
                 seq += 1
         await client.close_session(session_id)
 
@@ -132,4 +132,4 @@ async def _receive(socket: ClientConnection, ledger: SessionLedger) -> None:
         if "outcome" not in data:
             raise problem.from_problem(data["error"])
         result = wire.result_from_json(data)
-        ledger.answered(result.seq, result.outcome, result.error_code)
+        ledger.answered(result.seq, result.outcome, result.error_code, len(result.people))

@@ -60,8 +60,11 @@ def draw_box(picture: Array, box: Region, colour: Colour, width: int, *, whole: 
             cv2.line(picture, _fixed(corner), _fixed(end), colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def draw_label(picture: Array, text: str, box: Region, colour: Colour, width: int) -> None:
-    """A text above a box, or as near as the picture allows, drawn in place. `width`: of a line, pixels."""
+def draw_label(picture: Array, text: str, box: Region, colour: Colour, width: int) -> int:
+    """A text above a box, or as near as the picture allows, drawn in place; how wide it is, pixels.
+
+    `width`: of a line, pixels.
+    """
     scale = 0.35 + 0.15 * width
     (across, up), below = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, width)
     height, picture_width = picture.shape[:2]
@@ -69,6 +72,7 @@ def draw_label(picture: Array, text: str, box: Region, colour: Colour, width: in
     y = round(min(max(box.y - below, up), max(height - below, up)))
     for line, shade in ((width + 2, OUTLINE), (width, colour)):
         cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_SIMPLEX, scale, shade, line, cv2.LINE_AA)
+    return int(across)
 
 
 def person_colour(track_id: int) -> Colour:

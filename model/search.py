@@ -6,6 +6,7 @@ The number of windows is bounded whatever the frame's shape: in a strip they lie
 from itertools import product
 
 from model.coords import letterbox_transform, region_to_transform
+from model.finder.look import people_in
 from model.passes import Passes
 from model.reading import CLEARLY, Candidate, best_candidate, strength_of, turned
 from model.region import seen_box
@@ -26,15 +27,50 @@ at once, which is one pass."""
 
 _GOOD_STRENGTH = 0.35
 _REFINEMENTS = 2
+_MOST_FOUND = 4
+"""Of those that the finder sees, the clearest so many are read."""
 
 
-def search_person(frame: Frame, lost_frames: int | None, input_size: int) -> Passes[tuple[Region, float] | None]:
+def search_person(
+    frame: Frame, lost_frames: int | None, input_size: int, finder_size: int | None = None
+) -> Passes[tuple[Region, float] | None]:
     """Look for a person in the whole frame: their box, and the turn in which they are seen best; None: nobody.
 
     Args:
         lost_frames: how many frames in a row nobody was seen, so that an empty scene is not searched thoroughly every
             time; None at the start.
+        finder_size: side of the finder's pictures: it is asked first, and where the network sees somebody clearly in
+            what it found, no window is read. None: it is not asked.
     """
+    found = None
+    if finder_size is not None and _looks_around(lost_frames):
+        found = yield from _found_clearest(frame, input_size, finder_size)
+    if found is None or found.strength < _GOOD_STRENGTH:
+        seen = yield from _search_windows(frame, lost_frames, input_size)
+        found = seen if found is None else max(found, seen, key=strength_of)
+    for _ in range(_REFINEMENTS):
+        region = seen_box(found.pose, found.presence, frame.size)
+        if region is None:
+            return None
+        found = yield from best_candidate(
+            frame, [region_to_transform(region, input_size, turn=found.transform.rotation)]
+        )
+    region = seen_box(found.pose, found.presence, frame.size)
+    return None if region is None else (region, found.transform.rotation)
+
+
+def _found_clearest(frame: Frame, input_size: int, finder_size: int) -> Passes[Candidate | None]:
+    """Whom the network sees most clearly of those that the finder does; None where it sees nobody."""
+    people = yield from people_in(frame, finder_size)
+    if not people:
+        return None
+    return (
+        yield from best_candidate(frame, [region_to_transform(one.region, input_size) for one in people[:_MOST_FOUND]])
+    )
+
+
+def _search_windows(frame: Frame, lost_frames: int | None, input_size: int) -> Passes[Candidate]:
+    """Coarse windows, other turns, fine windows: until one shows a person clearly."""
     coarse = coarse_windows(*frame.size, input_size)
     best = yield from best_candidate(frame, coarse if _looks_around(lost_frames) else coarse[:1])
     if best.strength < _GOOD_STRENGTH and _looks_around(lost_frames):
@@ -43,13 +79,7 @@ def search_person(frame: Frame, lost_frames: int | None, input_size: int) -> Pas
     if best.strength < _GOOD_STRENGTH and _looks_closely(lost_frames):
         closer = yield from _search_closely(frame, input_size)
         best = max(best, closer, key=strength_of)
-    for _ in range(_REFINEMENTS):
-        region = seen_box(best.pose, best.presence, frame.size)
-        if region is None:
-            return None
-        best = yield from best_candidate(frame, [region_to_transform(region, input_size, turn=best.transform.rotation)])
-    region = seen_box(best.pose, best.presence, frame.size)
-    return None if region is None else (region, best.transform.rotation)
+    return best
 
 
 def _search_closely(frame: Frame, input_size: int) -> Passes[Candidate]:

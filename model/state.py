@@ -110,6 +110,7 @@ class SessionState:
         tracks: who is followed, the oldest first; at most `MOST_TRACKS`.
         next_id: the number that the next new person gets.
         looked_ago: frames since the finder looked at a whole one; 0 where it never did.
+        looked_us: pts_us of the frame that the finder last looked at; None where it had none, or there was no look.
         scene: uint8, a small picture of the frame, by which a cut is told; empty where one person is followed.
     """
 
@@ -119,6 +120,7 @@ class SessionState:
     next_id: int = 1
     looked_ago: int = 0
     scene: bytes = b""
+    looked_us: int | None = None
 
     def __post_init__(self) -> None:
         if len(self.tracks) > MOST_TRACKS:

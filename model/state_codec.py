@@ -22,7 +22,7 @@ from model.state import MOST_TRACKS, QuantisedMaps, SessionState, TrackState
 from model.values import Array, FrameTransform, Region
 
 MAGIC = b"KPTS"
-VERSION = 4
+VERSION = 5
 
 MOST_CELLS = 2 * 64 * 128 * 128
 """Numbers in the maps of one track at most: more is unpacked for nobody."""
@@ -87,6 +87,7 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, froze
     image_size: tuple[int, int]
     next_id: int
     looked_ago: int
+    looked_us: int | None
     scene: bytes
     tracks: list[_StoredTrack]
 
@@ -101,7 +102,15 @@ def encode_state(state: SessionState) -> bytes:
     if problem:
         raise ValueError(f"SessionState: {problem}")
     tracks = [_stored_track(track) for track in state.tracks]
-    stored = _Stored(state.model, state.image_size, state.next_id, state.looked_ago, state.scene, tracks)
+    stored = _Stored(
+        model=state.model,
+        image_size=state.image_size,
+        next_id=state.next_id,
+        looked_ago=state.looked_ago,
+        looked_us=state.looked_us,
+        scene=state.scene,
+        tracks=tracks,
+    )
     body = msgspec.msgpack.encode(stored)
     return _HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body
 
@@ -163,7 +172,15 @@ def _state(stored: _Stored) -> SessionState:
     if len(stored.tracks) > MOST_TRACKS:  # before anything is unpacked
         raise ValueError(f"{len(stored.tracks)} tracks are impossible")
     tracks = tuple(_track(track) for track in stored.tracks)
-    return SessionState(stored.model, stored.image_size, tracks, stored.next_id, stored.looked_ago, stored.scene)
+    return SessionState(
+        model=stored.model,
+        image_size=stored.image_size,
+        tracks=tracks,
+        next_id=stored.next_id,
+        looked_ago=stored.looked_ago,
+        scene=stored.scene,
+        looked_us=stored.looked_us,
+    )
 
 
 def _track(stored: _StoredTrack) -> TrackState:
@@ -199,6 +216,8 @@ def _problem(state: SessionState) -> str:
         return f"image_size {state.image_size} or next_id {state.next_id} is impossible"
     if state.looked_ago < 0:
         return f"looked_ago {state.looked_ago} is impossible"
+    if state.looked_us is not None and not -(2**63) <= state.looked_us < 2**63:
+        return f"looked_us {state.looked_us} is impossible"
     return next((problem for track in state.tracks if (problem := _problem_of_track(track))), "")
 
 

@@ -13,7 +13,7 @@ from itertools import zip_longest
 from model.engines.base import Engine
 from model.finder.base import Finder
 from model.passes import Answer, FrameWork, Passes, Want, WholePicture, side_by_side
-from model.people.follow import SEARCH_EVERY, Follower
+from model.people.follow import Follower, LookEvery
 from model.requests import (
     EndedTrack,
     EndReason,
@@ -49,7 +49,8 @@ class Tracker:
         model_digest: first 16 hexadecimal digits of the weights' sha256.
         finder: finds people where more than one may be followed. One person is looked for with the network alone: its
             windows turn, and so find people who lie. Without a finder several people are followed from given regions.
-        search_every: frames between two looks of the finder while there is room for more people.
+        look_every: how often the finder looks while there is room for more people.
+        finds_one: whether the finder is asked where one person is looked for, too.
 
     Attributes:
         state_digest: of the weights and of the engine's signature. A state goes on only on its like: the same weights
@@ -59,15 +60,22 @@ class Tracker:
     """
 
     def __init__(
-        self, engine: Engine, model_digest: str, finder: Finder | None = None, search_every: int = SEARCH_EVERY
+        self,
+        engine: Engine,
+        model_digest: str,
+        finder: Finder | None = None,
+        look_every: LookEvery | None = None,
+        *,
+        finds_one: bool = False,
     ) -> None:
         self.engine = engine
         self.finder = finder
         self.model_digest = model_digest
         self.state_digest = _digest(model_digest, engine.signature)
         self.people_digest = _digest(model_digest, engine.signature, finder.digest) if finder else self.state_digest
+        self._finds_one = finder.size if finder and finds_one else None
         self.input_size = engine.config.input_size
-        self.search_every = search_every
+        self.look_every = look_every or LookEvery()
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
         """One answer for each request, in order. A request's own failure is returned in its place.
@@ -107,7 +115,7 @@ class Tracker:
         state = self._usable_state(request)
         _check(request, state)
         if self.finder is not None and request.max_people > 1:
-            follower = Follower(self.people_digest, self.input_size, self.finder.size, self.search_every)
+            follower = Follower(self.people_digest, self.input_size, self.finder.size, self.look_every)
             return (yield from follower.passes(request, state))
         tracks = state.tracks if state is not None else ()
         places = list(zip_longest(tracks, request.regions)) or [(None, None)]
@@ -129,7 +137,9 @@ class Tracker:
         turn = track.transform.rotation if track else 0.0
         if region is None and (track is None or track.lost_frames > LOST_PATIENCE):
             source = RegionSource.SEARCHED
-            found = yield from search_person(request.frame, track.lost_frames if track else None, self.input_size)
+            found = yield from search_person(
+                request.frame, track.lost_frames if track else None, self.input_size, self._finds_one
+            )
             if found is None:
                 region = track.box if track else _whole(request.frame)
             else:

@@ -7,6 +7,7 @@ finder        published weights of the finder -> movenet-multipose.safetensors a
 export        averaged weights of runs         -> NAME.safetensors, its graphs for OpenVINO and its model card
 graphs        weights that have no graphs      -> NAME.openvino.zip, with which a CPU serves them without torch
 evaluate      exported weights on whole clips  -> PCK table, optionally into the model card
+people        several people, or nobody        -> id switches, IDF1, missed and false people
 report        everything there is to measure   -> report.json, report.md, report.html
 paper         all of the KIMNet paper         -> its tables and figures beside the published ones
 folds         three folds of sub-JHMDB         -> the paper's table with our rows
@@ -14,7 +15,7 @@ folds         three folds of sub-JHMDB         -> the paper's table with our row
 
 import argparse
 
-from training.commands import evaluate, export, finder, fit, folds, graphs, inspect, paper, pseudo_label, report
+from training.commands import evaluate, export, finder, fit, folds, graphs, inspect, paper, people, pseudo_label, report
 
 _COMMANDS = {
     "inspect": (inspect, "count a data set and draw a contact sheet of it"),
@@ -24,6 +25,7 @@ _COMMANDS = {
     "finder": (finder, "the published weights of the finder to our form"),
     "graphs": (graphs, "OpenVINO graphs beside weights, so that they are served without torch"),
     "evaluate": (evaluate, "PCK of exported weights on whole clips"),
+    "people": (people, "how several people are followed, and pictures without people read"),
     "report": (report, "PCK report as JSON, Markdown and HTML"),
     "paper": (paper, "train and measure the KIMNet paper's tables and figures; again after a kill, go on"),
     "folds": (folds, "the mean over the folds of sub-JHMDB beside the paper's rows"),

@@ -49,6 +49,9 @@ def _add_load(parser: argparse.ArgumentParser) -> None:
         "--clip", metavar="FILE", type=Path, action="append", help="several: dealt out (default: the bundled clip)"
     )
     parser.add_argument("--region", metavar="X,Y,W,H", help="the person's box in each clip's first frame")
+    parser.add_argument(
+        "--max-people", metavar="N", type=whole_number, default=1, help="that each session follows (default: 1)"
+    )
     parser.add_argument("--model", metavar="NAME", help="default: the server's")
     parser.add_argument("--drop-policy", choices=list(DropPolicy), default=DropPolicy.WAIT, help="default: wait")
     parser.add_argument("--deadline-ms", metavar="N", type=whole_number, help="of each frame (default: none)")
@@ -89,7 +92,11 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         frames_per_s=arguments.rate,
         seconds=arguments.seconds,
         footage=tuple(_footage(clip, arguments.region) for clip in arguments.clip or [BUNDLED_CLIP]),
-        options=SessionOptions(model=arguments.model, drop_policy=DropPolicy(arguments.drop_policy)),
+        options=SessionOptions(
+            model=arguments.model,
+            drop_policy=DropPolicy(arguments.drop_policy),
+            max_people=arguments.max_people,
+        ),
         deadline_ms=arguments.deadline_ms,
     )
 

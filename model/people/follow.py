@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from model.coords import crop_input, letterbox_transform
-from model.finder.base import Found, to_frame
-from model.passes import Passes, look_for_people, side_by_side
+from model.finder.look import people_in
+from model.passes import Passes, side_by_side
 from model.people import scene
 from model.people.conflicts import is_merged, on_one_body, separated, taken_back
 from model.people.matching import Matches, match
@@ -22,11 +21,25 @@ from model.state import UNNAMED, SessionState, TrackState
 from model.track_reading import Place, Reading, read_place
 from model.values import Frame, Region, RegionSource
 
-SEARCH_EVERY = 16
-"""Frames between two looks of the finder while there is room for more people."""
+SEARCH_EVERY, SEARCH_EVERY_US = 16, 1_000_000
+"""Frames, or microseconds of the frames' own times, between two looks of the finder while there is room for more
+people: whichever comes first. In a slow stream that is the time."""
 
 _SOONER = 4
 """Times as often while somebody is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookEvery:
+    """How often the finder looks while there is room for more people: after so many frames, or so much time."""
+
+    frames: int = SEARCH_EVERY
+    us: int = SEARCH_EVERY_US
+
+    def is_due(self, frames: int, us: int, *, lost: bool) -> bool:
+        """Whether it does, so long after the last time; `lost`: somebody is waited for."""
+        sooner = _SOONER if lost else 1
+        return frames >= max(1, self.frames // sooner) or us >= self.us // sooner
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +50,13 @@ class Follower:
         digest: of all that the answers depend on.
         input_size: side of the network's crops, pixels.
         finder_size: side of the finder's pictures, pixels.
-        search_every: frames between two looks while there is room.
+        look_every: how often the finder looks.
     """
 
     digest: str
     input_size: int
     finder_size: int
-    search_every: int
+    look_every: LookEvery
 
     def passes(self, request: TrackRequest, state: SessionState | None) -> Passes[Tracked]:
         """Read a frame; `state` is what the frame before left, None where it is of no use."""
@@ -53,11 +66,11 @@ class Follower:
         now = scene.small_picture(request.frame)
         if state is not None and scene.is_another(state.scene, now):
             group.end_scene()
-        looked_ago = state.looked_ago + 1 if state is not None else 0
-        if state is None or group.needs_look(looked_ago, self.search_every):
-            looked_ago = 0
+        looked = _Looked.before(request.frame, state)
+        if state is None or group.needs_look(looked, self.look_every):
+            looked = _Looked(0, request.frame.pts_us)
             yield from self._look(request, group)
-        return group.tracked(self.digest, looked_ago, now)
+        return group.tracked(self.digest, looked, now)
 
     def _read_tracks(self, request: TrackRequest, group: "_Group") -> Passes[list[Member]]:
         """The tracks of the frame before, and new ones in the regions that are left over."""
@@ -84,7 +97,7 @@ class Follower:
 
     def _look(self, request: TrackRequest, group: "_Group") -> Passes[None]:
         """The finder's look at the whole frame, and what is read where it sees somebody."""
-        found = yield from _people_in(request.frame, self.finder_size)
+        found = yield from people_in(request.frame, self.finder_size)
         matches = match(group.members, found, request.frame.size)
         new = matches.new[: max(0, group.room(sum(not group.members[index].there for index, _ in matches.back)))]
         regions = [one.region for one in [*(one for _, one in matches.back), *new]]
@@ -93,6 +106,24 @@ class Follower:
 
     def _read_found(self, request: TrackRequest, region: Region) -> Passes[Reading]:
         return read_place(request, Place(UNNAMED, region, RegionSource.SEARCHED, None), None, 0.0, self.input_size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """When the finder last looked: so many frames ago, at a frame of this time, and so long ago by this one's."""
+
+    frames: int
+    at_us: int | None
+    us: int = 0
+
+    @classmethod
+    def before(cls, frame: Frame, state: SessionState | None) -> "_Looked":
+        """As a frame finds it. Where the frames have no times, none passes."""
+        if state is None:
+            return cls(0, None)
+        at_us = state.looked_us
+        us = frame.pts_us - at_us if frame.pts_us is not None and at_us is not None else 0
+        return cls(state.looked_ago + 1, at_us, us)
 
 
 class _Group:
@@ -122,14 +153,13 @@ class _Group:
             for member in [member for member in self.members if not member.is_given]:
                 self._end(member, EndReason.SCENE_CUT)
 
-    def needs_look(self, looked_ago: int, every: int) -> bool:
-        """Whether the finder looks at this frame. `looked_ago`: frames since it last did."""
+    def needs_look(self, looked: _Looked, every: LookEvery) -> bool:
+        """Whether the finder looks at this frame."""
         if self.room(0) <= 0:
             return False
         if self.ended or any(member.newly_lost for member in self.members):
             return True  # another scene, or somebody has just been lost
-        lost = len(self.members) > self._seen()
-        return looked_ago >= (max(1, every // _SOONER) if lost else every)
+        return every.is_due(looked.frames, looked.us, lost=len(self.members) > self._seen())
 
     def room(self, back: int) -> int:
         """How many more people may be seen, besides so many who are back."""
@@ -150,7 +180,7 @@ class _Group:
                 self._make_room()
                 self.members.append(replace(member, track_id=self.new_id()))
 
-    def tracked(self, digest: str, looked_ago: int, picture: bytes) -> Tracked:
+    def tracked(self, digest: str, looked: _Looked, picture: bytes) -> Tracked:
         """The answer, and what the next frame needs."""
         size = self.request.frame.size
         seen = [box for member in self.members if (box := member.seen) is not None]
@@ -163,7 +193,13 @@ class _Group:
             people=tuple(person for member, person in read if member.there),
             lost=tuple(member.lost(size) for member in self.members if not member.there),
             state=SessionState(
-                digest, size, tuple(one.after(size) for one in self.members), self._next_id, looked_ago, picture
+                model=digest,
+                image_size=size,
+                tracks=tuple(one.after(size) for one in self.members),
+                next_id=self._next_id,
+                looked_ago=looked.frames,
+                scene=picture,
+                looked_us=looked.at_us,
             ),
             readings=tuple(person for _, person in read),
             ended=tuple(self.ended),
@@ -182,9 +218,3 @@ class _Group:
     def _end(self, member: Member, reason: EndReason) -> None:
         self.members.remove(member)
         self.ended.append(EndedTrack(member.track_id, reason))
-
-
-def _people_in(frame: Frame, size: int) -> Passes[list[Found]]:
-    window = letterbox_transform(*frame.size, size)
-    people = yield from look_for_people(crop_input(frame, window))
-    return [to_frame(person, window) for person in people]

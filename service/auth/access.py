@@ -3,6 +3,7 @@
     check_owner(caller, owner, "session x", metrics)
     rate_limits = RateLimits.of(settings, metrics, client)    over all frontends; client is None without Redis
     await rate_limits.frame(caller)                           where a live frame is admitted, not one of a clip
+    await rate_limits.more_people(caller, 5)                  where it has been answered, and had six people
     await rate_limits.session(caller)                         where a session is created
     await rate_limits.clip(caller)                            where a clip begins, before its file is taken in
     uploads = Quota("uploads", 64, 8)                         of this process
@@ -18,7 +19,7 @@ import math
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 
 import anyio
@@ -79,6 +80,21 @@ class RateLimits:
         """One more frame. Raises RateLimited, StoreUnavailable."""
         if caller.limits.frames_per_s is not None:
             await self._take(caller, "frames", RateLimitItemPerSecond(caller.limits.frames_per_s))
+
+    async def more_people(self, caller: Caller, count: int) -> None:
+        """So many more frames, for the people of one that was answered, besides the first of them.
+
+        How many there are is known only then: nothing is refused, and the next frames are, where it was too much. Of a
+        count that goes beyond the rate itself the rest is let off.
+        """
+        if caller.limits.frames_per_s is None or count < 1:
+            return
+        assert caller.key_id is not None
+        rate, counted = RateLimitItemPerSecond(caller.limits.frames_per_s), (caller.key_id, "frames")
+        with suppress(RedisError):  # the frame has its answer; the next one's own count says that Redis is away
+            if not await self._limiter.hit(rate, *counted, cost=count):
+                left = (await self._limiter.get_window_stats(rate, *counted)).remaining
+                await self._limiter.hit(rate, *counted, cost=max(1, left))
 
     async def session(self, caller: Caller) -> None:
         """One more session. Raises RateLimited, StoreUnavailable."""

@@ -36,7 +36,7 @@ class KeyLimits:
     """What one key may ask for, over all frontends; None is no limit.
 
     Attributes:
-        frames_per_s: frames of sessions, a second.
+        frames_per_s: frames of sessions, a second; one with several people in its answer counts once for each.
         sessions_per_minute: sessions begun, a minute.
         clips_per_minute: clips begun, a minute.
         max_sessions: sessions alive at once.

@@ -66,7 +66,9 @@ def describe(parser: argparse.ArgumentParser) -> None:
         default=[],
         help=f"{', '.join((*FORMATS, MP4))}; several with commas; default: by the ending of FILE, or json",
     )
-    parser.add_argument("--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn")
+    parser.add_argument(
+        "--overlay", metavar="FILE", type=Path, help="the clip with everybody drawn: .mp4, .mov or .mkv"
+    )
     parser.add_argument("--plot", metavar="FILE", type=Path, help="a page with plots of paths, angles and scores")
     parser.add_argument("--start", metavar="TIME", type=time_us, default=0, help="from there on: seconds, or h:mm:ss")
     parser.add_argument("--end", metavar="TIME", type=time_us, help="up to there")
@@ -185,7 +187,7 @@ def _estimate(
     broken = None
     with (
         Exports(targets.results, source.name, wanted, clip.shape) as exports,
-        OverlayOutput(targets.overlay, clip) as overlay,
+        OverlayOutput(targets.overlay, clip, source.path) as overlay,
     ):
         try:
             for frame, result in shown(run, clip, source.text):

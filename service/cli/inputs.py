@@ -43,6 +43,7 @@ class Source:
         open: opens it with limits, and `strict` or not. Raises KineposeError, OSError.
         stream: it comes from elsewhere.
         live: and does not wait for its reader.
+        path: the clip's file, where it is one, for its sound.
     """
 
     text: str
@@ -50,6 +51,7 @@ class Source:
     open: Open
     stream: bool = False
     live: bool = False
+    path: Path | None = None
 
 
 def sources_of(texts: Sequence[str], rate: Fraction | None) -> list[Source]:
@@ -84,7 +86,7 @@ def _at(path: Path, rate: Fraction | None) -> list[Source]:
         return _in_folder(path, rate)
     if path.suffix.lower() in PICTURES:
         return [Source(str(path), path.stem, partial(_open_pictures, [path], rate))]
-    return [Source(str(path), path.stem, partial(_open_clip, path))]
+    return [Source(str(path), path.stem, partial(_open_clip, path), path=path)]
 
 
 def _in_folder(folder: Path, rate: Fraction | None) -> list[Source]:

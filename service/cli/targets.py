@@ -11,6 +11,7 @@ from service.cli.outputs import check_outputs
 from service.clips.exports import Target
 from service.errors import BadRequest
 from service.formats.catalog import FORMATS, HTML, JSON, MP4, format_named
+from service.media.overlay import CONTAINERS
 
 DRAWN = ".overlay.mp4"
 """Ending of a drawn clip in a folder of outputs, where `clip.mp4` may be the clip itself."""
@@ -67,6 +68,7 @@ class Outputs:
         if self.plot is not None:
             targets = replace(targets, results=(*targets.results, Target(FORMATS[HTML], self.plot)))
         check_outputs(*(target.path for target in targets.results), targets.overlay)
+        _check_container(targets.overlay)
         return targets
 
     def _single(self) -> Targets:
@@ -105,6 +107,12 @@ def format_names(text: str) -> list[str]:
         except BadRequest as error:
             raise argparse.ArgumentTypeError(str(error)) from error
     return names
+
+
+def _check_container(overlay: Path | None) -> None:
+    if overlay is not None and overlay.suffix.lower() not in CONTAINERS:
+        endings = ", ".join(ending for ending in CONTAINERS if ending)
+        raise CommandFailed(f"{overlay}: an overlay is written as one of {endings}", BAD_INPUT)
 
 
 def _make_folder(folder: Path) -> None:

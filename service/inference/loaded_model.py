@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from model.cards import ModelCard
 from model.finder.finder import MultiPoseFinder
 from model.opened import open_model
+from model.people.follow import LookEvery
 from model.skeletons import Skeleton
 from model.tracker import Tracker
 from service.config import Settings
 from service.contract.messages import ModelInfo
 from service.inference.device_loop import Stepper
+from service.inference.timed_finder import TimedFinder
+from service.observability.metrics import Metrics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,8 +34,11 @@ class LoadedModel:
         return ModelInfo(self.card.name, self.card.version, self.card.sha256)
 
 
-def load_model(settings: Settings) -> LoadedModel:
+def load_model(settings: Settings, metrics: Metrics | None = None) -> LoadedModel:
     """Load the model that the settings name. Blocks: half a second on a CPU, seconds where it is in torch.
+
+    Args:
+        metrics: gets the finder's time.
 
     Raises:
         zoo.UnknownModel, zoo.BadWeights: there is no such model, or it is broken.
@@ -42,6 +48,7 @@ def load_model(settings: Settings) -> LoadedModel:
     engine, card = open_model(
         settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
     )
-    finder = MultiPoseFinder() if settings.max_people > 1 else None
-    tracker = Tracker(engine, card.sha256[:16], finder)
+    finder = TimedFinder(MultiPoseFinder(), (metrics or Metrics()).finder) if settings.max_people > 1 else None
+    look_every = LookEvery(settings.search_every, round(1e6 * settings.search_every_s))
+    tracker = Tracker(engine, card.sha256[:16], finder, look_every)
     return LoadedModel(card, engine.config.skeleton, tracker, stacks=engine.device == "cuda")

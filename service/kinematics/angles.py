@@ -88,7 +88,8 @@ def _of(segments: dict[str, Array], name: str, side: str) -> Array:
 def _direction(start: Array, end: Array) -> Array:
     """Degrees counter-clockwise from the right of the way from start to end [T, 2], y down."""
     way = end - start
-    return np.degrees(np.arctan2(-way[:, 1], way[:, 0]))
+    degrees: Array = np.degrees(np.arctan2(-way[:, 1], way[:, 0]))
+    return degrees
 
 
 def _wrapped(degrees: Array) -> Array:

@@ -17,12 +17,14 @@ from model.drawing import (
     person_colour,
 )
 from model.skeletons import Skeleton
-from model.values import Array, Pose
+from model.values import Array, Pose, Region
 from service.contract.messages import FrameResult
 
 LOW_SCORE = 0.3
 """A joint below it is drawn as a ring, and its bones faintly: it is more a guess than a sighting."""
 FAINT = 0.35
+LEAST_FOR_LEGEND = 160
+"""Shorter side of a picture that has room for one, pixels."""
 
 
 def draw_people(rgb: Array, result: FrameResult, skeleton: Skeleton) -> Array:
@@ -45,6 +47,16 @@ def draw_people(rgb: Array, result: FrameResult, skeleton: Skeleton) -> Array:
         picture = draw_pose(picture, person.pose, skeleton, colour)
         draw_label(picture, f"{person.track_id}  {person.person_score:.2f}", person.region, colour, width)
     return picture
+
+
+def draw_legend(picture: Array) -> None:
+    """What the joints' colours mean, in the upper left corner, drawn in place; nothing in a small picture."""
+    if min(picture.shape[:2]) < LEAST_FOR_LEGEND:
+        return
+    width, x = line_width(picture), 4.0
+    for side in ("left", "right"):
+        box = Region(x, 0, 1, 1)
+        x += draw_label(picture, side, box, joint_colour(f"{side}_"), width) + 4 * width + 4
 
 
 def draw_pose(rgb: Array, pose: Pose, skeleton: Skeleton, colour: Colour | None = None) -> Array:

@@ -17,27 +17,39 @@ from model.skeletons import SKELETONS
 from model.values import Array, Frame
 from service.contract.messages import FrameResult
 from service.errors import OverlayFailed
-from service.media.drawing import draw_people
+from service.media.drawing import draw_legend, draw_people
 from service.media.limits import ClipLimits
 from service.media.shape import Shape
+from service.media.sound import Sound, open_sound
 from service.media.timestamps import FALLBACK_RATE, MICROSECONDS
-from service.media.video import DEFAULT_LIMITS, open_video
+from service.media.video import DEFAULT_LIMITS, Clip, open_video
 
-TICKS_A_SECOND = 90_000
-TICK = Fraction(1, TICKS_A_SECOND)
+CONTAINERS = {"": "mp4", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
+"""What is written to a file of each ending; what has none, such as a pipe, gets an MP4."""
+TICKS_A_SECOND = {"mp4": 90_000, "mov": 90_000, "matroska": 1000}
+"""How finely times are told: Matroska tells milliseconds."""
 SLOWEST_RATE = Fraction(1)
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
-LONGEST_PAUSE = 6 * 3600 * TICKS_A_SECOND
+LONGEST_PAUSE_S = 6 * 3600
 """An MP4 counts the ticks of a pause in 31 bits; a longer one is shortened to this."""
 
 
 class OverlayWriter:
-    """Writes frames with skeletons as H.264 (yuv420p) in MP4, from time 0 on; `open_overlay`."""
+    """Writes frames with skeletons as H.264 (yuv420p), and the clip's sound; `open_overlay`.
 
-    def __init__(self, container: OutputContainer, shape: Shape, rate: Fraction | None) -> None:
+    The first frame is at 0. Frames without times follow each other at the clip's rate, or 25 a second.
+    """
+
+    def __init__(self, container: OutputContainer, clip: Clip, sound: Sound | None) -> None:
         self._container = container
-        self._shape = shape
-        self._stream = _add_stream(container, shape, rate or FALLBACK_RATE)
+        self._clip = clip
+        self._shape = clip.shape
+        self._rate = clip.rate or FALLBACK_RATE
+        self._sound = sound
+        self._ticks_a_second = TICKS_A_SECOND[container.format.name]
+        self._stream = _add_stream(container, clip.shape, self._rate, self._ticks_a_second)
+        self._count = 0
+        self._first_us = 0
         self._ticks = -1
         self._skipped = 0
 
@@ -58,6 +70,7 @@ class OverlayWriter:
         rgb = frame.rgb
         if result is not None and (result.people or result.lost):
             rgb = draw_people(rgb, self._shape.result_to_frame(result), SKELETONS[result.skeleton])
+            draw_legend(rgb)
         # Drawn in square pixels, so that circles are round, and stored in the clip's own.
         width, height = self._shape.size
         picture = VideoFrame.from_ndarray(_padded_to_even(rgb, self._shape), "rgb24")
@@ -68,34 +81,58 @@ class OverlayWriter:
             dst_colorspace=Colorspace.ITU709,
             dst_color_range=ColorRange.MPEG,
         )
-        picture.pts, picture.time_base = self._next_ticks(frame.pts_us or 0), TICK
+        time_us = self._time_us(frame)
+        picture.pts, picture.time_base = self._next_ticks(time_us), Fraction(1, self._ticks_a_second)
         self._container.mux(self._stream.encode(picture))
+        self._write_sound(time_us)
+
+    def _time_us(self, frame: Frame) -> int:
+        """The frame's time in the drawn clip."""
+        number, self._count = self._count, self._count + 1
+        if frame.pts_us is None:
+            return round(number * MICROSECONDS / self._rate)
+        if number == 0:
+            self._first_us = frame.pts_us
+        return frame.pts_us - self._first_us
+
+    def _write_sound(self, until_us: int) -> None:
+        if self._sound is not None:
+            self._sound.write_until(until_us, (self._clip.start_us or 0) + self._first_us)
 
     def _next_ticks(self, pts_us: int) -> int:
-        """The frame's time in ticks, after the one before it; an MP4 holds no longer pause than LONGEST_PAUSE."""
-        ticks = max(self._ticks + 1, round(pts_us * TICKS_A_SECOND / MICROSECONDS) - self._skipped)
-        if ticks - self._ticks > LONGEST_PAUSE:
-            self._skipped += ticks - self._ticks - LONGEST_PAUSE
-            ticks = self._ticks + LONGEST_PAUSE
+        """The frame's time in ticks, after the one before it, by LONGEST_PAUSE_S at most."""
+        longest = LONGEST_PAUSE_S * self._ticks_a_second
+        ticks = max(self._ticks + 1, round(pts_us * self._ticks_a_second / MICROSECONDS) - self._skipped)
+        if ticks - self._ticks > longest:
+            self._skipped += ticks - self._ticks - longest
+            ticks = self._ticks + longest
         self._ticks = ticks
         return ticks
 
     def finish(self) -> None:
-        """Write what the encoder still holds."""
+        """Write what the encoder still holds, and the sound to the end of the last picture."""
         self._container.mux(self._stream.encode(None))
+        last_us = self._ticks * MICROSECONDS // self._ticks_a_second
+        self._write_sound(last_us + round(MICROSECONDS / self._rate))
 
 
 @contextmanager
-def open_overlay(path: Path, shape: Shape, rate: Fraction | None) -> Iterator[OverlayWriter]:
-    """A writer for the frames of a clip of this shape (odd sizes are padded), complete once the block ends.
+def open_overlay(
+    path: Path, clip: Clip, container: str = "mp4", sound_of: Path | None = None
+) -> Iterator[OverlayWriter]:
+    """A writer for the frames of a clip (odd sizes are padded), complete once the block ends.
+
+    Args:
+        container: one of CONTAINERS.
+        sound_of: the clip's file: its sound is copied where the container holds it.
 
     Raises:
         OverlayFailed: at the beginning and at the end, the encoder gives up, or the file cannot be written.
         OSError: likewise, the disk is full.
     """
     with _typed_errors(), ExitStack() as stack:
-        container = stack.enter_context(av.open(str(path), "w", format="mp4"))
-        writer = OverlayWriter(container, shape, rate)
+        output = stack.enter_context(av.open(str(path), "w", format=container))
+        writer = OverlayWriter(output, clip, stack.enter_context(open_sound(sound_of, output)))
         opened = stack.pop_all()
     try:
         yield writer
@@ -110,9 +147,9 @@ def open_overlay(path: Path, shape: Shape, rate: Fraction | None) -> Iterator[Ov
 def render_overlay(
     clip_path: Path, results: Iterable[FrameResult], out_path: Path, limits: ClipLimits = DEFAULT_LIMITS
 ) -> None:
-    """The clip with the skeletons of `results` on it, one picture a result.
+    """The clip with the skeletons of `results` on it, one picture a result, as MP4.
 
-    Frames are upright, times the clip's own from 0 on, pixels as wide as the clip's, without sound.
+    Frames are upright, times the clip's own from 0 on, pixels as wide as the clip's; sound that an MP4 holds is kept.
 
     Raises:
         OverlayFailed: the encoder gives up, or the file cannot be written.
@@ -121,7 +158,7 @@ def render_overlay(
     """
     with (
         open_video(clip_path, limits) as video,
-        open_overlay(out_path, video.shape, video.rate) as out,
+        open_overlay(out_path, video, sound_of=clip_path) as out,
     ):
         # Results first: when they end, the clip is not read on.
         for result, frame in zip(results, video, strict=False):
@@ -139,14 +176,14 @@ def _typed_errors() -> Iterator[None]:
         raise OverlayFailed(f"the clip could not be drawn: {why}") from error
 
 
-def _add_stream(container: OutputContainer, shape: Shape, rate: Fraction) -> VideoStream:
+def _add_stream(container: OutputContainer, shape: Shape, rate: Fraction, ticks_a_second: int) -> VideoStream:
     # No B-frames: with them, a pause between pictures becomes an offset that an MP4 may have no room for.
     options = {"preset": "veryfast", "crf": "20", "bf": "0"}
     # The last picture is shown for as long as the rate says.
     stream = container.add_stream("libx264", rate=max(rate, SLOWEST_RATE), options=options)
     stream.width, stream.height = (side + side % 2 for side in shape.size)
     stream.pix_fmt = "yuv420p"
-    stream.time_base = stream.codec_context.time_base = TICK
+    stream.time_base = stream.codec_context.time_base = Fraction(1, ticks_a_second)
     context = stream.codec_context
     context.sample_aspect_ratio = shape.pixel_aspect
     context.colorspace, context.color_range = Colorspace.ITU709, ColorRange.MPEG

@@ -60,6 +60,7 @@ class Metrics:
     def _add_people(self) -> None:
         """Of the frames that were computed here."""
         self.people = Histogram("kinepose_people", "People in a frame.", buckets=PEOPLE_BUCKETS, registry=self.registry)
+        self.finder = self._seconds("finder", "One look of the finder at a whole frame; a part of a step.")
         self.tracks_started = Counter("kinepose_tracks_started", "People who got a number.", registry=self.registry)
         self.tracks_ended = Counter(
             "kinepose_tracks_ended",

@@ -179,7 +179,10 @@ class Frames:
                     await self._rate_limits.frame(request.caller)
                 except RateLimited as error:
                     request = request.refused(error)
-            return await self._sequencer.answer(sequence, request)
+            result = await self._sequencer.answer(sequence, request)
+        if request.priority is Priority.LIVE:
+            await self._rate_limits.more_people(request.caller, len(result.people) - 1)
+        return result
 
 
 def request_of(

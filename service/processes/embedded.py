@@ -27,4 +27,5 @@ def embedded(
 
 async def load_embedded(settings: Settings, metrics: Metrics | None) -> Pipeline:
     """The pipeline with the model that the settings name; not started. Raises what `load_model` does."""
-    return embedded(settings, await asyncio.to_thread(load_model, settings), metrics)
+    metrics = metrics or Metrics()
+    return embedded(settings, await asyncio.to_thread(load_model, settings, metrics), metrics)

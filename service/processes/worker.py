@@ -53,7 +53,7 @@ class WorkerParts:
 @asynccontextmanager
 async def _parts(settings: Settings) -> AsyncIterator[WorkerParts]:
     metrics = Metrics()
-    loaded = await asyncio.to_thread(load_model, settings)
+    loaded = await asyncio.to_thread(load_model, settings, metrics)
     async with open_redis(settings) as client:
         store = RedisSessions(client, settings, metrics, optimistic=True)
         executor = LocalExecutor(settings, loaded, store, metrics)

@@ -170,6 +170,87 @@ def test_the_person_is_read_in_square_pixels_and_told_in_stored_ones(
     assert run.info.pixel_aspect == pytest.approx(read_in[0] / width * height / read_in[1])
 
 
+def with_sound(path: Path, sound: str, seconds: float = 2) -> Path:
+    """A test card with a tone from its first picture to its last."""
+    card, tone = f"testsrc=size=160x120:rate=25:duration={seconds}", f"sine=frequency=440:duration={seconds}"
+    kinds = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", sound]
+    inputs = ["-f", "lavfi", "-i", card, "-f", "lavfi", "-i", tone]
+    subprocess.run(["ffmpeg", "-v", "error", *inputs, *kinds, str(path)], check=True)
+    return path
+
+
+def sound_of(path: Path) -> tuple[str, float]:
+    """Codec of a file's sound, and how many seconds it lasts, as decoded; nothing where there is none."""
+    with av.open(str(path)) as container:
+        if not container.streams.audio:
+            return "", 0.0
+        stream = container.streams.audio[0]
+        samples = sum(frame.samples for frame in container.decode(stream))
+        return stream.codec.canonical_name, samples / stream.codec_context.sample_rate
+
+
+@pytest.mark.parametrize(
+    ("clip", "sound", "drawing"),
+    [
+        ("clip.mp4", "aac", "aac"),
+        ("clip.ts", "aac", ""),
+        ("clip.mov", "pcm_s16le", ""),
+        ("clip.mkv", "libopus", "opus"),
+        ("clip.mkv", "libvorbis", ""),
+        ("clip.avi", "libmp3lame", "mp3"),
+    ],
+)
+def test_an_overlay_keeps_the_sound_that_its_container_holds(
+    tmp_path: Path, clip: str, sound: str, drawing: str
+) -> None:
+    """Copied as it is, from the first picture to the last; a drawing without it is whole."""
+    path, out = with_sound(tmp_path / clip, sound), tmp_path / "out.mp4"
+
+    render_overlay(path, [result_of(None)] * 50, out)
+
+    codec, seconds = sound_of(out)
+    assert codec == drawing
+    assert seconds == pytest.approx(2.0 if drawing else 0.0, abs=0.1)
+    assert len(times(out)) == 50
+
+
+def test_the_sound_begins_with_the_first_picture(tmp_path: Path) -> None:
+    """Of a clip whose pictures begin a second after its sound, the first second is left out."""
+    whole, out = with_sound(tmp_path / "clip.mkv", "libopus"), tmp_path / "out.mp4"
+    late = tmp_path / "late.mkv"
+    parts = ["-itsoffset", "1", "-i", str(whole), "-i", str(whole), "-map", "0:v", "-map", "1:a", "-c", "copy"]
+    subprocess.run(["ffmpeg", "-v", "error", *parts, str(late)], check=True)
+
+    render_overlay(late, [result_of(None)] * 50, out)
+
+    assert sound_of(out)[1] == pytest.approx(1.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("ending", "container"),
+    [("mp4", "mov,mp4,m4a,3gp,3g2,mj2"), ("MOV", "mov,mp4,m4a,3gp,3g2,mj2"), ("mkv", "matroska,webm")],
+)
+def test_the_container_follows_the_files_ending(
+    tmp_path: Path, ending: str, container: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with the clip's frames at their times, and its sound."""
+    monkeypatch.setenv("KINEPOSE_WEIGHTS_DIR", str(save_random_lite(tmp_path / "weights")))
+    clip, out = with_sound(tmp_path / "clip.mp4", "aac", seconds=0.4), tmp_path / f"out.{ending}"
+
+    assert main(["estimate", str(clip), "--output", str(tmp_path / "out.json"), "--overlay", str(out)]) == 0
+
+    with av.open(str(out)) as drawn:
+        assert drawn.format.name == container
+    assert times(out) == times(clip)
+    assert sound_of(out)[0] == "aac"
+
+
+def test_an_ending_that_is_no_container_is_refused_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the clip is looked at."""
+    assert main(["estimate", "missing.mp4", "--overlay", str(tmp_path / "out.avi")]) == 2
+    assert "one of .mp4, .m4v, .mov, .mkv" in capsys.readouterr().err
+
+
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
     """Files of this process may grow to `size` bytes: then the disk is full, as far as it can see."""

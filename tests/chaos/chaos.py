@@ -34,6 +34,7 @@ class Chaos:
         settings: of frontends and workers, by name.
         appendfsync: of Redis.
         cluster: Redis is one, of three masters and a replica each; masters are struck until a replica takes over.
+        people: how many the streams follow, in turn.
         strangers: whether others send what costs much all the while, with a key of their own.
     """
 
@@ -48,12 +49,17 @@ class Chaos:
     appendfsync: str = "always"
     strangers: bool = False
     cluster: bool = False
+    people: Sequence[int] = (1,)
+
+    def people_of(self, stream: int) -> int:
+        """How many a stream follows: streams over one way follow different numbers."""
+        return self.people[(stream + stream // len(WAYS)) % len(self.people)]
 
 
 async def unleash(chaos: Chaos, folder: Path) -> Figures:
     """Run it and judge it; logs of all processes stay in the folder."""
     clip = await asyncio.to_thread(load_clip)
-    films = [Film(clip, number, chaos.seed) for number in range(chaos.shape.streams)]
+    films = [Film(clip, number, chaos.seed, chaos.people_of(number)) for number in range(chaos.shape.streams)]
     settings = {"max_batch": "4", "device": "cpu", **chaos.settings}
     if chaos.weights_dir is not None:
         settings["weights_dir"] = str(chaos.weights_dir)

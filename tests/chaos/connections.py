@@ -23,7 +23,7 @@ WAYS = ("grpc stream", "http", "grpc", "websocket")
 class Connection(Protocol):
     """One frame at a time. Every call raises KineposeError, Unreachable, TimeoutError."""
 
-    async def create_session(self) -> SessionInfo:
+    async def create_session(self, max_people: int) -> SessionInfo:
         """Begin."""
         ...
 
@@ -60,9 +60,9 @@ class Single:
     def __init__(self, client: AsyncClient) -> None:
         self.client = client
 
-    async def create_session(self) -> SessionInfo:
+    async def create_session(self, max_people: int) -> SessionInfo:
         """See Connection."""
-        return await self.client.create_session(SessionOptions())
+        return await self.client.create_session(SessionOptions(max_people=max_people))
 
     async def session(self, session_id: str) -> SessionInfo:
         """See Connection."""

@@ -21,6 +21,7 @@ class Figures:
 
     Attributes:
         sent, answered: frames; each frame once.
+        people: frames by how many people were in their answer.
         replays: frames sent again on purpose. repeated: sent again since their answer was lost on the way.
         cuts, reconnects: connections that clients cut; those made anew.
         refused: tries that ended without an outcome, by code.
@@ -36,6 +37,7 @@ class Figures:
     shape: Shape
     sent: int
     answered: int
+    people: dict[int, int]
     replays: int
     repeated: int
     cuts: int
@@ -81,10 +83,12 @@ def of_streams(streams: Sequence[LiveStream]) -> dict[str, Any]:
     """The fields of Figures that streams know."""
     latencies = np.array([latency for stream in streams for latency in stream.tally.latencies_s] or [np.nan])
     times = sorted(time for stream in streams for time in stream.tally.answered_at)
+    people = Counter(len(answer.result.people) for stream in streams for answer in stream.record.answers)
     refused = sum((stream.tally.refused for stream in streams), Counter[str]())
     return {
         "sent": sum(stream.record.sent for stream in streams),
         "answered": sum(len(stream.tally.latencies_s) for stream in streams),
+        "people": dict(sorted(people.items())),
         "replays": sum(stream.tally.replays for stream in streams),
         "repeated": sum(stream.tally.repeated for stream in streams),
         "cuts": sum(stream.tally.cuts for stream in streams),
@@ -105,6 +109,7 @@ def show(figures: Figures, console: Console) -> None:
     rows: dict[str, object] = {
         "streams / frontends / workers": f"{shape.streams} / {shape.frontends} / {shape.workers}",
         "frames sent / answered": f"{figures.sent} / {figures.answered}",
+        "answers of so many people": ", ".join(f"{count} of {number}" for number, count in figures.people.items()),
         "sent again on purpose / since the answer was lost": f"{figures.replays} / {figures.repeated}",
         **{str(kind): count for kind, count in figures.disturbances.items()},
         "processes started": figures.starts,

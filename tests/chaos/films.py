@@ -1,4 +1,6 @@
-"""What the streams show: the bundled clip, each from another moment, cut out elsewhere, in another light."""
+"""What the streams show: the bundled clip, each from another moment, cut out elsewhere, in another light; where several
+people are followed, so many such pictures side by side.
+"""
 
 import json
 import random
@@ -18,6 +20,8 @@ SHRINK = 0.6
 QUALITY = 85
 FRAME_US = 40_000
 MARGIN = 4
+COLUMNS = 2
+"""People beside one another; more stand below them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,30 +48,58 @@ class Film:
         clip: what it is cut from.
         number: of the stream; another one gives another film.
         seed: of the run.
+        people: who are in it. One comes with the region in the first frame, several are looked for.
     """
 
     clip: Clip
     number: int
     seed: int
+    people: int = 1
     _pictures: dict[int, Picture] = field(default_factory=dict)
 
     def picture(self, seq: int) -> Picture:
-        """The frame to send as `seq`; the person's region comes with the first one."""
+        """The frame to send as `seq`."""
         if seq not in self._pictures:
             self._pictures[seq] = self._make(seq)
         return self._pictures[seq]
 
     def _make(self, seq: int) -> Picture:
-        dice = random.Random(f"{self.seed}/{self.number}")
-        start = dice.randrange(len(self.clip.frames))
-        gain, lift = dice.uniform(0.8, 1.1), dice.uniform(-15, 15)
-        left, top = self._corner(dice)
-        rgb = self.clip.frames[self._turned(start + seq), top : top + PART, left : left + PART]
-        rgb = cv2.resize(rgb, None, fx=SHRINK, fy=SHRINK, interpolation=cv2.INTER_AREA)
-        rgb = np.clip(rgb * gain + lift, 0, 255).astype(np.uint8)
-        region = self._region(start, left, top) if seq == 0 else None
+        parts = [Part.of(self.clip, f"{self.seed}/{self.number}{f'/{n}' if n else ''}") for n in range(self.people)]
+        region = parts[0].region() if seq == 0 and self.people == 1 else None
         # Times differ from stream to stream: an answer that went astray shows.
-        return Picture(_jpeg(rgb), pts_us=seq * FRAME_US + self.number, region=region, seq=seq)
+        pts_us = seq * FRAME_US + self.number
+        return Picture(_jpeg(_in_rows([part.picture(seq) for part in parts])), pts_us=pts_us, region=region, seq=seq)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """One person: from which moment on, where they are cut out, pixels of the clip, and in what light."""
+
+    clip: Clip
+    start: int
+    gain: float
+    lift: float
+    corner: tuple[int, int]
+
+    @classmethod
+    def of(cls, clip: Clip, seed: str) -> "Part":
+        """Of this seed."""
+        dice = random.Random(seed)
+        start = dice.randrange(len(clip.frames))
+        return cls(clip, start, dice.uniform(0.8, 1.1), dice.uniform(-15, 15), _corner(clip, dice))
+
+    def picture(self, seq: int) -> Array:
+        """Frame `seq`, uint8 [S, S, 3]."""
+        left, top = self.corner
+        rgb = self.clip.frames[self._turned(self.start + seq), top : top + PART, left : left + PART]
+        rgb = cv2.resize(rgb, None, fx=SHRINK, fy=SHRINK, interpolation=cv2.INTER_AREA)
+        return np.asarray(np.clip(rgb * self.gain + self.lift, 0, 255).astype(np.uint8))
+
+    def region(self) -> Region:
+        """The person's box in the first frame."""
+        x, y, w, h = self.clip.boxes[self._turned(self.start)].tolist()
+        left, top = self.corner
+        return Region((x - left) * SHRINK, (y - top) * SHRINK, w * SHRINK, h * SHRINK)
 
     def _turned(self, index: int) -> int:
         """The clip forth and back without end: the person moves on and never jumps."""
@@ -75,18 +107,23 @@ class Film:
         place = index % (2 * last)
         return min(place, 2 * last - place)
 
-    def _corner(self, dice: random.Random) -> tuple[int, int]:
-        """Left and top of a part that the person is in all the time."""
-        height, width = self.clip.frames.shape[1:3]
-        low = self.clip.boxes[:, :2].min(axis=0) - MARGIN
-        high = (self.clip.boxes[:, :2] + self.clip.boxes[:, 2:]).max(axis=0) + MARGIN
-        first = np.maximum(high - PART, 0).astype(int)
-        last = np.minimum(low, (width - PART, height - PART)).astype(int)
-        return dice.randint(int(first[0]), int(last[0])), dice.randint(int(first[1]), int(last[1]))
 
-    def _region(self, start: int, left: int, top: int) -> Region:
-        x, y, w, h = self.clip.boxes[self._turned(start)].tolist()
-        return Region((x - left) * SHRINK, (y - top) * SHRINK, w * SHRINK, h * SHRINK)
+def _corner(clip: Clip, dice: random.Random) -> tuple[int, int]:
+    """Left and top of a part that the person is in all the time."""
+    height, width = clip.frames.shape[1:3]
+    low = clip.boxes[:, :2].min(axis=0) - MARGIN
+    high = (clip.boxes[:, :2] + clip.boxes[:, 2:]).max(axis=0) + MARGIN
+    first = np.maximum(high - PART, 0).astype(int)
+    last = np.minimum(low, (width - PART, height - PART)).astype(int)
+    return dice.randint(int(first[0]), int(last[0])), dice.randint(int(first[1]), int(last[1]))
+
+
+def _in_rows(pictures: list[Array]) -> Array:
+    """All of them in one picture, black where a row is not full."""
+    columns = min(COLUMNS, len(pictures))
+    missing = [np.zeros_like(pictures[0])] * (-len(pictures) % columns)
+    whole = [*pictures, *missing]
+    return np.vstack([np.hstack(whole[n : n + columns]) for n in range(0, len(whole), columns)])
 
 
 def _jpeg(rgb: Array) -> bytes:

@@ -1,6 +1,7 @@
 """The unbroken run: the same pictures through the tracker, in this process, with no store and no other stream."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from model.state import SessionState
@@ -25,9 +26,9 @@ def _run(stepper: Stepper, film: Film, frames: int) -> list[Expected]:
     expected = []
     for seq in range(frames):
         picture = film.picture(seq)
-        frame = decode(picture.image, read_header(picture.image))
+        frame = replace(decode(picture.image, read_header(picture.image)), pts_us=picture.pts_us)
         regions = () if picture.region is None else (picture.region,)
-        [tracked] = stepper.step([TrackRequest(frame, seq, state, regions)])
+        [tracked] = stepper.step([TrackRequest(frame, seq, state, regions, film.people)])
         assert isinstance(tracked, Tracked), tracked
         state = tracked.state
         expected.append(Expected(tracked.people, tracked.lost, picture.pts_us))

@@ -37,6 +37,7 @@ def main() -> int:
         appendfsync=arguments.appendfsync,
         strangers=arguments.strangers,
         cluster=arguments.cluster,
+        people=range(1, arguments.people + 1),
     )
     result = figures.judged_by_time(asyncio.run(unleash(chaos, folder)))
     figures.show(result, console)
@@ -65,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--frames-per-s", type=float, default=0.6, help="of each stream (default: 0.6)")
     parser.add_argument("--tolerance-px", type=float, default=0.0, help="of joints (default: 0, not a bit)")
     parser.add_argument("--appendfsync", choices=("always", "everysec"), default="always", help="default: always")
+    parser.add_argument("--people", type=int, default=4, help="streams follow 1 to so many (default: 4)")
     parser.add_argument("--strangers", action="store_true", help="others send what costs much all the while")
     parser.add_argument("--clock-jumps", action="store_true", help="of Redis's wall clock; takes a C compiler")
     parser.add_argument("--cluster", action="store_true", help="Redis is a cluster: three masters and a replica each")

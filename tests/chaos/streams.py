@@ -110,7 +110,7 @@ class LiveStream:
     async def open(self) -> None:
         """Begin the session, before anything goes wrong."""
         self._connection = await opened(self.way, self._dice.choice(self._addresses()))
-        self.record.session_id = (await self._connection.create_session()).session_id
+        self.record.session_id = (await self._connection.create_session(self._film.people)).session_id
 
     async def run(self) -> None:
         """Send frames until all is calm, and a few more."""

@@ -72,6 +72,23 @@ async def test_the_command_reports_latency_frames_batches_and_cores(
     assert "latency from due" in capsys.readouterr().out
 
 
+async def test_the_command_loads_with_sessions_of_several_people(
+    server: RunningServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The region's person is one of them; how many there were in an answer is told."""
+    clip, output = make_clip(tmp_path / "clip.mp4", count=3), tmp_path / "load.json"
+    words = "bench load --transport websocket --sessions 1 --rate 20 --seconds 0.2 --warm-up 0 --max-people 3"
+    words += f" --http-url {server.http_url} --region 1,1,{SIZE[0] // 2},{SIZE[1] // 2}"
+
+    code = await asyncio.to_thread(main, [*words.split(), "--clip", str(clip), "--output", str(output)])
+
+    report = json.loads(output.read_text())
+    assert code == 0
+    assert (report["frames"]["ok"], report["plan"]["max_people"]) == (4, 3)
+    assert 0 <= report["people_a_frame"] <= 3
+    assert "people a frame" in capsys.readouterr().out
+
+
 async def test_a_server_that_is_not_there_is_a_failure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, one line, and the report says what was not sent."""
     clip, output = make_clip(tmp_path / "clip.mp4", count=2), tmp_path / "load.json"

@@ -108,13 +108,14 @@ def states(draw: st.DrawFn) -> SessionState:
         tracks=tuple(draw(tracks(track_id)) for track_id in ids),
         next_id=max(ids, default=0) + draw(st.integers(1, 1000)),
         looked_ago=draw(st.integers(0, 2**32 - 1)),
+        looked_us=draw(st.none() | st.integers(-(2**63), 2**63 - 1)),
         scene=draw(st.sampled_from([b"", bytes(SCENE_BYTES), bytes(range(SCENE_BYTES))])),
     )
 
 
 def assert_same(got: SessionState, expected: SessionState) -> None:
     """Same values, dtypes, shapes and bits."""
-    for name in ("model", "image_size", "next_id", "looked_ago", "scene"):
+    for name in ("model", "image_size", "next_id", "looked_ago", "looked_us", "scene"):
         assert getattr(got, name) == getattr(expected, name), name
     for mine, theirs in zip(got.tracks, expected.tracks, strict=True):
         for name in ("track_id", "transform", "box", "last_region", "lost_frames", "velocity", "course"):
@@ -129,7 +130,7 @@ def arrays_of(state: SessionState) -> list[np.ndarray[Any, Any]]:
     return [array for part in maps for array in (part.levels, part.low, part.step)]
 
 
-FIELDS = ("model", "image_size", "next_id", "looked_ago", "scene", "tracks")
+FIELDS = ("model", "image_size", "next_id", "looked_ago", "looked_us", "scene", "tracks")
 TRACK_FIELDS = (
     "track_id",
     "transform",
@@ -272,6 +273,7 @@ def test_bytes_behind_the_end_are_corruption() -> None:
         {"velocity": (float("nan"), 0.0)},
         {"course": (0.0, float("nan"))},
         {"looked_ago": -1},
+        {"looked_us": 2**63},
         {"scene": b"short"},
         {"image_size": (0, 480)},
         {"box": (float("nan"), 1.0, 2.0, 2.0)},
@@ -309,6 +311,7 @@ def test_impossible_values_are_corruption(changes: dict[str, Any]) -> None:
         make_state(make_track(lost_frames=-1)),
         make_state(make_track(velocity=(float("inf"), 0.0))),
         make_state(looked_ago=-1),
+        make_state(looked_us=2**63),
         make_state(image_size=(0, 480)),
         make_state(next_id=0, tracks=()),
         make_state(
@@ -318,7 +321,7 @@ def test_impossible_values_are_corruption(changes: dict[str, Any]) -> None:
         ),
         make_state(model="\ud800"),
     ],
-    ids=["lost", "velocity", "looked", "size", "next", "scales", "model"],
+    ids=["lost", "velocity", "looked", "looked at", "size", "next", "scales", "model"],
 )
 def test_what_could_not_be_read_back_is_not_written(state: SessionState) -> None:
     """encode refuses a state that decode would refuse."""

@@ -25,19 +25,22 @@ BOTH = [_true(0, LEFT), _true(1, RIGHT)]
 def test_people_who_keep_their_numbers_are_all_right() -> None:
     """Whatever the numbers are."""
     read = [[_read(7, LEFT), _read(3, RIGHT)]] * 4
-    assert identities([BOTH] * 4, read) == Identities(8, 0, 0, 0, 1.0)
+    figures = identities([BOTH] * 4, read)
+    assert (figures, figures.idf1) == (Identities(8, 0, 0, 0, 8), 1.0)
 
 
 def test_an_exchange_of_numbers_is_a_switch_for_each() -> None:
     """Half of the frames are then under a wrong number."""
     read = [[_read(1, LEFT), _read(2, RIGHT)]] * 2 + [[_read(2, LEFT), _read(1, RIGHT)]] * 2
-    assert identities([BOTH] * 4, read) == Identities(8, 0, 0, 2, 0.5)
+    figures = identities([BOTH] * 4, read)
+    assert (figures, figures.idf1) == (Identities(8, 0, 0, 2, 4), 0.5)
 
 
 def test_missed_and_false_people_are_told_apart() -> None:
     """Somebody read where nobody is stands in for nobody."""
     read = [[_read(1, LEFT), _read(2, (400.0, 10.0))]]
-    assert identities([BOTH], read) == Identities(2, 1, 1, 0, 0.5)
+    figures = identities([BOTH], read)
+    assert (figures, figures.idf1) == (Identities(2, 1, 1, 0, 1), 0.5)
 
 
 def test_a_second_reading_of_one_person_is_false() -> None:
@@ -49,10 +52,19 @@ def test_a_second_reading_of_one_person_is_false() -> None:
 def test_hidden_people_do_not_count() -> None:
     """Neither as missed nor, where somebody reads them all the same, as false."""
     there = [_true(0, LEFT), _true(1, RIGHT, visible=False)]
-    assert identities([there] * 2, [[_read(1, LEFT)], [_read(1, LEFT), _read(2, RIGHT)]]) == Identities(2, 0, 0, 0, 1.0)
+    figures = identities([there] * 2, [[_read(1, LEFT)], [_read(1, LEFT), _read(2, RIGHT)]])
+    assert (figures, figures.idf1) == (Identities(2, 0, 0, 0, 2), 1.0)
 
 
 @pytest.mark.parametrize("people", [[], [_read(1, LEFT)]])
 def test_an_empty_scene_has_no_identities(people: list[Person]) -> None:
     """And no division by nothing."""
-    assert identities([[]], [people]) == Identities(0, 0, len(people), 0, 0.0)
+    figures = identities([[]], [people])
+    assert (figures, figures.idf1) == (Identities(0, 0, len(people), 0, 0), 0.0)
+
+
+def test_clips_add_up_to_one_figure() -> None:
+    """Each clip's people have numbers of their own."""
+    straight, crossed = [[_read(1, LEFT), _read(2, RIGHT)]], [[_read(2, LEFT), _read(1, RIGHT)]]
+    both = identities([BOTH], straight) + identities([BOTH], crossed)
+    assert (both, both.idf1) == (Identities(4, 0, 0, 0, 4), 1.0)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 
@@ -40,14 +40,24 @@ class Identities:
         missed: those of them who were not read.
         false: people who were read where nobody is, or somebody already was.
         switches: how often a person's number changed.
-        idf1: 0 to 1, share of what was read and of what is true under the one number that goes with a person.
+        in_order: people who were read under the one number that goes with them in this clip.
     """
 
-    true: int
-    missed: int
-    false: int
-    switches: int
-    idf1: float
+    true: int = 0
+    missed: int = 0
+    false: int = 0
+    switches: int = 0
+    in_order: int = 0
+
+    @property
+    def idf1(self) -> float:
+        """0 to 1: `in_order` over the mean of those who are true and those who were read."""
+        return 2 * self.in_order / max(1, self.true + self.true - self.missed + self.false)
+
+    def __add__(self, other: "Identities") -> "Identities":
+        """Of both clips."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Identities(*(mine + theirs for mine, theirs in pairs))
 
 
 def identities(truth: Sequence[Sequence[TruePerson]], read: Sequence[Sequence[Person]]) -> Identities:
@@ -66,8 +76,7 @@ def identities(truth: Sequence[Sequence[TruePerson]], read: Sequence[Sequence[Pe
             switches += last.get(identity, track_id) != track_id
             last[identity] = track_id
             together[identity, track_id] += 1
-    found = true - missed
-    return Identities(true, missed, false, switches, 2 * _in_order(together) / max(1, true + found + false))
+    return Identities(true, missed, false, switches, _in_order(together))
 
 
 def _pairs(there: Sequence[TruePerson], people: Sequence[Person], last: dict[int, int]) -> list[tuple[int, int]]:

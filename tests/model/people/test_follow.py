@@ -82,6 +82,23 @@ def test_whoever_comes_is_found_at_the_next_look() -> None:
     assert session.finder.looks == 2
 
 
+def test_in_a_slow_stream_whoever_comes_is_found_after_a_second() -> None:
+    """By the frames' own times, and four times as soon where somebody is lost; also through a stored state."""
+    session = Session(through_bytes=True)
+
+    def read(us: int, *corners: tuple[int, int]) -> tuple[list[int], list[int]]:
+        return _seen(session.read(replace(_people(*corners), pts_us=us)))
+
+    assert read(5_000_000, HERE) == ([1], [])
+    assert read(5_500_000, HERE, THERE) == ([1], [])
+    assert read(6_000_000, HERE, THERE) == ([1, 2], [])
+    assert read(6_200_000, HERE) == ([1], [2])
+    looks = session.finder.looks
+    assert read(6_400_000, HERE) == ([1], [2])
+    assert read(6_450_000, HERE) == ([1], [2])
+    assert session.finder.looks == looks + 1
+
+
 def test_nobody_is_looked_for_where_there_is_no_room() -> None:
     """All who may be followed are."""
     session = Session(most=2)

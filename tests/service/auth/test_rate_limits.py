@@ -89,6 +89,26 @@ async def test_frames_are_counted_by_the_second(make: Make) -> None:
     assert 0 < caught.value.retry_after_ms <= 1000
 
 
+async def test_people_besides_the_first_are_frames_too(make: Make) -> None:
+    """A frame of four leaves none of five but one; nothing is refused for people who were read already."""
+    limits_of_keys, robot = make(), caller(frames_per_s=5)
+    await limits_of_keys.frame(robot)
+    await limits_of_keys.more_people(robot, 3)
+    await limits_of_keys.frame(robot)
+    with pytest.raises(RateLimited):
+        await asyncio.gather(*(limits_of_keys.frame(robot) for _ in range(50)))
+    await limits_of_keys.more_people(robot, 3)
+
+
+async def test_more_people_than_the_rate_use_all_of_it(make: Make) -> None:
+    """The rest is let off."""
+    limits_of_keys, robot = make(), caller(frames_per_s=3)
+    await limits_of_keys.frame(robot)
+    await limits_of_keys.more_people(robot, 15)
+    with pytest.raises(RateLimited):
+        await asyncio.gather(*(limits_of_keys.frame(robot) for _ in range(4)))
+
+
 async def test_refusals_are_counted() -> None:
     """As `rate_limited`."""
     metrics = Metrics()
@@ -113,6 +133,11 @@ async def test_a_redis_that_is_away_is_told(away: RedisClient) -> None:
         await RateLimits.of(Settings(), Metrics(), away).frame(caller(frames_per_s=30))
 
 
+async def test_people_of_a_frame_that_has_its_answer_are_not_worth_an_error(away: RedisClient) -> None:
+    """Redis has gone away meanwhile."""
+    await RateLimits.of(Settings(), Metrics(), away).more_people(caller(frames_per_s=30), 5)
+
+
 @pytest.mark.parametrize("who", [ANYONE, caller(max_sessions=1)])
 async def test_a_key_without_a_rate_asks_nobody(who: Caller, away: RedisClient) -> None:
     """It goes on though Redis is away, so it was not asked."""
@@ -120,6 +145,7 @@ async def test_a_key_without_a_rate_asks_nobody(who: Caller, away: RedisClient) 
     await limits_of_keys.frame(who)
     await limits_of_keys.session(who)
     await limits_of_keys.clip(who)
+    await limits_of_keys.more_people(who, 5)
 
 
 async def test_a_full_redis_counts_no_more(redis_url: str) -> None:

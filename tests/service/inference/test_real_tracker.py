@@ -14,8 +14,11 @@ from service.config import Settings
 from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
 from service.errors import DeadlinePassed, FrameSizeChanged
 from service.inference.loaded_model import LoadedModel, load_model
+from service.inference.timed_finder import TimedFinder
+from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.processes.embedded import embedded
+from tests.support.dots import DotFinder, person, picture
 from tests.support.pictures import encoded, smooth_picture
 from tests.support.pipelines import counted, until
 from tests.support.weights import save_random_lite
@@ -49,6 +52,14 @@ async def started(loaded: LoadedModel) -> AsyncIterator[Pipeline]:
         yield pipeline
     finally:
         await pipeline.aclose()
+
+
+def test_the_finders_time_is_measured() -> None:
+    """A look each."""
+    metrics = Metrics()
+    finder = TimedFinder(DotFinder(), metrics.finder)
+    assert [len(people) for people in finder.find([picture(person(60, 60, 100), 320, 320).rgb] * 2)] == [1, 1]
+    assert metrics.registry.get_sample_value("kinepose_finder_seconds_count") == 2
 
 
 @pytest.mark.slow

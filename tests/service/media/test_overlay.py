@@ -10,7 +10,7 @@ import pytest
 from model.skeletons import KINEPOSE_13
 from model.values import Array, LostTrack, Pose, Region
 from service.contract.messages import FrameResult, ModelInfo, Outcome
-from service.media.drawing import draw_people, draw_pose
+from service.media.drawing import draw_legend, draw_people, draw_pose
 from service.media.overlay import render_overlay
 from service.media.video import open_video
 from tests.support.clips import make_clip, make_cut_off
@@ -142,6 +142,15 @@ def test_who_is_lost_is_marked_and_not_drawn_as_present() -> None:
     assert changed(grey()[60:180], drawn[60:180]) < 200
     assert changed(grey(), drawn) > 200
     assert changed(grey()[90:150, 60:140], drawn[90:150, 60:140]) == 0
+
+
+def test_a_legend_tells_the_sides_colours() -> None:
+    """In the upper left corner; a small picture has no room for it."""
+    large, small = grey(400, 300), grey(120, 90)
+    draw_legend(large)
+    draw_legend(small)
+    assert changed(grey(400, 300)[:40, :200], large[:40, :200]) == changed(grey(400, 300), large) > 50
+    assert changed(grey(120, 90), small) == 0
 
 
 def test_a_picture_with_nobody_in_it_stays_as_it_is() -> None:

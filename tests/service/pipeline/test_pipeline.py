@@ -8,6 +8,7 @@ import pytest
 
 from model.engines.base import EngineError
 from model.values import Frame, LostTrack, Region
+from service.auth.api_keys import Caller, KeyLimits
 from service.contract.messages import Outcome, SessionOptions
 from service.errors import (
     BadImage,
@@ -19,6 +20,7 @@ from service.errors import (
     ModelUnknown,
     PtsNotIncreasing,
     QueueFull,
+    RateLimited,
     SeqOutOfOrder,
     SessionExpired,
     SessionUnknown,
@@ -69,6 +71,19 @@ async def test_people_and_their_tracks_are_counted(tracker: FakeTracker) -> None
         assert counted(pipeline, "people_sum") == 4
         assert counted(pipeline, "tracks_started_total") == 2
         assert counted(pipeline, "tracks_ended_total", reason="lost") == 2
+
+
+async def test_a_frame_counts_once_for_each_of_its_people(tracker: FakeTracker) -> None:
+    """In the rate of the key; a frame of three that has begun is answered, and the next one is refused."""
+    robot = Caller("robot", KeyLimits(frames_per_s=3))
+    boxes = tuple(Region(x, 2, 9, 20) for x in (1, 12, 25))
+    async with running(tracker, max_people=3) as pipeline:
+        await pipeline.sessions.create(SessionOptions(max_people=3), "three", caller=robot)
+        first = frame(0, session="three", regions=boxes)
+        assert len((await pipeline.frames.estimate(first, caller=robot)).people) == 3
+        more = [pipeline.frames.estimate(frame(seq, session="three"), caller=robot) for seq in range(1, 9)]
+        answers = await asyncio.gather(*more, return_exceptions=True)
+    assert any(isinstance(answer, RateLimited) for answer in answers)
 
 
 async def test_more_regions_than_people_are_refused(tracker: FakeTracker) -> None:

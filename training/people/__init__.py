@@ -1,0 +1,1 @@
+"""How several people are found and followed: scenes with truth, pictures with nobody in them, and their figures."""
