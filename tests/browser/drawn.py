@@ -39,7 +39,7 @@ def drawn_joints(rgb: Array) -> Points:
 
 
 def _centres(rgb: Array, colour: tuple[int, int, int]) -> Array:
-    near: Array = (np.abs(rgb.astype(int) - colour) <= 2).all(axis=2).astype(np.uint8)
+    near = np.asarray((np.abs(rgb.astype(int) - colour) <= 2).all(axis=2), np.uint8)
     cores = cv2.erode(near, CORE)
     _, _, _, centres = cv2.connectedComponentsWithStats(cores, connectivity=8)
     points: Array = centres[1:]  # the first is the ground
