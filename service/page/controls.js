@@ -9,7 +9,7 @@ export function Controls({ view, onChange }) {
     <fieldset class="controls">
       <legend>Show</legend>
       <label class="wide">
-        <span>Hide joints with a score below <output>${view.hideBelow.toFixed(2)}</output></span>
+        <span>Hide joints with a score below <b>${view.hideBelow.toFixed(2)}</b></span>
         <input type="range" min="0" max="1" step="0.05" value=${view.hideBelow}
           onInput=${(event) => change({ hideBelow: Number(event.target.value) })} />
       </label>

@@ -1,10 +1,10 @@
 // What components are written with: templates by htm, drawn by preact.
 import htm from "./vendor/htm/htm.mjs";
 import { h, render } from "./vendor/preact/preact.mjs";
-import { useCallback, useEffect, useMemo, useRef, useState } from "./vendor/preact/hooks.mjs";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./vendor/preact/hooks.mjs";
 
 export const html = htm.bind(h);
-export { render, useCallback, useEffect, useMemo, useRef, useState };
+export { render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState };
 
 /** A value that follows `value` no more often than every `ms`, and always catches up: for what is costly to draw. */
 export function useThrottled(value, ms) {

@@ -147,13 +147,14 @@ export class Live {
     const socket = this.socket;
     const bitmap = await createImageBitmap(this.video);
     const blob = await this.encoded(bitmap);
+    const bytes = await blob.arrayBuffer();
     this.capturing = false;
     if (socket !== this.socket || socket.readyState !== WebSocket.OPEN) return;
     const said = { pts_us: Math.round(1000 * (performance.now() - this.began)) };
     if (this.region) said.region = this.region;
     this.region = null;
     socket.send(JSON.stringify(said));
-    socket.send(blob);
+    socket.send(bytes);
     this.inFlight = { bitmap, blob, at: performance.now() };
   }
 

@@ -1,6 +1,6 @@
 // The canvas: a frame with its people; dragging a box over it tells where a person is, Esc looks for people again.
 import { drawDragged, drawFrame } from "./draw.js";
-import { html, useEffect, useRef, useState } from "./html.js";
+import { html, useLayoutEffect, useRef, useState } from "./html.js";
 import { said } from "./people.js";
 
 const SMALLEST_BOX = 8; // pixels of the picture; less was a click
@@ -18,10 +18,11 @@ export function Stage({ picture, reply, version, view, onRegion, onSearch, child
   const [dragged, setDragged] = useState(null);
   const [width, height] = reply?.image_size ?? (picture ? [picture.width, picture.height] : [640, 480]);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const context = canvas.current.getContext("2d");
     drawFrame(context, picture, reply, view);
     if (dragged) drawDragged(context, boxOf(dragged));
+    canvas.current.dataset.seq = reply?.seq ?? "";
   }, [picture, reply, version, view, dragged, width, height]);
 
   const onKeyDown = (event) => {
@@ -47,7 +48,7 @@ export function Stage({ picture, reply, version, view, onRegion, onSearch, child
   return html`
     <div class="stage">
       <canvas ref=${canvas} width=${width} height=${height} tabindex="0" role="img" aria-label=${`The picture with its joints. ${said(reply)}`}
-        class=${onRegion ? "draggable" : ""} onKeyDown=${onKeyDown} ...${drag} data-seq=${reply?.seq}></canvas>
+        class=${onRegion ? "draggable" : ""} onKeyDown=${onKeyDown} ...${drag}></canvas>
       ${children}
     </div>`;
 }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,17 +90,17 @@ def camera_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium(camera_file: Path) -> AsyncIterator[Browser]:
     """A browser whose camera is the demo clip, allowed without a question."""
+    camera = ("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={camera_file}")
+    async with launched("--use-fake-ui-for-media-stream", *camera) as browser:
+        yield browser
+
+
+@asynccontextmanager
+async def launched(*arguments: str) -> AsyncIterator[Browser]:
+    """A browser without a window; unless told otherwise, it denies whatever pages ask for."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=[
-                "--headless=new",
-                "--no-sandbox",
-                "--use-fake-ui-for-media-stream",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={camera_file}",
-            ],
-        )
+        everywhere = ["--headless=new", "--no-sandbox"]
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*everywhere, *arguments])
         yield browser
         await browser.close()
 
@@ -144,7 +145,7 @@ async def visiting(browser: Browser, url: str, size: dict[str, int] = DESKTOP) -
     seen = Visit(page, context, url)
     page.on("request", lambda asked: seen.asked.append(asked.url))
     page.on("websocket", lambda socket: seen.asked.append(socket.url))
-    page.on("console", lambda said: said.type in ("error", "warning") and seen.complaints.append(said.text))
+    page.on("console", lambda said: seen.complaints.extend([said.text] if said.type in ("error", "warning") else []))
     page.on("pageerror", lambda error: seen.complaints.append(str(error)))
     try:
         await page.goto(url)

@@ -10,15 +10,17 @@ from model.values import Array
 
 SIDES = {"left": (0x2E, 0xC4, 0xB6), "right": (0xFF, 0x9F, 0x43), "middle": (0xF5, 0xF7, 0xFA)}
 """Colours that the page fills its joints with, RGB."""
+SHOWN = '[role="tabpanel"]:not([hidden])'
+"""The panel of the tab that is selected."""
 CORE = np.ones((3, 3), np.uint8)
 """Bones are thinner than this, joints are not."""
 
 Points = dict[str, Array]
 
 
-async def canvas_pixels(page: Page, selector: str = '[role="tabpanel"]:not([hidden]) .stage canvas') -> Array:
+async def canvas_pixels(page: Page) -> Array:
     """What the canvas shows, RGB uint8 [H, W, 3]."""
-    url = await page.locator(selector).evaluate("canvas => canvas.toDataURL('image/png')")
+    url = await page.locator(f"{SHOWN} .stage canvas").evaluate("canvas => canvas.toDataURL('image/png')")
     return pixels_of(url)
 
 
@@ -37,7 +39,7 @@ def drawn_joints(rgb: Array) -> Points:
 
 
 def _centres(rgb: Array, colour: tuple[int, int, int]) -> Array:
-    near = (np.abs(rgb.astype(int) - colour) <= 2).all(axis=2).astype(np.uint8)
+    near = np.asarray((np.abs(rgb.astype(int) - colour) <= 2).all(axis=2), np.uint8)
     cores = cv2.erode(near, CORE)
     _, _, _, centres = cv2.connectedComponentsWithStats(cores, connectivity=8)
     points: Array = centres[1:]  # the first is the ground
