@@ -19,6 +19,7 @@ from model.values import Frame, Region
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.outputs import check_outputs
 from service.cli.settings import settings_with
+from service.clips.ahead import ahead_of
 from service.clips.local import LocalRun
 from service.clips.output import ResultWriter, text_output
 from service.clips.output_file import whole_or_nothing
@@ -30,6 +31,8 @@ from service.inference.loaded_model import LoadedModel, load_model
 from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.overlay import OverlayWriter, open_overlay
 from service.media.video import Video, open_video
+
+RESULTS_AHEAD = 2
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
@@ -108,10 +111,13 @@ def _estimate(
     broken = None
     with text_output(arguments.output) as file, _Overlay(arguments.overlay, video) as overlay:
         writer = ResultWriter(file, arguments.format)
+        total = run.info.frames_declared
         try:
-            for frame, result in _with_progress(run, arguments.clip.name):
-                writer.write(result)
-                overlay.draw(frame, result)
+            # Results are written, and drawn, while the next frames are computed.
+            with ahead_of(iter(run), RESULTS_AHEAD) as frames:
+                for frame, result in _with_progress(frames, total, arguments.clip.name):
+                    writer.write(result)
+                    overlay.draw(frame, result)
         except KineposeError as error:
             if run.info.frames_emitted == 0:
                 raise CommandFailed(f"{arguments.clip}: {error}", BAD_INPUT) from error
@@ -173,9 +179,14 @@ class _Overlay:
                 self._open.__exit__(type(error), error, error.__traceback__)
 
 
-def _with_progress(run: LocalRun, name: str) -> Iterator[tuple[Frame, FrameResult]]:
+def _with_progress(
+    frames: Iterator[tuple[Frame, FrameResult]], total: int | None, name: str
+) -> Iterator[tuple[Frame, FrameResult]]:
     """The run's frames, with a bar on stderr where that is a terminal."""
     console = Console(stderr=True)
+    if not console.is_terminal:
+        yield from frames
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield from progress.track(run, total=run.info.frames_declared, description=name)
+    with Progress(*columns, console=console) as progress:
+        yield from progress.track(frames, total=total, description=name)
