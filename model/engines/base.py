@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from model.config import KIMNetConfig
+from model.state import QuantisedMaps
 from model.values import Array
 
 
@@ -40,12 +41,16 @@ class ModelOutput:
         q: query maps, kept for the next frame.
         carry: the maps that the next frame reads; `m` itself unless the config says otherwise.
         presence: how probable it is that somebody is in the crop, 0 to 1.
+        smooth: m as `heatmaps.smoothed` gives it, where the engine has made that, too.
+        kept: q and carry as `state.quantise` gives them, where the engine has made that, too.
     """
 
     m: Array
     q: Array
     carry: Array
     presence: float
+    smooth: Array | None = None
+    kept: tuple[QuantisedMaps, QuantisedMaps] | None = None
 
 
 class Engine(Protocol):

@@ -1,13 +1,18 @@
 """KIMNet on OpenVINO (CPU): two compiled graphs, one for a session's first frame and one for every later."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Literal
+
+import numpy as np
 
 from model.config import KIMNetConfig
 from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.engines.inputs import check_inputs
 from model.engines.openvino_runtime import ov
+from model.engines.openvino_state import with_state
 from model.engines.signature import signature
+from model.state import QuantisedMaps
 from model.values import Array
 
 FIRST, NEXT = "first", "next"
@@ -46,7 +51,7 @@ class OpenVINOEngine:
         }
         try:
             self._first, self._next = (
-                _Request(ov.Core().compile_model(graphs[name], "CPU", settings)) for name in (FIRST, NEXT)
+                _Request(ov.Core().compile_model(with_state(graphs[name]), "CPU", settings)) for name in (FIRST, NEXT)
             )
         except RuntimeError as error:
             raise EngineError(f"OpenVINO: {error}", sticky=True) from error
@@ -77,9 +82,22 @@ class _Request:
         self._inputs: list[Array] = [tensor.data for tensor in self._request.input_tensors]
         self._outputs: list[Array] = [tensor.data for tensor in self._request.output_tensors]
 
-    def run(self, *arrays: Array) -> ModelOutput:
-        for buffer, array in zip(self._inputs, arrays, strict=True):
-            buffer[0] = array
-        self._request.infer()
-        m, q, presence, *carry = (buffer[0].copy() for buffer in self._outputs)
-        return ModelOutput(m, q, carry[0] if carry else m, float(presence))
+    def run(self, image: Array, *previous: Array) -> ModelOutput:
+        """previous: [K, h, w] each."""
+        first, *rest = self._inputs
+        first[0] = image
+        for buffer, maps in zip(rest, previous, strict=True):
+            buffer[0] = maps.transpose(1, 2, 0)
+        self._request.infer(share_outputs=True)  # The answers are read out of the buffers.
+        smooth, levels, scales, m, q, presence, *carry = (buffer.copy() for buffer in self._outputs)
+        output = ModelOutput(m[0], q[0], carry[0][0] if carry else m[0], float(presence[0]))
+        if not np.isfinite(scales).all():
+            return output  # of what is not finite, nothing of the rest holds
+        return replace(output, smooth=smooth[0], kept=_kept(levels[0], scales))
+
+
+def _kept(levels: Array, scales: Array) -> tuple[QuantisedMaps, QuantisedMaps]:
+    """q and carry out of levels [2, h, w, K] and scales [2, 2 K]."""
+    (low, low_carry), (step, step_carry) = scales.reshape(2, 2, -1)
+    q, carry = levels.transpose(0, 3, 1, 2)
+    return QuantisedMaps(q, low, step), QuantisedMaps(carry, low_carry, step_carry)
