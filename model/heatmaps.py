@@ -31,7 +31,7 @@ def decode(maps: Array, smooth: Array | None = None) -> tuple[Array, Array]:
     around = places[:, None] + width * _DOWN + _RIGHT  # [K, 9], row by row; of a peak at the border it is not read
     logs = _logs(smooth.reshape(-1).take(around, mode="clip"))
     # With Python's numbers: a dozen small calls of numpy take longer.
-    cells = [_peak(*divmod(cell, width), height, width, log) for cell, log in zip(flat.tolist(), logs, strict=True)]
+    cells = [_peak(cell, height, width, log) for cell, log in zip(flat.tolist(), logs, strict=True)]
     return np.array(cells, np.float64).reshape(joints, 2), score
 
 
@@ -64,8 +64,9 @@ def _is_inside(x: int, y: int, width: int, height: int) -> bool:
     return 1 <= x < width - 1 and 1 <= y < height - 1
 
 
-def _peak(y: int, x: int, height: int, width: int, log: list[float]) -> tuple[float, float]:
+def _peak(cell: int, height: int, width: int, log: list[float]) -> tuple[float, float]:
     """The peak (x, y) about a largest cell, which stays where it is at the border."""
+    y, x = divmod(cell, width)
     dx, dy = _step(*log) if _is_inside(x, y, width, height) else (0.0, 0.0)
     return x + dx, y + dy
 

@@ -54,12 +54,14 @@ class ModelOutput:
 
 
 class Engine(Protocol):
-    """A loaded network on a device. `infer` blocks and may be called from one thread at a time."""
+    """A loaded network on a device. `infer` blocks."""
 
     config: KIMNetConfig
     device: str
     signature: str
     """What its numbers depend on besides the weights, see `model.engines.signature`."""
+    parallel: int
+    """Threads that may call it at once."""
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
         """One output for each input, in order; fresh and continuing frames may be mixed in a batch.

@@ -1,8 +1,8 @@
-"""`kinepose estimate`: joints of a clip, without a server."""
+"""`kinepose estimate`: joints of a clip, or of many, without a server."""
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from model import zoo
 from model.engines.base import EngineError
 from model.state import MOST_TRACKS
 from model.values import Frame, Region
+from service.cli.estimate_jobs import Job, jobs_of, run_all
 from service.cli.failures import BAD_INPUT, CommandFailed
 from service.cli.outputs import check_outputs
 from service.cli.settings import settings_with
@@ -27,7 +28,7 @@ from service.config import Settings
 from service.contract import regions
 from service.contract.messages import ClipInfo, FrameResult
 from service.errors import KineposeError, OverlayFailed
-from service.inference.loaded_model import LoadedModel, load_model
+from service.inference.loaded_model import MOST_PARALLEL, LoadedModel, available_cores, load_model
 from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.overlay import OverlayWriter, open_overlay
 from service.media.video import Video, open_video
@@ -37,7 +38,7 @@ RESULTS_AHEAD = 2
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """Describe the command."""
-    parser.add_argument("clip", type=Path, help="a video file")
+    parser.add_argument("clips", metavar="CLIP", type=Path, nargs="+", help="a video file; several, side by side")
     parser.add_argument(
         "--region",
         metavar="X,Y,W,H",
@@ -48,9 +49,13 @@ def describe(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--max-people", metavar="N", type=_max_people, default=1, help="people to follow; default: 1")
     parser.add_argument("--model", metavar="NAME", help="a name that `kinepose models` lists")
-    parser.add_argument("--output", metavar="FILE", type=Path, help="where results go (default: stdout)")
+    parser.add_argument(
+        "--output", metavar="FILE", type=Path, help="where results go (default: stdout); of several, a folder"
+    )
     parser.add_argument("--format", choices=("json", "ndjson"), default="json", help="default: json")
-    parser.add_argument("--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn")
+    parser.add_argument(
+        "--overlay", metavar="FILE", type=Path, help="an MP4 with the skeleton drawn; of several, a folder"
+    )
     parser.add_argument("--strict", action="store_true", help="fail at damage, instead of going on and telling it")
     parser.set_defaults(run=run)
 
@@ -72,17 +77,29 @@ def _max_people(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Estimate, write and draw. CommandFailed where the clip, the model or the device does not do."""
-    settings = settings_with(model=arguments.model)
-    check_outputs(arguments.output, arguments.overlay)
+    """Estimate, write and draw. CommandFailed where a clip, the model or the device does not do."""
+    jobs = jobs_of(arguments)
+    for job in jobs:
+        check_outputs(job.output, job.overlay)
+    # One clip has all cores for each of its frames; of several, each has a core.
+    parallel = min(len(jobs), available_cores(), MOST_PARALLEL)
+    settings = settings_with(model=arguments.model, parallel_frames=parallel)
+    if len(jobs) == 1:
+        _run(jobs[0], settings, lambda: _load(settings))
+        return
+    loaded = _load(settings)
+    run_all(jobs, lambda job: _run(job, settings, lambda: loaded), parallel)
+
+
+def _run(job: Job, settings: Settings, load: Callable[[], LoadedModel]) -> None:
     with ExitStack() as stack:
-        video = _open(arguments.clip, settings, arguments.strict, stack)
-        local = LocalRun(_load(settings), video, tuple(arguments.region), arguments.max_people)
-        broken, undrawn = _estimate(local, video, arguments)
+        video = _open(job.clip, settings, job.strict, stack)
+        local = LocalRun(load(), video, job.regions, job.max_people)
+        broken, undrawn = _estimate(local, video, job)
     if broken is not None:
-        raise CommandFailed(f"{arguments.clip}: {broken}; the frames before it were written")
+        raise CommandFailed(f"{job.clip}: {broken}; the frames before it were written")
     if undrawn is not None:
-        raise CommandFailed(f"{arguments.overlay}: {undrawn}; the joints were written")
+        raise CommandFailed(f"{job.overlay}: {undrawn}; the joints were written")
 
 
 def _open(path: Path, settings: Settings, strict: bool, stack: ExitStack) -> Video:
@@ -104,28 +121,26 @@ def _load(settings: Settings) -> LoadedModel:
         raise CommandFailed(str(error)) from error
 
 
-def _estimate(
-    run: LocalRun, video: Video, arguments: argparse.Namespace
-) -> tuple[KineposeError | None, Exception | None]:
+def _estimate(run: LocalRun, video: Video, job: Job) -> tuple[KineposeError | None, Exception | None]:
     """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
     broken = None
-    with text_output(arguments.output) as file, _Overlay(arguments.overlay, video) as overlay:
-        writer = ResultWriter(file, arguments.format)
+    with text_output(job.output) as file, _Overlay(job.overlay, video) as overlay:
+        writer = ResultWriter(file, job.form)
         total = run.info.frames_declared
         try:
             # Results are written, and drawn, while the next frames are computed.
             with ahead_of(iter(run), RESULTS_AHEAD) as frames:
-                for frame, result in _with_progress(frames, total, arguments.clip.name):
+                for frame, result in _with_progress(frames, total, job.clip.name) if job.alone else frames:
                     writer.write(result)
                     overlay.draw(frame, result)
         except KineposeError as error:
             if run.info.frames_emitted == 0:
-                raise CommandFailed(f"{arguments.clip}: {error}", BAD_INPUT) from error
+                raise CommandFailed(f"{job.clip}: {error}", BAD_INPUT) from error
             broken = error
         except EngineError as error:
             raise CommandFailed(f"the device failed: {error}") from error
         writer.finish(run.info, broken)
-    _warn_of_gaps(arguments.clip, run.info)
+    _warn_of_gaps(job.clip, run.info)
     return broken, overlay.failed
 
 

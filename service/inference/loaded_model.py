@@ -1,5 +1,6 @@
 """The model that a server serves: loaded once, onto its device."""
 
+import os
 from dataclasses import dataclass
 
 from model.cards import ModelCard
@@ -11,6 +12,9 @@ from service.config import Settings
 from service.contract.messages import ModelInfo
 from service.inference.device_loop import Stepper
 
+MOST_PARALLEL = 8
+"""More threads would wait for Python's lock, which an eighth of a frame's work holds."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
@@ -18,12 +22,14 @@ class LoadedModel:
 
     Attributes:
         stacks: whether the frames of a batch are computed together, so that each size of a batch is something new.
+        parallel: threads that may compute with the stepper at once.
     """
 
     card: ModelCard
     skeleton: Skeleton
     stepper: Stepper
     stacks: bool = True
+    parallel: int = 1
 
     @property
     def info(self) -> ModelInfo:
@@ -39,9 +45,16 @@ def load_model(settings: Settings) -> LoadedModel:
         EngineError: there is no such device, or it needs torch, which is not installed.
         ValueError: the settings ask for a runtime that the device does not have.
     """
+    parallel = settings.parallel_frames or min(available_cores(), MOST_PARALLEL)
     engine, card = open_model(
-        settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
+        settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision, parallel
     )
     finder = MultiPoseFinder() if settings.max_people > 1 else None
     tracker = Tracker(engine, card.sha256[:16], finder)
-    return LoadedModel(card, engine.config.skeleton, tracker, stacks=engine.device == "cuda")
+    stacks = engine.device == "cuda"
+    return LoadedModel(card, engine.config.skeleton, tracker, stacks, engine.parallel)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
