@@ -95,7 +95,7 @@ class FrameQueue:
             await self._changed.wait()
 
     def take_next(self, busy: Container[str] = (), *, live_only: bool = False) -> list[WorkItem]:
-        """Take the oldest live frame of a session that is not busy; without one the oldest other, unless `live_only`."""
+        """Take the oldest live frame of no busy session; without one the oldest other, unless `live_only`."""
         waiting = [item for item in self._line if item.session_id not in busy and not item.reply.done()]
         live = [item for item in waiting if item.priority is Priority.LIVE]
         taken = (live or ([] if live_only else waiting))[:1]
