@@ -16,7 +16,7 @@ SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test browser sample lint type audit bench chaos strangers soak fuzz compose-test lock sbom proto clean system-serve system-test system-browser
+.PHONY: help setup demo serve test browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom proto clean system-serve system-test system-browser
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -56,6 +56,10 @@ bench: $(ALL_READY) ## measure what the service, and what Redis, adds to a frame
 	mkdir -p out
 	$(VENV)/bin/kinepose bench overhead --output out/bench.json
 	$(PY) -m tests.bench.redis_cost --output out/redis_cost.json
+
+bench-peers: $(ALL_READY) ## beside MediaPipe and MoveNet (needs npm): make bench-peers [DATA=folder with JHMDB]; writes out/peers.json
+	$(PY) -m tests.bench.peers.prepare out/peers
+	$(PY) -m tests.bench.peers --tools out/peers --output out/peers.json $(if $(DATA),--data '$(DATA)') $(ARGS)
 
 chaos: system-test $(ALL_READY) ## 60 s of killed workers, frontends, Redis and clients: make chaos [ARGS='--seed 2']
 	$(PY) -m tests.chaos.run $(ARGS)

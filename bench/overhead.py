@@ -50,7 +50,7 @@ class TimedEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.config = engine.config
-        self.device, self.signature = engine.device, engine.signature
+        self.device, self.signature, self.parallel = engine.device, engine.signature, engine.parallel
         self.spans: list[Span] = []
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:

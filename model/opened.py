@@ -22,12 +22,14 @@ def open_model(
     device: Device = "auto",
     runtime: Runtime = "auto",
     precision: Precision = "f32",
+    parallel: int = 1,
 ) -> tuple[Engine, ModelCard]:
     """The model of that name (`model.zoo`), ready to infer, and its card.
 
     Args:
         device: "auto" is CUDA where this machine has a driver for it and torch finds a device, else the CPU.
         runtime, precision: as `model.engines.choose.open_engine`.
+        parallel: threads that may call the engine at once, where that is OpenVINO's; another takes one at a time.
 
     Raises:
         UnknownModel, BadWeights: its weights are not here, or they or their graphs are not what their card says.
@@ -38,7 +40,7 @@ def open_model(
     if runtime != "torch" and (device == "cpu" or (device == "auto" and not _has_cuda())):
         card, path = zoo.card(name, weights_dir), zoo.path_of(name, weights_dir)
         if facts := zoo.graph_facts(path):
-            return _out_of_graphs(card, path, facts, precision), card
+            return _out_of_graphs(card, path, facts, precision, parallel), card
         if not _has_torch():
             raise zoo.NoGraphs(
                 f"{name}: there are no OpenVINO graphs beside its weights. Where torch is installed, "
@@ -47,12 +49,14 @@ def open_model(
     return _through_torch(name, weights_dir, device, runtime, precision)
 
 
-def _out_of_graphs(card: ModelCard, path: Path, facts: Mapping[str, str], precision: Precision) -> Engine:
+def _out_of_graphs(
+    card: ModelCard, path: Path, facts: Mapping[str, str], precision: Precision, parallel: int
+) -> Engine:
     # Imported here: a frontend lists models and does without.
     from model.engines.openvino_engine import OpenVINOEngine
     from model.graph_file import read_graphs
 
-    return OpenVINOEngine(CONFIGS[card.name], read_graphs(path, facts, card.sha256), precision)
+    return OpenVINOEngine(CONFIGS[card.name], read_graphs(path, facts, card.sha256), precision, parallel=parallel)
 
 
 def _through_torch(

@@ -10,7 +10,7 @@ from model.engines.base import ModelInput, ModelOutput
 from model.heatmaps import decode
 from model.passes import WINDOWS_A_PASS, Passes, read_crops
 from model.state import TrackState
-from model.values import Array, Frame, FrameTransform, Pose
+from model.values import Frame, FrameTransform, Pose
 
 WEAK_STRENGTH, CLEARLY = 0.4, 0.1
 """Below the first a person may lie; another turn has to show them more clearly by the second. Single frames of val,
@@ -49,9 +49,9 @@ def prepare(frame: Frame, transform: FrameTransform, track: TrackState | None) -
     return ModelInput(image, q_prev, m_prev)
 
 
-def read_pose(maps: Array, transform: FrameTransform) -> Pose:
-    """Joints in frame pixels from heatmaps [K, h, w]."""
-    cells, score = decode(maps)
+def read_pose(output: ModelOutput, transform: FrameTransform) -> Pose:
+    """Joints in frame pixels from heatmaps."""
+    cells, score = decode(output.m, output.smooth)
     return Pose(heatmap_to_frame(cells, transform).astype(np.float32), score)
 
 
@@ -91,4 +91,4 @@ def strength_of(candidate: Candidate) -> float:
 
 
 def _candidate(transform: FrameTransform, output: ModelOutput) -> Candidate:
-    return Candidate(transform, output, read_pose(output.m, transform))
+    return Candidate(transform, output, read_pose(output, transform))

@@ -6,7 +6,8 @@ import numpy as np
 
 from model.values import Array, FrameTransform, Region
 
-_LEVELS = 255
+LEVELS = 255
+"""Steps between a map's least and its largest value."""
 _LIMIT = 65504.0
 """Larger values are cut: no map of ours comes near, and differences of theirs stay finite."""
 
@@ -19,7 +20,7 @@ class QuantisedMaps:
     back continues exactly as one that stayed in memory.
 
     Attributes:
-        levels: uint8 [K, h, w].
+        levels: uint8 [K, h, w]. Those of an engine lie in memory cell by cell, as `coords.resample_maps` has them best.
         low, step: float32 [K], finite; step is not negative.
     """
 
@@ -36,8 +37,13 @@ class QuantisedMaps:
                 raise ValueError(f"QuantisedMaps.{name}: expected float32 [K], got {value.dtype} {value.shape}")
 
     def maps(self) -> Array:
-        """The maps float32 [K, h, w]."""
-        return np.asarray(self.levels * self.step[:, None, None] + self.low[:, None, None], np.float32)
+        """The maps float32 [K, h, w], in memory cell by cell."""
+        joints, height, width = self.levels.shape
+        # Rows of all joints' numbers: numpy is slow where the inmost length is that of the joints alone.
+        rows = np.ascontiguousarray(self.levels.transpose(1, 2, 0)).reshape(height, width * joints).astype(np.float32)
+        rows *= np.tile(self.step, width)
+        rows += np.tile(self.low, width)
+        return rows.reshape(height, width, joints).transpose(2, 0, 1)
 
 
 def quantise(maps: Array) -> QuantisedMaps:
@@ -49,13 +55,13 @@ def quantise(maps: Array) -> QuantisedMaps:
     if not (np.all(low >= -_LIMIT) and np.all(high <= _LIMIT)):
         flat = np.nan_to_num(flat, nan=0.0).clip(-_LIMIT, _LIMIT)
         low, high = flat.min(axis=1), flat.max(axis=1)
-    step = (high - low) / np.float32(_LEVELS)
+    step = (high - low) / np.float32(LEVELS)
     # The inverse of a smaller step is not finite: such a map is flat.
     scale = np.divide(1, step, out=np.zeros_like(step), where=step > np.finfo(np.float32).tiny)
     levels = flat - low[:, None]
     levels *= scale[:, None]
-    np.rint(levels, out=levels)
-    return QuantisedMaps(levels.clip(0, _LEVELS, out=levels).astype(np.uint8).reshape(maps.shape), low, step)
+    np.rint(levels, out=levels)  # 0 to 255: rounding of the steps above moves no value by half of one
+    return QuantisedMaps(levels.astype(np.uint8).reshape(maps.shape), low, step)
 
 
 MOST_TRACKS = 16

@@ -86,13 +86,14 @@ def read_place(
 def _finish(
     request: TrackRequest, place: Place, transform: FrameTransform, output: ModelOutput, track: TrackState | None
 ) -> Reading:
-    pose = read_pose(output.m, transform)
+    pose = read_pose(output, transform)
     last = place.region if place.last is None or output.presence >= PRESENT else place.last
     following = next_box(place.region, pose, output.presence, request.frame.size)
+    q, m = output.kept or (quantise(output.q), quantise(output.carry))
     new_track = TrackState(
         track_id=place.track_id,
-        q=quantise(output.q),
-        m=quantise(output.carry),
+        q=q,
+        m=m,
         transform=transform,
         box=following.region,
         last_region=last,

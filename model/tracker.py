@@ -41,6 +41,10 @@ __all__ = [
 ]
 
 
+_ARITHMETIC = "2"
+"""Changes when crops, previous maps or joints are computed to other bits than before."""
+
+
 class Tracker:
     """Reads frames with an engine. Keeps nothing between calls.
 
@@ -71,8 +75,9 @@ class Tracker:
         self.engine = engine
         self.finder = finder
         self.model_digest = model_digest
-        self.state_digest = _digest(model_digest, engine.signature)
-        self.people_digest = _digest(model_digest, engine.signature, finder.digest) if finder else self.state_digest
+        parts = (model_digest, engine.signature, _ARITHMETIC)
+        self.state_digest = _digest(*parts)
+        self.people_digest = _digest(*parts, finder.digest) if finder else self.state_digest
         self._finds_one = finder.size if finder and finds_one else None
         self.input_size = engine.config.input_size
         self.look_every = look_every or LookEvery()

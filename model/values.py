@@ -5,6 +5,7 @@ Pixel convention, everywhere in Kinepose: integer coordinates are pixel centres.
 leftmost pixel, so a picture W pixels wide spans [-0.5, W - 0.5].
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -65,7 +66,7 @@ class Region:
 
     def __post_init__(self) -> None:
         values = (self.x, self.y, self.w, self.h)
-        if not all(np.isfinite(v) for v in values):
+        if not all(map(math.isfinite, values)):
             raise ValueError(f"Region: expected finite numbers, got {values}")
         if self.w <= 0 or self.h <= 0:
             raise ValueError(f"Region: expected width and height above 0, got {self.w} x {self.h}")
@@ -113,7 +114,7 @@ class FrameTransform:
     flip: bool = False
 
     def __post_init__(self) -> None:
-        if not np.isfinite((self.center_x, self.center_y, self.side, self.rotation)).all():
+        if not all(map(math.isfinite, (self.center_x, self.center_y, self.side, self.rotation))):
             raise ValueError(f"FrameTransform: expected finite numbers, got {self}")
         if self.side <= 0:
             raise ValueError(f"FrameTransform.side: expected a number above 0, got {self.side}")

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     runtime: Literal["auto", "openvino", "torch"] = "auto"
     precision: Literal["f32", "bf16"] = "f32"
+    parallel_frames: int | None = Field(default=None, ge=1, le=64)
+    """Frames computed at once on a CPU, one core each; unset: as many as there are cores, at most 8. With 1, all cores
+    compute one frame after the other: that has a lone stream's answers sooner, and takes more of the processor."""
 
     # Sessions.
     session_ttl_s: float = Field(default=300.0, gt=0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from model.config import KIMNetConfig
+from model.state import QuantisedMaps
 from model.values import Array
 
 
@@ -40,21 +41,27 @@ class ModelOutput:
         q: query maps, kept for the next frame.
         carry: the maps that the next frame reads; `m` itself unless the config says otherwise.
         presence: how probable it is that somebody is in the crop, 0 to 1.
+        smooth: m as `heatmaps.smoothed` gives it, where the engine has made that, too.
+        kept: q and carry as `state.quantise` gives them, where the engine has made that, too.
     """
 
     m: Array
     q: Array
     carry: Array
     presence: float
+    smooth: Array | None = None
+    kept: tuple[QuantisedMaps, QuantisedMaps] | None = None
 
 
 class Engine(Protocol):
-    """A loaded network on a device. `infer` blocks and may be called from one thread at a time."""
+    """A loaded network on a device. `infer` blocks."""
 
     config: KIMNetConfig
     device: str
     signature: str
     """What its numbers depend on besides the weights, see `model.engines.signature`."""
+    parallel: int
+    """Threads that may call it at once."""
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
         """One output for each input, in order; fresh and continuing frames may be mixed in a batch.

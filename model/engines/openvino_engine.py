@@ -1,13 +1,19 @@
 """KIMNet on OpenVINO (CPU): two compiled graphs, one for a session's first frame and one for every later."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from queue import Empty, SimpleQueue
 from typing import Literal
+
+import numpy as np
 
 from model.config import KIMNetConfig
 from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.engines.inputs import check_inputs
 from model.engines.openvino_runtime import ov
+from model.engines.openvino_state import with_state
 from model.engines.signature import signature
+from model.state import QuantisedMaps
 from model.values import Array
 
 FIRST, NEXT = "first", "next"
@@ -22,7 +28,10 @@ class OpenVINOEngine:
         config: of the network.
         graphs: FIRST and NEXT, out of `model.graph_file` or `model.engines.openvino_convert`.
         precision: "f32" holds also on a CPU whose matrix units would make OpenVINO choose bfloat16 by itself.
-        threads: how many CPU threads it may use; 0 leaves the choice to OpenVINO.
+        threads: how many CPU threads one frame may use; 0 leaves the choice to OpenVINO. Without meaning where
+            `parallel` is not 1.
+        parallel: threads that may call `infer` at once. From 2 on, each of them computes a frame on one core, which
+            costs less than all cores together for one frame after the other.
 
     Raises:
         EngineError: OpenVINO cannot compile the graphs.
@@ -36,17 +45,19 @@ class OpenVINOEngine:
         graphs: Mapping[str, ov.Model],
         precision: Literal["f32", "bf16"] = "f32",
         threads: int = 0,
+        parallel: int = 1,
     ) -> None:
-        self.config = config
+        self.config, self.parallel = config, parallel
         self.signature = signature("openvino", ov.get_version(), self.device, precision)
         settings = {
-            "PERFORMANCE_HINT": "LATENCY",
+            "PERFORMANCE_HINT": "LATENCY" if parallel == 1 else "THROUGHPUT",
+            "NUM_STREAMS": str(parallel),
             "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": str(threads),
+            "INFERENCE_NUM_THREADS": str(threads if parallel == 1 else parallel),
         }
         try:
             self._first, self._next = (
-                _Request(ov.Core().compile_model(graphs[name], "CPU", settings)) for name in (FIRST, NEXT)
+                _Requests(ov.Core().compile_model(with_state(graphs[name]), "CPU", settings)) for name in (FIRST, NEXT)
             )
         except RuntimeError as error:
             raise EngineError(f"OpenVINO: {error}", sticky=True) from error
@@ -65,21 +76,53 @@ class OpenVINOEngine:
         return self._next.run(item.image, item.q_prev, item.m_prev)
 
 
+class _Requests:
+    """One graph, and as many requests of it as run at once."""
+
+    def __init__(self, compiled: ov.CompiledModel) -> None:
+        self.compiled = compiled
+        self._free: SimpleQueue[_Request] = SimpleQueue()
+        self._free.put(_Request(compiled))
+
+    def run(self, image: Array, *previous: Array) -> ModelOutput:
+        """previous: [K, h, w] each."""
+        try:
+            request = self._free.get_nowait()
+        except Empty:
+            request = _Request(self.compiled)
+        try:
+            return request.run(image, *previous)
+        finally:
+            self._free.put(request)
+
+
 class _Request:
-    """One graph and its buffers, which stay the same: frames are copied into and out of them.
+    """One request and its buffers, which stay the same: frames are copied into and out of them.
 
     OpenVINO's own call with arrays looks up ports and makes tensors anew each time, which costs 0.2 ms.
     """
 
     def __init__(self, compiled: ov.CompiledModel) -> None:
-        self.compiled = compiled
         self._request = compiled.create_infer_request()
         self._inputs: list[Array] = [tensor.data for tensor in self._request.input_tensors]
         self._outputs: list[Array] = [tensor.data for tensor in self._request.output_tensors]
 
-    def run(self, *arrays: Array) -> ModelOutput:
-        for buffer, array in zip(self._inputs, arrays, strict=True):
-            buffer[0] = array
-        self._request.infer()
-        m, q, presence, *carry = (buffer[0].copy() for buffer in self._outputs)
-        return ModelOutput(m, q, carry[0] if carry else m, float(presence))
+    def run(self, image: Array, *previous: Array) -> ModelOutput:
+        """previous: [K, h, w] each."""
+        first, *rest = self._inputs
+        first[0] = image
+        for buffer, maps in zip(rest, previous, strict=True):
+            buffer[0] = maps.transpose(1, 2, 0)
+        self._request.infer(share_outputs=True)  # The answers are read out of the buffers.
+        smooth, levels, scales, m, q, presence, *carry = (buffer.copy() for buffer in self._outputs)
+        output = ModelOutput(m[0], q[0], carry[0][0] if carry else m[0], float(presence[0]))
+        if not np.isfinite(scales).all():
+            return output  # of what is not finite, nothing of the rest holds
+        return replace(output, smooth=smooth[0], kept=_kept(levels[0], scales))
+
+
+def _kept(levels: Array, scales: Array) -> tuple[QuantisedMaps, QuantisedMaps]:
+    """q and carry out of levels [2, h, w, K] and scales [2, 2 K]."""
+    (low, low_carry), (step, step_carry) = scales.reshape(2, 2, -1)
+    q, carry = levels.transpose(0, 3, 1, 2)
+    return QuantisedMaps(q, low, step), QuantisedMaps(carry, low_carry, step_carry)

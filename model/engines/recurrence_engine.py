@@ -29,6 +29,7 @@ class RecurrenceEngine:
         device: str = "cpu",
     ) -> None:
         self.config, self.device = config, device
+        self.parallel = 1
         self.signature = signature("torch", torch.__version__, self.device, "f32")
         self._read, self._recurrence = read, recurrence
 

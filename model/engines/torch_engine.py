@@ -40,6 +40,7 @@ class TorchEngine:
         self.config = network.config
         self.device: str = device
         self.signature = signature("torch", torch.__version__, device, precision)
+        self.parallel = 1
         self.precision = precision
         with _device_errors(device):
             own = copy.deepcopy(network).eval().requires_grad_(False)

@@ -1,6 +1,7 @@
 """The finder on OpenVINO."""
 
 import hashlib
+import threading
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,7 @@ class MultiPoseFinder:
         self.digest = hashlib.sha256(f"{sha256} {size} {how}".encode()).hexdigest()[:16]
         self.size = size
         self._path = path
+        self._one_at_a_time = threading.Lock()
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",
@@ -72,7 +74,8 @@ class MultiPoseFinder:
                 expected = f"uint8 {[self.size, self.size, 3]}"
                 raise ValueError(f"Finder: expected {expected}, got {picture.dtype} {list(picture.shape)}")
         try:
-            return [decode(self._heads(picture)) for picture in pictures]
+            with self._one_at_a_time:
+                return [decode(self._heads(picture)) for picture in pictures]
         except RuntimeError as error:
             raise EngineError(f"OpenVINO: {error}", sticky=False) from error
 

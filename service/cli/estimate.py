@@ -6,7 +6,7 @@ import threading
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 from model import zoo
@@ -20,7 +20,9 @@ from service.cli.numbers import positive, time_us, whole_number
 from service.cli.overlay_output import OverlayOutput
 from service.cli.progress import shown, stopped_by_signals
 from service.cli.settings import settings_with
+from service.cli.side_by_side import loaded_once, run_all
 from service.cli.targets import Outputs, Targets, format_names
+from service.clips.ahead import ahead_of
 from service.clips.exports import Exports
 from service.clips.local import LocalRun
 from service.config import Settings
@@ -28,11 +30,15 @@ from service.contract import regions
 from service.contract.messages import ClipInfo
 from service.errors import KineposeError
 from service.formats.catalog import FORMATS, MP4
-from service.inference.loaded_model import LoadedModel, load_model
-from service.kinematics.process import Wanted
+from service.inference.loaded_model import MOST_PARALLEL, LoadedModel, available_cores, load_model
 from service.media.excerpt import Part
 from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.video import Clip
+
+RESULTS_AHEAD = 2
+
+RESULTS_AHEAD = 2
+"""Frames with their results that are made before the ones in front of them are written."""
 
 
 def describe(parser: argparse.ArgumentParser) -> None:
@@ -103,9 +109,10 @@ def _max_people(text: str) -> int:
 
 def run(arguments: argparse.Namespace) -> None:
     """Estimate, write and draw. CommandFailed where an input, the model or the device does not do."""
-    settings = settings_with(model=arguments.model)
     fps = None if arguments.fps is None else Fraction(arguments.fps).limit_denominator(1001)
     sources = sources_of(arguments.inputs, fps)
+    if len(sources) > 1 and arguments.region:
+        raise CommandFailed("--region is of one input; there are several", BAD_INPUT)
     outputs = Outputs(
         arguments.format,
         arguments.output,
@@ -114,35 +121,33 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.plot,
         several=len(sources) > 1,
     )
-    command = _Command(arguments, settings)
-    if len(sources) == 1:
-        command.run(sources[0], outputs.of(sources[0].name))
+    # One input has all cores for each of its frames; of several, each has a core. Streams are ended by signals, which
+    # only one at a time can hear.
+    streams = any(source.stream for source in sources)
+    parallel = 1 if streams else min(len(sources), available_cores(), MOST_PARALLEL)
+    settings = settings_with(model=arguments.model, parallel_frames=parallel)
+    command = _Command(arguments, settings, alone=len(sources) == 1)
+    jobs = [partial(command.run, source, outputs.of(source.name)) for source in sources]
+    if command.alone:
+        jobs[0]()
     else:
-        _one_by_one(command, sources, outputs)
-
-
-def _one_by_one(command: "_Command", sources: list[Source], outputs: Outputs) -> None:
-    """All inputs; one that fails is told of, and does not keep the others from being read."""
-    failed = 0
-    for source in sources:
-        try:
-            command.run(source, outputs.of(source.name))
-        except CommandFailed as error:
-            failed += 1
-            print(f"kinepose: {' '.join(str(error).split())}", file=sys.stderr)
-    if failed:
-        raise CommandFailed(f"{failed} of {len(sources)} inputs failed")
+        run_all(jobs, parallel)
 
 
 class _Command:
-    """What is asked of every input; the model is loaded once, for the first one that opens."""
+    """What is asked of every input; the model is loaded once, for the first one that opens.
 
-    def __init__(self, arguments: argparse.Namespace, settings: Settings) -> None:
+    Attributes:
+        alone: whether there is only one input.
+    """
+
+    def __init__(self, arguments: argparse.Namespace, settings: Settings, alone: bool) -> None:
+        self.alone = alone
         self._asked = arguments
         self._settings = settings
         self._wanted = kinematics_wanted(arguments)
         self._part = Part(arguments.start, arguments.end, arguments.every)
-        self._loaded = cache(partial(_load, settings))
+        self._loaded = loaded_once(partial(_load, settings))
 
     def run(self, source: Source, targets: Targets) -> None:
         """One input. Raises CommandFailed."""
@@ -155,7 +160,7 @@ class _Command:
             local = LocalRun(self._loaded(), clip, tuple(self._asked.region), self._asked.max_people)
             if stop is not None:
                 stack.enter_context(stopped_by_signals(stop))
-            broken, undrawn = _estimate(local, clip, source, targets, self._wanted)
+            broken, undrawn = self._estimate(local, clip, source, targets)
         if broken is not None:
             raise CommandFailed(f"{source.text}: {broken}; the frames before it were written")
         if undrawn is not None:
@@ -170,6 +175,32 @@ class _Command:
         except OSError as error:
             raise CommandFailed(f"{source.text}: {error.strerror}", BAD_INPUT) from error
 
+    def _estimate(
+        self, run: LocalRun, clip: Clip, source: Source, targets: Targets
+    ) -> tuple[KineposeError | None, Exception | None]:
+        """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
+        broken = None
+        with (
+            Exports(targets.results, source.name, self._wanted, clip.shape) as exports,
+            OverlayOutput(targets.overlay, clip, source.path) as overlay,
+        ):
+            total = run.info.frames_declared
+            try:
+                # Results are written, and drawn, while the next frames are computed.
+                with ahead_of(iter(run), RESULTS_AHEAD) as frames:
+                    for frame, result in shown(frames, total, clip, source.text) if self.alone else frames:
+                        exports.write(frame, result)
+                        overlay.draw(frame, result)
+            except KineposeError as error:
+                if run.info.frames_emitted == 0:
+                    raise CommandFailed(f"{source.text}: {error}", BAD_INPUT) from error
+                broken = error
+            except EngineError as error:
+                raise CommandFailed(f"the device failed: {error}") from error
+            exports.finish(run.info, broken)
+        _warn_of_gaps(source.text, run.info)
+        return broken, overlay.failed
+
 
 def _load(settings: Settings) -> LoadedModel:
     try:
@@ -178,30 +209,6 @@ def _load(settings: Settings) -> LoadedModel:
         raise CommandFailed(str(error), BAD_INPUT) from error
     except (zoo.BadWeights, ValueError, EngineError) as error:
         raise CommandFailed(str(error)) from error
-
-
-def _estimate(
-    run: LocalRun, clip: Clip, source: Source, targets: Targets, wanted: Wanted
-) -> tuple[KineposeError | None, Exception | None]:
-    """Write all there is; the errors with which the clip broke off and the overlay failed, if they did."""
-    broken = None
-    with (
-        Exports(targets.results, source.name, wanted, clip.shape) as exports,
-        OverlayOutput(targets.overlay, clip, source.path) as overlay,
-    ):
-        try:
-            for frame, result in shown(run, clip, source.text):
-                exports.write(frame, result)
-                overlay.draw(frame, result)
-        except KineposeError as error:
-            if run.info.frames_emitted == 0:
-                raise CommandFailed(f"{source.text}: {error}", BAD_INPUT) from error
-            broken = error
-        except EngineError as error:
-            raise CommandFailed(f"the device failed: {error}") from error
-        exports.finish(run.info, broken)
-    _warn_of_gaps(source.text, run.info)
-    return broken, overlay.failed
 
 
 def _warn_of_gaps(name: str, info: ClipInfo) -> None:

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model.values import Frame
-from service.clips.local import LocalRun
 from service.contract.messages import FrameResult
 from service.media.live import Latest
 from service.media.video import Clip
@@ -23,21 +22,27 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-def shown(run: LocalRun, clip: Clip, name: str) -> Iterator[tuple[Frame, FrameResult]]:
-    """The run's frames, with a bar; of a live stream with its rate and who is there."""
+Results = Iterator[tuple[Frame, FrameResult]]
+
+
+def shown(frames: Results, total: int | None, clip: Clip, name: str) -> Results:
+    """The frames, with a bar of so many in all; of a live stream with its rate and who is there."""
     console = Console(stderr=True)
     if isinstance(clip, Latest):
-        yield from _with_status(run, clip, name, console)
+        yield from _with_status(frames, clip, name, console)
+        return
+    if not console.is_terminal:
+        yield from frames
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        yield from progress.track(run, total=run.info.frames_declared, description=name)
+    with Progress(*columns, console=console) as progress:
+        yield from progress.track(frames, total=total, description=name)
 
 
-def _with_status(run: LocalRun, clip: Latest, name: str, console: Console) -> Iterator[tuple[Frame, FrameResult]]:
+def _with_status(frames: Results, clip: Latest, name: str, console: Console) -> Results:
     began, count = time.monotonic(), 0
     with console.status(name) if console.is_terminal else _Silent() as status:
-        for frame, result in run:
+        for frame, result in frames:
             count += 1
             rate = count / max(time.monotonic() - began, 1e-3)
             people = f"{len(result.people)} there, {len(result.lost)} lost"

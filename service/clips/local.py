@@ -1,13 +1,15 @@
 """A clip through a model in this process: no server, no session store. What `kinepose estimate` runs."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from model.state import SessionState
 from model.tracker import RegionOutside, TooManyRegions, Tracked, TrackRequest
 from model.values import Frame, Region
-from service.clips.run import brought_up_to, known_of
+from service.clips.ahead import ahead_of
+from service.clips.run import READ_AHEAD, brought_up_to, known_of
 from service.contract.messages import FrameResult, Outcome
 from service.errors import BadRegion
 from service.inference.loaded_model import LoadedModel
@@ -21,8 +23,10 @@ LOCAL_SESSION = "local"
 class LocalRun:
     """One pass over an opened clip: (frame, its result) by iterating, once. Memory stays the same.
 
+    The clip is decoded in a thread of its own, some frames ahead.
+
     Attributes:
-        info: what is known of the clip so far.
+        info: what is known of the clip so far; gaps may be of the frames that are decoded ahead.
     """
 
     def __init__(
@@ -34,7 +38,7 @@ class LocalRun:
         self._regions = regions
         self._max_people = max_people
 
-    def __iter__(self) -> Iterator[tuple[Frame, FrameResult]]:
+    def __iter__(self) -> Generator[tuple[Frame, FrameResult], None, None]:
         """Frames and results, in order.
 
         Raises:
@@ -43,13 +47,14 @@ class LocalRun:
             EngineError: the device failed.
         """
         state: SessionState | None = None
-        for seq, frame in enumerate(self._video):
-            self.info = brought_up_to(self.info, self._video, decoded=1)
-            regions = self._video.shape.regions_to_frame(self._regions) if seq == 0 else ()
-            tracked = self._step(TrackRequest(frame, seq, state, regions, self._max_people))
-            state = tracked.state
-            self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
-            yield frame, self._video.shape.result_to_stored(self._result(frame, seq, tracked))
+        with ahead_of(iter(self._video), READ_AHEAD) as frames:
+            for seq, frame in enumerate(frames):
+                self.info = brought_up_to(self.info, self._video, decoded=1)
+                regions = self._video.shape.regions_to_frame(self._regions) if seq == 0 else ()
+                tracked = self._step(TrackRequest(frame, seq, state, regions, self._max_people))
+                state = tracked.state
+                self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
+                yield frame, self._video.shape.result_to_stored(self._result(frame, seq, tracked))
         self.info = brought_up_to(self.info, self._video)
 
     def _step(self, request: TrackRequest) -> Tracked:
@@ -88,6 +93,7 @@ def estimate_clip(
     Raises, while iterating:
         KineposeError: as `open_video`, `Video` and `LocalRun` do.
     """
-    with open_video(path, limits, strict=strict) as video:
-        for _, result in LocalRun(loaded, video, regions):
+    # The run is closed before the clip: its thread reads it.
+    with open_video(path, limits, strict=strict) as video, closing(iter(LocalRun(loaded, video, regions))) as run:
+        for _, result in run:
             yield result

@@ -94,6 +94,15 @@ class FrameQueue:
             self._changed.clear()
             await self._changed.wait()
 
+    def take_next(self, busy: Container[str] = (), *, live_only: bool = False) -> list[WorkItem]:
+        """Take the oldest live frame of no busy session; without one the oldest other, unless `live_only`."""
+        waiting = [item for item in self._line if item.session_id not in busy and not item.reply.done()]
+        live = [item for item in waiting if item.priority is Priority.LIVE]
+        taken = (live or ([] if live_only else waiting))[:1]
+        for item in taken:
+            self._line.remove(item)
+        return taken
+
     def take(self, busy: Container[str] = ()) -> list[WorkItem]:
         """Take the oldest frame of each session, none of those that are busy; whoever takes them answers them."""
         first: dict[str, WorkItem] = {}
@@ -124,6 +133,7 @@ class Batcher:
             answer goes out as soon as it is there.
         wait_s: how long a batch waits for the other live sessions; a lone one is never kept waiting.
         background_every: while both wait, at least one input of this many is the background's.
+        shares_queue: whether others take frames from it, too: then only what is computed next is taken.
     """
 
     def __init__(
@@ -134,12 +144,14 @@ class Batcher:
         most_inputs: int,
         wait_s: float,
         background_every: int,
+        shares_queue: bool = False,
     ) -> None:
         self._queue = queue
         self._live_sessions = live_sessions
         self._most_inputs = most_inputs
         self._wait_s = wait_s
         self._background_every = background_every
+        self._shares_queue = shares_queue
         self._passed_over = 0
         self._searched = False
 
@@ -148,8 +160,17 @@ class Batcher:
         while True:
             await self._queue.arrived(1)
             await self._wait_for_company()
-            if items := self._queue.take():
+            if items := self.more_frames([]):
                 return items
+
+    def more_frames(self, jobs: list[Job]) -> list[WorkItem]:
+        """What is taken in beside the frames under way, of other sessions; may be nothing."""
+        busy = {job.item.session_id for job in jobs}
+        if not self._shares_queue:
+            return self._queue.take(busy)
+        if any(job.inputs_due for job in jobs):
+            return []
+        return self._queue.take_next(busy, live_only=bool(jobs))
 
     async def _wait_for_company(self) -> None:
         company = min(self._live_sessions(), self._most_inputs)

@@ -1,4 +1,4 @@
-"""The loop that computes: pass after pass over the frames under way, in the device's one thread.
+"""The loop that computes: pass after pass over the frames under way, in a thread of the device.
 
 An ordinary frame is one pass. One in which the person is looked for first takes several; between them the loop takes in
 what has come meanwhile, and gives up what nobody waits for any more. So a search delays no other frame by more than a
@@ -54,7 +54,7 @@ class WarmUpFailed(RuntimeError):
 
 
 class DeviceLoop:
-    """Computes what a queue holds, until stopped or until its device is lost.
+    """Computes what a queue holds, until stopped or until its device is lost. Several may share a queue and a batcher.
 
     `alive` turns False for good after a sticky device failure: then the queue is closed, so that every
     waiting frame and every later one is answered with WorkerFailed at once.
@@ -122,7 +122,7 @@ class DeviceLoop:
     async def _take_in(self) -> None:
         """New frames, behind those under way; waits for some where nothing is."""
         if self._jobs:
-            new = self._queue.take(busy={job.item.session_id for job in self._jobs})
+            new = self._batcher.more_frames(self._jobs)
         else:
             new = await self._batcher.next_frames()
         self._jobs += map(Job, new)

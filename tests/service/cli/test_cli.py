@@ -67,6 +67,32 @@ def test_estimate_writes_ndjson_and_an_overlay(clip: Path, tmp_path: Path, capsy
     assert capsys.readouterr().out == ""
 
 
+def test_estimate_reads_several_clips_side_by_side(
+    clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each has results of its own in the folder, the same as alone; one that is no clip fails by itself."""
+    folder, other = tmp_path / "results", make_clip(tmp_path / "other.mp4", count=5)
+    broken = text_file(tmp_path)
+    code = main(["estimate", str(clip), str(broken), str(other), "--output-dir", str(folder), "--format", "json,mp4"])
+
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["clip.json", "clip.overlay.mp4", "other.json", "other.overlay.mp4"]
+    assert [len(json.loads((folder / f"{name}.json").read_text())["frames"]) for name in ("clip", "other")] == [3, 5]
+    error = capsys.readouterr().err
+    assert code == 2
+    assert str(broken) in error
+    assert "1 of 3 inputs failed" in error
+    assert main(["estimate", str(clip), "--output", str(tmp_path / "alone.json")]) == 0
+    assert (tmp_path / "alone.json").read_text() == (folder / "clip.json").read_text()
+
+
+def test_a_box_is_of_one_clip(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Refused before anything is computed."""
+    other = make_clip(tmp_path / "other.mp4", count=2)
+    assert main(["estimate", str(clip), str(other), "--output-dir", str(tmp_path), "--region", "1,1,5,5"]) == 2
+    assert "--region is of one input" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("form", ["json", "ndjson"])
 def test_a_strict_clip_that_breaks_off_is_written_so_far(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str

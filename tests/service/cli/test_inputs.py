@@ -77,13 +77,13 @@ def test_several_files_have_a_result_each(tmp_path: Path) -> None:
 
 
 def test_one_that_fails_does_not_keep_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A line says which, the exit code is 1."""
+    """A line says which; the exit code is as if it were alone."""
     clip = make_clip(tmp_path / "a.mp4", count=2)
 
     code = main(["estimate", str(tmp_path / "no.mp4"), str(clip), "--output-dir", str(tmp_path / "out")])
 
     error = capsys.readouterr().err.splitlines()
-    assert code == 1
+    assert code == 2
     assert "no.mp4: No such file" in error[0]
     assert error[-1] == "kinepose: 1 of 2 inputs failed"
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.json"]

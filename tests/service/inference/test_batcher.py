@@ -150,3 +150,23 @@ async def test_closing_answers_those_who_wait_and_those_who_come_later() -> None
         await submit(queue, "b")
     assert first.value is not second.value
     assert second.value.retry_after_ms == 5
+
+
+async def test_where_others_take_from_the_queue_only_what_comes_next_is_taken() -> None:
+    """A live frame before a clip's; nothing more while it has to be read; and a clip's only where nothing else is."""
+    queue = FrameQueue()
+    tasks = [submit(queue, "c", priority=Priority.CLIP), submit(queue, "a"), submit(queue, "b")]
+    tasks.append(submit(queue, "d", priority=Priority.CLIP))
+    await asyncio.sleep(0)
+    one, other = (
+        Batcher(queue, lambda: 1, most_inputs=1, wait_s=0, background_every=3, shares_queue=True) for _ in range(2)
+    )
+    mine, theirs = [Job(item) for item in await one.next_frames()], [Job(item) for item in await other.next_frames()]
+    assert [job.item.session_id for job in (*mine, *theirs)] == ["a", "b"]
+    assert one.more_frames(mine) == []
+    [clip] = await one.next_frames()
+    assert clip.session_id == "c"
+    assert one.more_frames([Job(clip)]) == []
+    [other_clip] = other.more_frames([])
+    assert other_clip.session_id == "d"
+    await drop(*tasks)
