@@ -11,7 +11,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt --editable
-LOCKED := pyproject.toml constraints.txt
+LOCKED := pyproject.toml clients/python/pyproject.toml constraints.txt
+comma := ,
 SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
@@ -44,10 +45,10 @@ lint: $(ALL_READY) ## ruff, format, import rules, Dockerfiles, and whether the g
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint Dockerfile deploy/proxy/Dockerfile
-	$(PY) -m service.pb.generate --check
+	$(PY) -m tools.stubs --check
 
 type: $(ALL_READY) ## mypy --strict
-	$(VENV)/bin/mypy --strict model service bench training tools tests
+	$(VENV)/bin/mypy --strict clients/python/kinepose_client model service bench training tools tests
 
 audit: $(ALL_READY) ## look the locked packages up among the known vulnerabilities
 	deploy/audit.sh $(VENV)/bin/pip-audit constraints.txt
@@ -80,7 +81,7 @@ sbom: $(ALL_READY) ## list the image's packages (CycloneDX); writes out/sbom.cdx
 	$(PY) -m tools.sbom out/sbom.cdx.json
 
 proto: $(ALL_READY) ## generate the gRPC stubs from proto/
-	$(PY) -m service.pb.generate
+	$(PY) -m tools.stubs
 
 clean: ## remove outputs and caches (.venv stays)
 	rm -rf out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -101,14 +102,20 @@ define create_venv
 	$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(VENV) has a Python before 3.11: remove it and run make again")'
 endef
 
+# pyproject.toml names the client by its folder, so pip installs a copy of it; this puts the folder itself in its place.
+define install
+	$(INSTALL) $(1)
+	$(INSTALL) --no-deps ./clients/python
+endef
+
 $(SERVE_READY): $(LOCKED) | system-serve
 	@$(create_venv)
 	@echo "installing what serving needs into $(VENV)"
-	@$(INSTALL) .
+	@$(call install,.)
 	@touch $@
 
 $(ALL_READY): $(LOCKED) | system-serve
 	@$(create_venv)
 	@echo "installing serving, training and development packages into $(VENV)"
-	@$(INSTALL) '.[train,dev]'
+	@$(call install,'.[train$(comma)dev]')
 	@touch $(SERVE_READY) $@
