@@ -17,7 +17,7 @@ SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test browser sample lint type audit bench chaos strangers soak fuzz compose-test lock sbom proto clean system-serve system-test system-browser
+.PHONY: help setup demo serve test browser sample lint type audit bench chaos strangers soak fuzz compose-test lock sbom proto typescript clean system-serve system-test system-browser
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -82,6 +82,11 @@ sbom: $(ALL_READY) ## list the image's packages (CycloneDX); writes out/sbom.cdx
 
 proto: $(ALL_READY) ## generate the gRPC stubs from proto/
 	$(PY) -m tools.stubs
+
+typescript: $(ALL_READY) ## make the TypeScript client's types from the OpenAPI document, and compile it (needs npm)
+	mkdir -p out
+	$(PY) clients/typescript/openapi.py out/openapi.json
+	cd clients/typescript && npm ci --no-audit --no-fund && npm run generate -- ../../out/openapi.json -o src/schema.ts && npm run build
 
 clean: ## remove outputs and caches (.venv stays)
 	rm -rf out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
