@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from kinepose_client import AsyncClient, Client, Picture, Progress, Unreachable
+from kinepose_client.calls import CHUNK_BYTES
 from model.values import Region
 from service import errors
 from service.contract.messages import DropPolicy, FrameResult, Outcome, SessionOptions
@@ -22,6 +23,8 @@ from tests.support.server import SIZE, jpegs
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TRANSPORTS = ("http", "grpc")
+# Nothing, to a reader of MP4. A clip of several pieces is not sent before the server takes the first.
+FREE_BOX = (2 * CHUNK_BYTES).to_bytes(4, "big") + b"free".ljust(2 * CHUNK_BYTES - 4, b"\0")
 NOWHERE = {"http": ("http://127.0.0.1:1", None), "grpc": (None, "127.0.0.1:1")}
 
 
@@ -202,6 +205,8 @@ async def test_what_progress_raises_ends_the_clip(
     client: AsyncClient, blocking: Client, clip_path: Path, frames: int
 ) -> None:
     """While the file is sent, and when results come: a button that says stop."""
+    with clip_path.open("ab") as file:
+        file.write(FREE_BOX)
 
     def stop(progress: Progress) -> None:
         if progress.frames >= frames:
