@@ -124,7 +124,7 @@ class Messages(Generic[T]):
     """The messages of a client's stream; one that does not parse raises BadRequest, and those behind it can be had."""
 
     def __init__(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], T]) -> None:
-        self._raw = aiter(raw)
+        self._raw = raw  # grpc warns where its iterator is asked for and not read: a client may leave at once
         self._parse = parse
 
     def __aiter__(self) -> AsyncIterator[T]:

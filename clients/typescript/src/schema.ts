@@ -236,6 +236,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/images": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Post Image
+         * @description Joints of the people in one picture. Nothing of it is kept.
+         *
+         *     What is said of it comes in the query or as fields of the form; the first of them holds.
+         */
+        post: operations["post_image_v1_images_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -357,6 +379,44 @@ export interface components {
          * @enum {string}
          */
         GapReason: "damaged" | "cut_off" | "size_changed";
+        /**
+         * ImageReply
+         * @description The answer for a picture that belongs to no video: that of a frame, without what places it in a session.
+         */
+        ImageReply: {
+            /**
+             * Image Size
+             * @description Width and height of the upright picture, pixels.
+             */
+            image_size: [
+                number,
+                number
+            ];
+            /**
+             * Rotation Applied
+             * @description Degrees clockwise by which the stored picture was turned.
+             */
+            rotation_applied: number;
+            /** Skeleton */
+            skeleton: string;
+            /**
+             * Score Kind
+             * @default heatmap_peak
+             * @constant
+             */
+            score_kind: "heatmap_peak";
+            /**
+             * People
+             * @description Who is there, by number; empty where nobody is.
+             */
+            people: components["schemas"]["PersonReply"][];
+            /**
+             * Lost
+             * @description Given regions in which nobody is seen, by number.
+             */
+            lost: components["schemas"]["LostReply"][];
+            model: components["schemas"]["ModelInfo"];
+        };
         /**
          * JobReply
          * @description A clip that is worked on in the background.
@@ -1687,6 +1747,114 @@ export interface operations {
                      *     }
                      */
                     "application/json": components["schemas"]["JobReply"];
+                };
+            };
+            /** @description Any error (RFC 9457); `code` tells which. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "type": "urn:kinepose:seq_out_of_order",
+                     *       "title": "Seq out of order",
+                     *       "status": 409,
+                     *       "detail": "expected seq 7, got 9",
+                     *       "code": "seq_out_of_order",
+                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
+                     *       "seq": 9,
+                     *       "expected_seq": 7
+                     *     }
+                     */
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_image_v1_images_post: {
+        parameters: {
+            query?: {
+                /** @description x,y,w,h: the person's own box, pixels. */
+                region?: string | null;
+                /** @description x,y,w,h;x,y,w,h: several people's, by number. */
+                regions?: string | null;
+                /** @description How many people are read; default: 1. */
+                max_people?: string | null;
+                /** @description A name from GET /v1/models. */
+                model?: string | null;
+                /** @description Milliseconds after which nobody waits. */
+                deadline_ms?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The picture. */
+        requestBody: {
+            content: {
+                "image/jpeg": string;
+                "image/png": string;
+                "image/webp": string;
+                "image/bmp": string;
+                "application/octet-stream": string;
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                    region?: string;
+                    regions?: string;
+                    max_people?: number;
+                    model?: string;
+                    deadline_ms?: number;
+                };
+            };
+        };
+        responses: {
+            /** @description Who is there, in pixels of the picture. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "image_size": [
+                     *         640,
+                     *         360
+                     *       ],
+                     *       "rotation_applied": 0,
+                     *       "skeleton": "kinepose13",
+                     *       "score_kind": "heatmap_peak",
+                     *       "people": [
+                     *         {
+                     *           "track_id": 1,
+                     *           "person_score": 0.97,
+                     *           "region": [
+                     *             210,
+                     *             40,
+                     *             120,
+                     *             290
+                     *           ],
+                     *           "region_source": "tracked",
+                     *           "joints": [
+                     *             {
+                     *               "name": "head",
+                     *               "x": 268.4,
+                     *               "y": 61.9,
+                     *               "score": 0.93
+                     *             }
+                     *           ]
+                     *         }
+                     *       ],
+                     *       "model": {
+                     *         "name": "kimnet-lite",
+                     *         "version": "0.1.0",
+                     *         "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
+                     *       },
+                     *       "lost": []
+                     *     }
+                     */
+                    "application/json": components["schemas"]["ImageReply"];
                 };
             };
             /** @description Any error (RFC 9457); `code` tells which. */
