@@ -110,7 +110,7 @@ endef
 # pyproject.toml names the client by its folder, so pip installs a copy of it; this puts the folder itself in its place.
 define install
 	$(INSTALL) $(1)
-	$(INSTALL) --no-deps ./clients/python
+	$(INSTALL) ./clients/python --no-deps
 endef
 
 $(SERVE_READY): $(LOCKED) | system-serve
