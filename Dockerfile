@@ -57,11 +57,12 @@ COPY deploy/build.txt ./
 RUN --mount=type=cache,target=/root/.cache/pip pip install --require-hashes --only-binary :all: -r build.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY proto proto
+COPY clients/python clients/python
 COPY model model
 COPY service service
 COPY bench bench
 COPY training training
-RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist .
+RUN pip wheel --no-deps --no-index --no-build-isolation --wheel-dir /dist . ./clients/python
 
 
 # -- runtime ------------------------------------------------------------------------------------------------

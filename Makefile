@@ -11,12 +11,13 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --quiet --constraint constraints.txt --editable
-LOCKED := pyproject.toml constraints.txt
+LOCKED := pyproject.toml clients/python/pyproject.toml constraints.txt
+comma := ,
 SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
 
-.PHONY: help setup demo serve test browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom proto clean system-serve system-test system-browser
+.PHONY: help setup demo serve test browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom proto typescript clean system-serve system-test system-browser
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -44,10 +45,10 @@ lint: $(ALL_READY) ## ruff, format, import rules, Dockerfiles, and whether the g
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/hadolint Dockerfile deploy/proxy/Dockerfile
-	$(PY) -m service.pb.generate --check
+	$(PY) -m tools.stubs --check
 
 type: $(ALL_READY) ## mypy --strict
-	$(VENV)/bin/mypy --strict model service bench training tools tests
+	$(VENV)/bin/mypy --strict clients/python/kinepose_client model service bench training tools tests
 
 audit: $(ALL_READY) ## look the locked packages up among the known vulnerabilities
 	deploy/audit.sh $(VENV)/bin/pip-audit constraints.txt
@@ -84,7 +85,12 @@ sbom: $(ALL_READY) ## list the image's packages (CycloneDX); writes out/sbom.cdx
 	$(PY) -m tools.sbom out/sbom.cdx.json
 
 proto: $(ALL_READY) ## generate the gRPC stubs from proto/
-	$(PY) -m service.pb.generate
+	$(PY) -m tools.stubs
+
+typescript: $(ALL_READY) ## make the TypeScript client's types from the OpenAPI document, and compile it (needs npm)
+	mkdir -p out
+	$(PY) clients/typescript/openapi.py out/openapi.json
+	cd clients/typescript && npm ci --no-audit --no-fund && npm run generate -- ../../out/openapi.json -o src/schema.ts && npm run build
 
 clean: ## remove outputs and caches (.venv stays)
 	rm -rf out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -105,14 +111,20 @@ define create_venv
 	$(PY) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "$(VENV) has a Python before 3.11: remove it and run make again")'
 endef
 
+# pyproject.toml names the client by its folder, so pip installs a copy of it; this puts the folder itself in its place.
+define install
+	$(INSTALL) $(1)
+	$(INSTALL) ./clients/python --no-deps
+endef
+
 $(SERVE_READY): $(LOCKED) | system-serve
 	@$(create_venv)
 	@echo "installing what serving needs into $(VENV)"
-	@$(INSTALL) .
+	@$(call install,.)
 	@touch $@
 
 $(ALL_READY): $(LOCKED) | system-serve
 	@$(create_venv)
 	@echo "installing serving, training and development packages into $(VENV)"
-	@$(INSTALL) '.[train,dev]'
+	@$(call install,'.[train$(comma)dev]')
 	@touch $(SERVE_READY) $@

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import cv2
 
+from kinepose_client import Picture
 from model.values import Frame, Region
-from service.client import Picture
 from service.demo.truth import load_truth
 from service.media.video import open_video
 

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 import service
-from service.client import AsyncClient, Picture
+from kinepose_client import AsyncClient, Picture
 from service.config import Settings
 from service.processes.frontend import RunningServer
 from service.processes.worker import RunningWorker

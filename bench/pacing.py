@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from service.client import Picture
+from kinepose_client import Picture
 
 SATURATED_LAG_S = 0.005
 """Where the generator is this late at its 99th percentile, its own lag is in the latencies."""

@@ -18,9 +18,9 @@ import httpx
 import websockets
 
 from bench.machine import machine
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.config import Settings
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 
 Call = Callable[[], Awaitable[Any]]

@@ -12,7 +12,7 @@ from bench.footage import Footage
 from bench.ledger import SessionLedger
 from bench.pacing import Pacer, due_times
 from bench.transports import Carrier, Transport, over_grpc, over_http, over_websocket
-from service.client import AsyncClient, Picture
+from kinepose_client import AsyncClient, Picture
 from service.contract.messages import SessionOptions
 from service.errors import KineposeError
 

@@ -13,8 +13,7 @@ from websockets.asyncio.client import ClientConnection
 
 from bench.ledger import SessionLedger
 from bench.pacing import DueFrame
-from service.client import AsyncClient, Picture
-from service.contract import problem, wire
+from kinepose_client import AsyncClient, Picture, wire_errors, wire_json
 from service.contract.messages import Outcome, SessionOptions
 from service.errors import DeadlinePassed, FrameDropped, KineposeError
 
@@ -130,6 +129,6 @@ async def _receive(socket: ClientConnection, ledger: SessionLedger) -> None:
     async for message in socket:
         data = json.loads(message)
         if "outcome" not in data:
-            raise problem.from_problem(data["error"])
-        result = wire.result_from_json(data)
+            raise wire_errors.from_problem(data["error"])
+        result = wire_json.result_from_json(data)
         ledger.answered(result.seq, result.outcome, result.error_code, len(result.people))

@@ -20,6 +20,9 @@ ROOT = Path(__file__).parents[1]
 REQUIREMENTS = ROOT / "deploy" / "requirements.txt"
 CUDA = ROOT / "deploy" / "torch-cuda.txt"
 BUILD = ROOT / "deploy" / "build.txt"
+CLIENT = ROOT / "clients" / "python" / "pyproject.toml"
+OURS = "kinepose-client "
+"""Built beside the project, and no package of an index."""
 EXTRAS = ("telemetry",)
 CUDA_EXTRAS = ("cuda",)
 """An extra that pyproject.toml does not have asks for nothing."""
@@ -37,17 +40,18 @@ def headless(text: str) -> str:
     return re.sub(r"^opencv-python(?=[=<>])", "opencv-python-headless", text, flags=re.MULTILINE)
 
 
-def plan() -> dict[str, Any]:
-    """What pyproject.toml says."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+def plan(path: Path = ROOT / "pyproject.toml") -> dict[str, Any]:
+    """What a pyproject.toml says."""
+    return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
 def asked_for(extras: tuple[str, ...]) -> list[str]:
-    """The requirements of pyproject.toml, with those of the extras that it has."""
+    """The requirements of the project and its client, with those of the extras that the project has."""
     project = plan()["project"]
     optional: dict[str, list[str]] = project["optional-dependencies"]
     wanted = [*project["dependencies"], *(one for name in extras for one in optional.get(name, []))]
-    return [headless(one) for one in wanted]
+    wanted += plan(CLIENT)["project"]["dependencies"]
+    return [headless(one) for one in wanted if not one.startswith(OURS)]
 
 
 def resolved(wanted: list[str]) -> list[str]:

@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from deploy.compose_checks.expect import TIMEOUT_S, Target, Wrong, expect
 from deploy.compose_checks.frames import CLIP, compare, joints_of, pictures
-from service.client import Client, Picture, Unreachable
+from kinepose_client import Client, Picture, Unreachable
 from service.contract.messages import FrameResult
 from service.errors import StoreUnavailable
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.client import Client
+from kinepose_client import Client
 
 TIMEOUT_S = 30.0
 

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from deploy.compose_checks.expect import Target, expect
+from kinepose_client import Picture
 from model.values import Array, Frame
-from service.client import Picture
 from service.contract.messages import FrameResult, Outcome
 from service.media.video import open_video
 

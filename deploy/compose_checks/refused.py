@@ -11,8 +11,8 @@ from websockets.sync.client import connect
 
 from deploy.compose_checks.expect import TIMEOUT_S, Target, Wrong, expect
 from deploy.compose_checks.frames import CLIP
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 
 
 def refused(target: Target) -> None:

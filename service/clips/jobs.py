@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 from uuid import uuid4
 
+from kinepose_client import wire_json
 from service.auth.access import Quota, check_owner
 from service.auth.api_keys import Caller
 from service.clips.job import ClipJob, Status
@@ -339,7 +340,7 @@ def _draw(job: ClipJob, settings: Settings) -> int:
     part = job.drawing_path
     try:
         with full_disk_told(), job.results_path.open("rb") as lines:
-            results = (wire.result_from_json(json.loads(text)) for text in lines)
+            results = (wire_json.result_from_json(json.loads(text)) for text in lines)
             render_overlay(job.clip_path, results, part, clip_limits(settings))
         part.rename(job.overlay_path)
     finally:

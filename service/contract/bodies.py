@@ -1,9 +1,8 @@
-"""JSON bodies as pydantic models: what writes and reads them, and the schemas of the OpenAPI document.
+"""JSON bodies as pydantic models: what writes answers and reads what is asked, and the schemas of the OpenAPI document.
 
-Sessions, clips and model cards travel as their dataclasses are (`messages`, `model.cards`); here is what differs.
+Sessions, clips and model cards travel as their dataclasses are (`kinepose_client`); here is what differs.
 """
 
-from collections.abc import Iterable
 from dataclasses import astuple
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -11,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
 
 from model.cards import ModelCard
-from model.values import LostTrack, Person, Pose, Region, RegionSource
+from model.values import LostTrack, Person, RegionSource
 from service.contract.messages import ClipInfo, DropPolicy, FrameResult, ModelInfo, Outcome, SessionInfo, SessionOptions
 from service.contract.problem import Problem
 
@@ -58,12 +57,6 @@ class PersonReply(BaseModel):
         joints = [Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows]
         return cls(**_members(person, _OF_PERSON), region=astuple(person.region), joints=joints)
 
-    def person(self) -> Person:
-        """What `of` was made from."""
-        pose = pose_of((joint.x, joint.y, joint.score) for joint in self.joints)
-        score = float(np.float32(self.person_score))
-        return Person(self.track_id, score, Region(*self.region), self.region_source, pose)
-
 
 class LostReply(BaseModel):
     """Somebody who is not seen now and may come back under the same number."""
@@ -75,16 +68,6 @@ class LostReply(BaseModel):
     def of(cls, lost: LostTrack) -> Self:
         """What is told of this track."""
         return cls(track_id=lost.track_id, region=astuple(lost.region))
-
-    def lost(self) -> LostTrack:
-        """What `of` was made from."""
-        return LostTrack(self.track_id, Region(*self.region))
-
-
-def pose_of(rows: Iterable[tuple[float, float, float]]) -> Pose:
-    """Joints from (x, y, score) of each; an iterable of K."""
-    table = np.asarray(list(rows), np.float32).reshape(-1, 3)  # [K, 3]
-    return Pose(xy_px=table[:, :2], score=table[:, 2])
 
 
 class FrameError(BaseModel):
@@ -137,15 +120,6 @@ class PoseReply(_Reply):
         people = [PersonReply.of(person, result.joint_names) for person in result.people]
         return cls(**_members(result, _OF_POSE), people=people, lost=[LostReply.of(track) for track in result.lost])
 
-    def result(self) -> FrameResult:
-        """What `of` was made from."""
-        return FrameResult(
-            **_members(self, _OF_POSE),
-            joint_names=tuple(joint.name for joint in self.people[0].joints) if self.people else (),
-            people=tuple(reply.person() for reply in self.people),
-            lost=tuple(reply.lost() for reply in self.lost),
-        )
-
 
 class FailedReply(_Reply):
     """The answer for a frame that was not read: `error` stands where picture and people would."""
@@ -159,12 +133,6 @@ class FailedReply(_Reply):
         """The reply of a result that is not ok."""
         error = FrameError(code=result.error_code, detail=result.error_detail, expected_seq=result.expected_seq)
         return cls(**_members(result, _OF_FRAME), error=error)
-
-    def result(self) -> FrameResult:
-        """What `of` was made from."""
-        code, detail, expected_seq = self.error.code, self.error.detail, self.error.expected_seq
-        fault: dict[str, Any] = {"error_code": code, "error_detail": detail, "expected_seq": expected_seq}
-        return FrameResult(**_members(self, _OF_FRAME), **fault, joint_names=())
 
 
 # Members that replies and results have in common.
@@ -236,11 +204,8 @@ class SessionRequest(BaseModel):
         return SessionOptions(self.model or None, self.drop_policy, self.ttl_s, self.max_people)
 
 
-FRAME: Final = TypeAdapter[FrameReply](FrameReply)
 SESSION: Final = TypeAdapter(SessionInfo)
-OPTIONS: Final = TypeAdapter(SessionOptions)
 CLIP: Final = TypeAdapter(ClipInfo)
-MODELS: Final = TypeAdapter(ModelsReply)
 
 
 def one_line(faults: list[Any]) -> str:

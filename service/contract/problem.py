@@ -1,32 +1,22 @@
-"""How errors travel: problem+json (RFC 9457) over HTTP, google.rpc.Status with its details over gRPC.
+"""How errors are written: problem+json (RFC 9457) over HTTP, google.rpc.Status with its details over gRPC.
 
-Both directions, so that a client meets the classes of `service.errors` again.
+`kinepose_client.wire_errors` reads them.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Self, TypeVar
 
-import grpc
 from google.protobuf.any_pb2 import Any as PbAny
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
-from grpc_status import rpc_status  # type: ignore[import-untyped]
 from pydantic import BaseModel, Field
 
-from service import errors
+from kinepose_client.wire_errors import CONTEXT, DOMAIN
 from service.errors import KineposeError
 
 MEDIA_TYPE = "application/problem+json"
-DOMAIN = "kinepose"
 T = TypeVar("T")
 Known = Annotated[T | None, Field(exclude_if=lambda value: value is None)]
 """A member that is left out where it is None."""
-CONTEXT = ("session_id", "seq", "expected_seq", "retry_after_ms")
-
-
-def error_of(code: str, detail: str, **context: Any) -> KineposeError:
-    """The error that a code stands for; a code that this version does not know becomes the base class."""
-    return errors.BY_CODE.get(code, KineposeError)(detail, **context)
 
 
 # -- HTTP -------------------------------------------------------------------------------------------------
@@ -58,12 +48,6 @@ def to_problem(error: KineposeError) -> dict[str, Any]:
     return Problem.of(error.http_status, error.code, error.detail, **context).model_dump()
 
 
-def from_problem(problem: Mapping[str, Any]) -> KineposeError:
-    """The error that a problem+json object tells of."""
-    context = {name: problem.get(name) for name in CONTEXT}
-    return error_of(str(problem.get("code", "internal")), str(problem.get("detail", "")), **context)
-
-
 # -- gRPC -------------------------------------------------------------------------------------------------
 
 
@@ -84,44 +68,3 @@ def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) 
     packed = PbAny()
     packed.Pack(message)
     return packed
-
-
-def from_status(status: status_pb2.Status) -> KineposeError | None:
-    """The error that a Status tells of; None where it carries no ErrorInfo of ours."""
-    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
-    found = any(detail.Unpack(info) for detail in status.details) and info.domain == DOMAIN
-    if not found:
-        return None
-    retries = any(detail.Unpack(retry) for detail in status.details)
-    return error_of(
-        info.reason,
-        status.message,
-        session_id=info.metadata.get("session_id"),
-        seq=_number(info.metadata, "seq"),
-        expected_seq=_number(info.metadata, "expected_seq"),
-        retry_after_ms=retry.retry_delay.ToMilliseconds() if retries else None,
-    )
-
-
-def _number(metadata: Mapping[str, str], name: str) -> int | None:
-    return int(metadata[name]) if name in metadata else None
-
-
-# gRPC itself ends a call whose deadline passes, or whose message is too large: there are no details then.
-_BY_GRPC_CODE = {
-    grpc.StatusCode.DEADLINE_EXCEEDED: errors.DeadlinePassed,
-    grpc.StatusCode.RESOURCE_EXHAUSTED: errors.TooLarge,
-    grpc.StatusCode.UNAVAILABLE: errors.WorkerFailed,
-}
-
-
-def from_rpc_error(error: grpc.RpcError) -> KineposeError:
-    """The error behind a failed call, sync or asyncio; by the status code alone where it has no details."""
-    assert isinstance(error, grpc.Call | grpc.aio.AioRpcError)
-    metadata = error.trailing_metadata() or ()
-    packed = next((value for key, value in metadata if key == rpc_status.GRPC_DETAILS_METADATA_KEY), None)
-    if isinstance(packed, bytes):
-        found = from_status(status_pb2.Status.FromString(packed))
-        if found is not None:
-            return found
-    return _BY_GRPC_CODE.get(error.code(), KineposeError)(error.details() or str(error.code()))

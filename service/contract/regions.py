@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from kinepose_client import wire_pb
+from kinepose_client.pb import pose_pb2 as pb
 from model.values import Region
 from service.errors import BadRegion
-from service.pb import pose_pb2 as pb
 
 MOST = 16
 """Boxes of one frame; more people are not followed anyway."""
@@ -24,8 +25,8 @@ def from_params(region: Any, regions: Any) -> tuple[Region, ...]:
 
 def from_pb(message: pb.Frame | pb.ClipOptions) -> tuple[Region, ...]:
     """The boxes of a message."""
-    one = region_from_pb(message.region) if message.HasField("region") else None
-    return _one_or_many(one, message.regions, region_from_pb)
+    one = wire_pb.region_from_pb(message.region) if message.HasField("region") else None
+    return _one_or_many(one, message.regions, wire_pb.region_from_pb)
 
 
 def _one_or_many(one: Region | None, many: Sequence[Any], parse: Any) -> tuple[Region, ...]:
@@ -37,12 +38,6 @@ def _one_or_many(one: Region | None, many: Sequence[Any], parse: Any) -> tuple[R
     if None in found:
         raise BadRegion("regions: one of them is null")
     return found
-
-
-def to_text(regions: Sequence[Region]) -> str | None:
-    """As in a query; None where there are none. Every bit of a number survives."""
-    texts = (f"{region.x!r},{region.y!r},{region.w!r},{region.h!r}" for region in regions)
-    return ";".join(texts) or None
 
 
 def region_from_text(text: str | None) -> Region | None:
@@ -61,16 +56,3 @@ def region_from_values(values: Any) -> Region | None:
         return Region(x, y, w, h)
     except (TypeError, ValueError) as error:
         raise BadRegion(f"region: expected four numbers x,y,w,h with w and h above 0: {error}") from error
-
-
-def region_to_pb(region: Region) -> pb.Region:
-    """A Region message."""
-    return pb.Region(x=region.x, y=region.y, w=region.w, h=region.h)
-
-
-def region_from_pb(message: pb.Region) -> Region:
-    """The box of a Region message."""
-    try:
-        return Region(message.x, message.y, message.w, message.h)
-    except ValueError as error:
-        raise BadRegion(str(error)) from error

@@ -1,34 +1,32 @@
-"""The only translation between wire forms (JSON, protobuf) and values; for the service and for its client.
+"""A server's translation between wire forms (JSON, protobuf) and values; a client's is in `kinepose_client`.
 
-`X_to_json`/`X_to_pb` make the wire form of a value, `X_from_json`/`X_from_pb` read it. What comes from a
-client and does not parse raises a `KineposeError`. JSON is that of the models in `bodies`.
+`X_to_json`/`X_to_pb` make the wire form of an answer, `X_from_json`/`X_from_pb` read what is asked. What does not parse
+raises a `KineposeError`. JSON is that of the models in `bodies`.
 """
 
 import math
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import DecodeError
 from pydantic import ValidationError
 
+from kinepose_client import wire_pb
+from kinepose_client.pb import pose_pb2 as pb
 from model.cards import ModelCard
-from model.values import LostTrack, Person, RegionSource
+from model.values import Person
 from service.contract import bodies, regions
 from service.contract.messages import (
-    ClipGap,
     ClipInfo,
-    DropPolicy,
     EncodedFrame,
     FrameResult,
-    GapReason,
     ModelInfo,
     Outcome,
     SessionInfo,
     SessionOptions,
 )
 from service.errors import BadRequest
-from service.pb import pose_pb2 as pb
 
 MAX_DEADLINE_MS = 24 * 3600 * 1000
 FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -44,27 +42,13 @@ def result_to_json(result: FrameResult) -> Json:
     return bodies.frame_reply(result).model_dump(mode="json")
 
 
-def result_from_json(data: Mapping[str, Any]) -> FrameResult:
-    """What `result_to_json` made, read back."""
-    return bodies.FRAME.validate_python(data).result()
-
-
-_OUTCOMES = {
-    Outcome.OK: pb.OUTCOME_OK,
-    Outcome.DROPPED: pb.OUTCOME_DROPPED,
-    Outcome.EXPIRED: pb.OUTCOME_EXPIRED,
-    Outcome.ERROR: pb.OUTCOME_ERROR,
-}
-_OUTCOMES_BACK = {number: outcome for outcome, number in _OUTCOMES.items()}
-
-
 def result_to_pb(result: FrameResult) -> pb.PoseResult:
     """The PoseResult of a frame."""
     message = pb.PoseResult(
         session_id=result.session_id,
         seq=result.seq,
         pts_us=result.pts_us,
-        outcome=_OUTCOMES[result.outcome],
+        outcome=wire_pb.OUTCOMES[result.outcome],
         skeleton=result.skeleton,
         model=model_to_pb(result.model),
         rotation_applied=result.rotation_applied,
@@ -80,7 +64,7 @@ def result_to_pb(result: FrameResult) -> pb.PoseResult:
     message.score_kind = bodies.SCORE_KIND
     message.people.extend(_person_to_pb(person, result.joint_names) for person in result.people)
     for track in result.lost:
-        message.lost.add(track_id=track.track_id, region=regions.region_to_pb(track.region))
+        message.lost.add(track_id=track.track_id, region=wire_pb.region_to_pb(track.region))
     return message
 
 
@@ -89,41 +73,9 @@ def _person_to_pb(person: Person, joint_names: tuple[str, ...]) -> pb.Person:
     return pb.Person(
         track_id=person.track_id,
         person_score=person.person_score,
-        region=regions.region_to_pb(person.region),
+        region=wire_pb.region_to_pb(person.region),
         region_source=person.region_source,
         joints=[pb.Joint(name=name, x=x, y=y, score=score) for name, (x, y), score in rows],
-    )
-
-
-def result_from_pb(message: pb.PoseResult) -> FrameResult:
-    """What `result_to_pb` made, read back. Not for the last message of a clip, which is no frame."""
-    size = message.image_size
-    failed = message.HasField("error")
-    return FrameResult(
-        session_id=message.session_id,
-        seq=message.seq,
-        pts_us=message.pts_us if message.HasField("pts_us") else None,
-        outcome=_OUTCOMES_BACK[message.outcome],
-        model=model_from_pb(message.model),
-        skeleton=message.skeleton,
-        joint_names=tuple(joint.name for joint in message.people[0].joints) if message.people else (),
-        image_size=(size.width, size.height) if message.HasField("image_size") else None,
-        rotation_applied=message.rotation_applied,
-        people=tuple(_person_from_pb(person) for person in message.people),
-        lost=tuple(LostTrack(track.track_id, regions.region_from_pb(track.region)) for track in message.lost),
-        error_code=message.error.code if failed else None,
-        error_detail=message.error.detail if failed else None,
-        expected_seq=message.error.expected_seq if message.error.HasField("expected_seq") else None,
-    )
-
-
-def _person_from_pb(message: pb.Person) -> Person:
-    return Person(
-        track_id=message.track_id,
-        person_score=message.person_score,
-        region=regions.region_from_pb(message.region),
-        region_source=RegionSource(message.region_source),
-        pose=bodies.pose_of((joint.x, joint.y, joint.score) for joint in message.joints),
     )
 
 
@@ -172,7 +124,7 @@ class Messages(Generic[T]):
     """The messages of a client's stream; one that does not parse raises BadRequest, and those behind it can be had."""
 
     def __init__(self, raw: AsyncIterator[bytes], parse: Callable[[bytes], T]) -> None:
-        self._raw = aiter(raw)
+        self._raw = raw  # grpc warns where its iterator is asked for and not read: a client may leave at once
         self._parse = parse
 
     def __aiter__(self) -> AsyncIterator[T]:
@@ -217,27 +169,9 @@ def options_from_json(body: bytes) -> SessionOptions:
         raise BadRequest(f"session options: {bodies.one_line(error.errors())}") from error
 
 
-_POLICIES = {
-    DropPolicy.WAIT: pb.DROP_POLICY_WAIT,
-    DropPolicy.DROP_OLDEST: pb.DROP_POLICY_DROP_OLDEST,
-    DropPolicy.DROP_LATEST: pb.DROP_POLICY_DROP_LATEST,
-}
-_POLICIES_BACK = {pb.DROP_POLICY_UNSPECIFIED: DropPolicy.WAIT} | {v: k for k, v in _POLICIES.items()}
-
-
-def options_to_pb(options: SessionOptions) -> pb.SessionOptions:
-    """Session options as a message."""
-    return pb.SessionOptions(
-        model=options.model or "",
-        drop_policy=_POLICIES[options.drop_policy],
-        ttl_s=options.ttl_s,
-        max_people=options.max_people,
-    )
-
-
 def options_from_pb(message: pb.SessionOptions) -> SessionOptions:
     """Session options from a client; BadRequest for a policy, ttl_s or max_people that is none."""
-    policy = _POLICIES_BACK.get(message.drop_policy)
+    policy = wire_pb.POLICIES_BACK.get(message.drop_policy)
     if policy is None:
         raise BadRequest(f"drop_policy: {message.drop_policy} is not known")
     ttl_s = message.ttl_s if message.HasField("ttl_s") else None
@@ -264,18 +198,7 @@ def session_to_pb(session: SessionInfo) -> pb.Session:
         next_seq=session.next_seq,
         expires_in_s=session.expires_in_s,
         model=model_to_pb(session.model),
-        options=options_to_pb(session.options),
-    )
-
-
-def session_from_pb(message: pb.Session) -> SessionInfo:
-    """What `session_to_pb` made, read back."""
-    return SessionInfo(
-        session_id=message.session_id,
-        next_seq=message.next_seq,
-        expires_in_s=message.expires_in_s,
-        model=model_from_pb(message.model),
-        options=options_from_pb(message.options),
+        options=wire_pb.options_to_pb(session.options),
     )
 
 
@@ -287,27 +210,10 @@ def model_to_pb(model: ModelInfo) -> pb.Model:
     return pb.Model(name=model.name, version=model.version, sha256=model.sha256)
 
 
-def model_from_pb(message: pb.Model) -> ModelInfo:
-    """What `model_to_pb` made, read back."""
-    return ModelInfo(name=message.name, version=message.version, sha256=message.sha256)
-
-
-_CARD_FIELDS = tuple(field.name for field in fields(ModelCard))
-
-
 def card_to_pb(card: ModelCard) -> pb.ModelCard:
     """A model card as a message."""
     tables = {measure: pb.JointPck(percent=table) for measure, table in card.pck_per_joint.items()}
     return pb.ModelCard(**asdict(card) | {"pck_per_joint": tables})
-
-
-def card_from_pb(message: pb.ModelCard) -> ModelCard:
-    """What `card_to_pb` made, read back."""
-    values = {name: getattr(message, name) for name in _CARD_FIELDS}
-    values["pck"] = dict(message.pck)
-    values["data_licences"] = dict(message.data_licences)
-    values["pck_per_joint"] = {name: dict(table.percent) for name, table in message.pck_per_joint.items()}
-    return ModelCard(**values)
 
 
 # -- clips ------------------------------------------------------------------------------------------------
@@ -322,25 +228,6 @@ def clip_to_pb(clip: ClipInfo) -> pb.ClipInfo:
     """What is known of a clip, as a message."""
     gaps = [pb.ClipGap(after_seq=gap.after_seq, pts_us=gap.pts_us, reason=gap.reason) for gap in clip.gaps]
     return pb.ClipInfo(**{field.name: getattr(clip, field.name) for field in fields(clip)} | {"gaps": gaps})
-
-
-def clip_from_pb(message: pb.ClipInfo) -> ClipInfo:
-    """What `clip_to_pb` made, read back. One of an earlier build tells neither start nor aspect nor gaps."""
-    return ClipInfo(
-        frames_declared=message.frames_declared if message.HasField("frames_declared") else None,
-        frames_decoded=message.frames_decoded,
-        frames_emitted=message.frames_emitted,
-        duration_us=message.duration_us if message.HasField("duration_us") else None,
-        codec=message.codec,
-        start_us=message.start_us if message.HasField("start_us") else None,
-        pixel_aspect=message.pixel_aspect or 1.0,
-        gaps=tuple(_gap_from_pb(gap) for gap in message.gaps),
-    )
-
-
-def _gap_from_pb(message: pb.ClipGap) -> ClipGap:
-    after_seq = message.after_seq if message.HasField("after_seq") else None
-    return ClipGap(after_seq, message.pts_us, GapReason(message.reason))
 
 
 def flag(name: str, value: str | None) -> bool:

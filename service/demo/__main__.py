@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from service.client import Client, Unreachable
+from kinepose_client import Client, Unreachable
 from service.clips.output_file import whole_or_nothing
 from service.contract import wire
 from service.contract.messages import ClipInfo

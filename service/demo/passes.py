@@ -9,8 +9,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from kinepose_client import Client, Picture
 from model.values import Array, Frame
-from service.client import Client, Picture
 from service.contract.messages import ClipInfo, FrameResult, Outcome
 from service.media.video import open_video
 

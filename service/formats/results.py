@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from kinepose_client.wire_json import result_from_json
 from model.skeletons import KINEPOSE_13, SKELETONS, Skeleton
-from service.contract import wire
 from service.contract.messages import ClipInfo, FrameResult
 from service.kinematics.process import Kinematics, Wanted, kinematics_of
 
@@ -66,7 +66,7 @@ class StoredResults:
             self.kinematics = kinematics_of(self, skeleton_of(self), wanted, self.info.pixel_aspect)
 
     def __iter__(self) -> Iterator[FrameResult]:
-        return (wire.result_from_json(json.loads(text)) for text in self.lines())
+        return (result_from_json(json.loads(text)) for text in self.lines())
 
     def lines(self) -> Iterator[bytes]:
         """The lines as they are."""

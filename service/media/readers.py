@@ -22,9 +22,9 @@ from typing import Self
 
 import numpy as np
 
+from kinepose_client.wire_errors import error_of
 from model.values import Array, Frame
 from service.contract.messages import ClipGap
-from service.contract.problem import error_of
 from service.errors import BadClip
 from service.media import reader_process
 from service.media.limits import ClipLimits

@@ -20,7 +20,7 @@ from bench.pacing import DueFrame, due_times
 from bench.processes import machine_cpu_seconds, usage
 from bench.run import run_session
 from bench.server_side import ServerCounts, add_metrics, server_report
-from service.client import Picture, Unreachable
+from kinepose_client import Picture, Unreachable
 from service.contract.messages import Outcome
 from service.errors import StoreUnavailable
 from service.observability.metrics import Metrics

@@ -8,8 +8,7 @@ from typing import Protocol
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from service.client import AsyncClient, Picture, Unreachable
-from service.contract import problem, wire
+from kinepose_client import AsyncClient, Picture, Unreachable, wire_errors, wire_json
 from service.contract.messages import FrameResult, SessionInfo, SessionOptions
 from service.errors import KineposeError
 from tests.chaos.fleet import Address
@@ -172,12 +171,12 @@ def _stamp(picture: Picture) -> str:
 def _read(message: str | bytes) -> FrameResult:
     data = json.loads(message)
     if "outcome" not in data:
-        raise problem.from_problem(data["error"])
-    return wire.result_from_json(data)
+        raise wire_errors.from_problem(data["error"])
+    return wire_json.result_from_json(data)
 
 
 def _refusal(refused: InvalidStatus) -> Exception:
     try:
-        return problem.from_problem(json.loads(refused.response.body or b""))
+        return wire_errors.from_problem(json.loads(refused.response.body or b""))
     except (ValueError, KeyError):
         return KineposeError(f"the handshake was answered with {refused.response.status_code}")

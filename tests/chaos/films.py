@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from kinepose_client import Picture
 from model.values import Array, Region
-from service.client import Picture
 from service.demo.__main__ import BUNDLED_CLIP
 from service.media.video import open_video
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from service.client import Picture, Unreachable
+from kinepose_client import Picture, Unreachable
 from service.contract.messages import FrameResult, Outcome
 from service.errors import KineposeError, SeqOutOfOrder
 from tests.chaos.checks import Answer, Record

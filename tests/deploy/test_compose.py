@@ -16,8 +16,8 @@ import pytest
 import yaml
 from pydantic import SecretStr
 
+from kinepose_client.pb import pose_pb2
 from service.config import MIB, Settings
-from service.pb import pose_pb2
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = ("Dockerfile", "deploy/proxy/Dockerfile")

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from kinepose_client import wire_pb
 from service.contract import wire
 from service.contract.messages import ClipGap, ClipInfo
 from service.errors import BadClip, ClipTooLong, ImageTooLarge, UnsupportedMedia
@@ -55,7 +56,7 @@ def _check_gaps(gaps: tuple[ClipGap, ...], count: int) -> None:
 def _check_told(video: RemoteVideo, count: int) -> None:
     known = video.frames_declared, count, count, video.duration_us, video.codec, video.start_us
     info = ClipInfo(*known, float(video.shape.pixel_aspect), video.gaps)
-    assert wire.clip_from_pb(wire.clip_to_pb(info)) == info
+    assert wire_pb.clip_from_pb(wire.clip_to_pb(info)) == info
     assert min(info.frames_declared or 0, info.duration_us or 0) >= 0, info
 
 

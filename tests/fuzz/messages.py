@@ -12,6 +12,8 @@ from websockets.frames import Frame as WebSocketFrame
 from websockets.frames import Opcode
 from websockets.streams import StreamReader
 
+from kinepose_client import wire_errors, wire_pb
+from kinepose_client.pb import pose_pb2 as pb
 from model.values import Region
 from service.contract import problem, regions, wire
 from service.contract.messages import EncodedFrame, GapReason
@@ -28,7 +30,6 @@ from service.media.reader_messages import (
     gaps_of_message,
     gaps_to_message,
 )
-from service.pb import pose_pb2 as pb
 from service.transports.grpc.servicer import _clip_options
 from service.transports.http import websocket
 from service.transports.http.websocket_protocol import FrameHeaders
@@ -53,8 +54,8 @@ def check_websocket_text(data: bytes) -> None:
 def check_told(error: KineposeError) -> None:
     """As JSON and as a gRPC status, and read back the same."""
     told = json.loads(websocket._text(problem.to_problem(error)))
-    assert problem.from_problem(told).detail == error.detail
-    status = problem.from_status(problem.to_status(error))
+    assert wire_errors.from_problem(told).detail == error.detail
+    status = wire_errors.from_status(problem.to_status(error).SerializeToString())
     assert status is not None
     assert (type(status), status.detail) == (type(error), error.detail)
 
@@ -71,7 +72,7 @@ def check_frame(frame: EncodedFrame) -> None:
 def check_region(region: Region) -> None:
     """Its middle is a number; it goes over the wire."""
     assert all(map(math.isfinite, region.center)), region
-    assert regions.region_from_pb(regions.region_to_pb(region)) == region
+    assert wire_pb.region_from_pb(wire_pb.region_to_pb(region)) == region
 
 
 def check_websocket_frames(data: bytes) -> None:
@@ -121,7 +122,7 @@ def _use_frame(message: pb.Frame) -> None:
 
 def _use_options(message: pb.CreateSessionRequest) -> None:
     options = wire.options_from_pb(message.options)
-    assert wire.options_from_pb(wire.options_to_pb(options)) == options
+    assert wire.options_from_pb(wire_pb.options_to_pb(options)) == options
 
 
 def _use_chunk(message: pb.Chunk) -> None:
@@ -187,7 +188,7 @@ def _check_answer(answer: Answer) -> None:
         assert min(answer.shape().frame_size) >= 1
         assert answer.rate is None or min(answer.rate) > 0
     elif isinstance(answer, Failed):
-        check_told(problem.error_of(answer.code, answer.detail))
+        check_told(wire_errors.error_of(answer.code, answer.detail))
     elif answer.gaps is not None:
         assert gaps_to_message(gaps_of_message(answer.gaps)) == answer.gaps
 

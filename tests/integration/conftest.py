@@ -8,7 +8,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from service.pb.pose_pb2_grpc import PoseServiceStub
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip
 from tests.support.keys import Keys, make_keys

@@ -19,11 +19,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
 from starlette.routing import BaseRoute
 
+from kinepose_client import AsyncClient, Client, Picture
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service import errors
-from service.client import AsyncClient, Client, Picture
 from service.observability import logs
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 from service.transports.http.auth import OPEN_FILES, OPEN_PATHS
 from tests.support.clips import make_clip

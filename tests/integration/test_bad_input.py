@@ -11,8 +11,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from kinepose_client.pb import pose_pb2 as pb
 from service.inference.executor import LocalExecutor
-from service.pb import pose_pb2 as pb
 from service.processes.frontend import RunningServer
 from tests.support.clips import make_cut_off, make_sound
 from tests.support.pictures import png_bomb

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
+from kinepose_client import AsyncClient, Client, Picture, Progress, Unreachable
+from kinepose_client.calls import CHUNK_BYTES
 from model.values import Region
 from service import errors
-from service.client import AsyncClient, Client, Picture, Unreachable
 from service.contract.messages import DropPolicy, FrameResult, Outcome, SessionOptions
 from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip, make_cut_off, make_sound
@@ -22,6 +23,8 @@ from tests.support.server import SIZE, jpegs
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TRANSPORTS = ("http", "grpc")
+# Nothing, to a reader of MP4. A clip of several pieces is not sent before the server takes the first.
+FREE_BOX = (2 * CHUNK_BYTES).to_bytes(4, "big") + b"free".ljust(2 * CHUNK_BYTES - 4, b"\0")
 NOWHERE = {"http": ("http://127.0.0.1:1", None), "grpc": (None, "127.0.0.1:1")}
 
 
@@ -182,6 +185,54 @@ async def test_a_blocking_clip(blocking: Client, clip_path: Path) -> None:
         return count, answers.info.frames_decoded
 
     assert await asyncio.to_thread(whole) == (4, 4)
+
+
+async def test_progress_of_a_clip_is_reported(client: AsyncClient, blocking: Client, clip_path: Path) -> None:
+    """Bytes that were sent, results that came; the path may be text."""
+    size = len(await asyncio.to_thread(clip_path.read_bytes))
+    reports: dict[str, list[Progress]] = {"awaiting": [], "blocking": []}
+    async for _ in client.estimate_clip(str(clip_path), progress=reports["awaiting"].append):
+        pass
+    await asyncio.to_thread(list, blocking.estimate_clip(str(clip_path), progress=reports["blocking"].append))
+
+    for seen in reports.values():
+        assert seen[-1] == Progress(size, size, frames=4)
+        assert [report.frames for report in seen] == sorted(report.frames for report in seen)
+
+
+@pytest.mark.parametrize("frames", [0, 1])
+async def test_what_progress_raises_ends_the_clip(
+    client: AsyncClient, blocking: Client, clip_path: Path, frames: int
+) -> None:
+    """While the file is sent, and when results come: a button that says stop."""
+    with clip_path.open("ab") as file:
+        file.write(FREE_BOX)
+
+    def stop(progress: Progress) -> None:
+        if progress.frames >= frames:
+            raise InterruptedError("stop")
+
+    async def collect() -> None:
+        async for _ in client.estimate_clip(clip_path, progress=stop):
+            pass
+
+    with pytest.raises(InterruptedError, match="stop"):
+        await collect()
+    with pytest.raises(InterruptedError, match="stop"):
+        await asyncio.to_thread(list, blocking.estimate_clip(clip_path, progress=stop))
+
+
+async def test_an_awaiting_client_belongs_to_its_event_loop(server: RunningServer) -> None:
+    """Without a loop, or in another one, it says what to do."""
+
+    async def use(client: AsyncClient) -> None:
+        await client.models()
+
+    async with AsyncClient(server.http_url, server.grpc_target) as client:
+        with pytest.raises(RuntimeError, match="another event loop"):
+            await asyncio.to_thread(lambda: asyncio.run(use(client)))
+    with pytest.raises(RuntimeError, match="take Client"):
+        await asyncio.to_thread(AsyncClient, server.http_url)
 
 
 async def test_a_stream_takes_up_a_session(server: RunningServer) -> None:
@@ -348,7 +399,8 @@ async def test_a_client_needs_an_address(make: Callable[[], object]) -> None:
 
 async def test_the_client_needs_no_torch() -> None:
     """Nor a server's web stack: it starts quickly, on any machine."""
-    code = "import sys, service.client; print({'torch', 'openvino', 'fastapi', 'cv2'} & set(sys.modules))"
+    heavy = {"torch", "openvino", "fastapi", "cv2", "pydantic", "model", "service", "pandas"}
+    code = f"import sys; from kinepose_client import AsyncClient; print({heavy} & set(sys.modules))"
 
     found = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True, text=True

@@ -10,6 +10,7 @@ import av
 import httpx
 import pytest
 
+from kinepose_client import wire_json
 from service.auth.api_keys import ANYONE
 from service.contract import wire
 from service.processes.frontend import RunningServer
@@ -231,4 +232,4 @@ async def test_results_survive_json(http: httpx.AsyncClient, clip: bytes) -> Non
     """Reading a reply back gives values whose reply is the same."""
     frames = (await at_once(http, clip))["frames"]
 
-    assert [wire.result_to_json(wire.result_from_json(frame)) for frame in frames] == frames
+    assert [wire.result_to_json(wire_json.result_from_json(frame)) for frame in frames] == frames

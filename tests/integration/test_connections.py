@@ -7,9 +7,9 @@ import httpx
 import pytest
 import websockets
 
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.auth.api_keys import Caller, KeyRing
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 from tests.support.keys import Keys
 from tests.support.server import AsyncStub, each, free_ports, jpegs, opened

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.auth.api_keys import ANYONE
 from service.clips.job import ClipJob
-from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 from tests.support.server import AsyncStub, chunks, each, free_ports, grpc_status_and_error, into, status_and_code
 

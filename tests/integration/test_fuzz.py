@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi import checks as openapi_checks
 
+from kinepose_client.pb import pose_pb2 as pb
 from service.config import Settings
-from service.pb import pose_pb2 as pb
 from service.processes.frontend import RunningServer, create_app
 from tests.support.keys import make_certificate
 from tests.support.server import free_ports, jpegs, opened, sent, status_and_code

@@ -9,9 +9,10 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc  # type: ignore[import-untyped]
 
+from kinepose_client import wire_json
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.contract import wire
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 from service.transports.grpc.servicer import NAME, SESSION_HEADER
 from tests.support.server import AsyncStub, anonymous, chunks, each, grpc_status_and_error, into, jpegs, opened, sent
@@ -166,7 +167,7 @@ async def test_reflection_names_the_service(server: RunningServer) -> None:
 async def test_http_and_grpc_give_the_same_joints(stub: AsyncStub, http: httpx.AsyncClient) -> None:
     """The transports differ in form only: JSON keeps every bit of a float32."""
     image = jpegs(1)[0]
-    over_http = wire.result_from_json((await sent(http, await opened(http), image)).json())
+    over_http = wire_json.result_from_json((await sent(http, await opened(http), image)).json())
     (over_grpc,) = [r async for r in stub.StreamPose(each([pb.Frame(image=image)]))]
 
     assert anonymous(wire.result_to_pb(over_http)) == anonymous(over_grpc)

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from service.pb import pose_pb2 as pb
+from kinepose_client.pb import pose_pb2 as pb
 from tests.support.clips import make_clip
 from tests.support.pictures import smooth_picture
 from tests.support.server import SIZE, AsyncStub, anonymous, chunks, each, jpegs

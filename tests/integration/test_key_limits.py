@@ -7,8 +7,8 @@ import grpc
 import httpx
 import pytest
 
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from tests.support.keys import Keys
 from tests.support.server import AsyncStub, chunks, each, grpc_status_and_error, into, jpegs, status_and_code
 

@@ -11,9 +11,9 @@ import pytest
 import pytest_asyncio
 import websockets
 
-from service.client import AsyncClient, Picture
+from kinepose_client import AsyncClient, Picture
+from kinepose_client.wire_json import result_from_json
 from service.config import Settings
-from service.contract import wire
 from service.contract.messages import FrameResult, SessionOptions
 from service.processes.frontend import RunningServer
 from tests.support.two_people import BESIDE, two_people
@@ -79,7 +79,7 @@ async def test_a_websocket_gives_the_same(
         for picture in pictures:
             await socket.send(json.dumps({"seq": picture.seq, "pts_us": picture.pts_us}))
             await socket.send(picture.image)
-            answers.append(wire.result_from_json(json.loads(await socket.recv())))
+            answers.append(result_from_json(json.loads(await socket.recv())))
     _assert_same(answers, over_http)
 
 

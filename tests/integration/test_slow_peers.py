@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 import websockets
 
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.pipeline.request import FrameRequest
 from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip

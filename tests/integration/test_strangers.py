@@ -9,8 +9,8 @@ import httpx
 import pytest
 import websockets
 
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 from tests.support.keys import Keys
 from tests.support.raw import connected

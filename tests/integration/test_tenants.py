@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 import websockets
 
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 from service.clips import jobs
 from service.media import overlay
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
 from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip
 from tests.support.keys import Keys, make_keys

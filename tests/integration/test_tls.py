@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 import websockets
 
-from service.client import AsyncClient, Client, Picture, Unreachable
+from kinepose_client import AsyncClient, Client, Picture, Unreachable
 from service.processes.frontend import RunningServer
 from service.transports.http.server import StartFailed
 from tests.support.keys import Certificate, Keys, make_certificate

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 import httpx
 
+from kinepose_client import wire_errors
+from kinepose_client.pb import pose_pb2 as pb
 from service.config import Settings
 from service.contract import problem
 from service.errors import KineposeError
-from service.pb import pose_pb2 as pb
 from tests.support.pictures import encoded, smooth_picture
 
 if TYPE_CHECKING:
-    from service.pb.pose_pb2_grpc import PoseServiceAsyncStub
+    from kinepose_client.pb.pose_pb2_grpc import PoseServiceAsyncStub
 
 # The type of a stub on an asyncio channel exists for type checkers only.
 AsyncStub: TypeAlias = "PoseServiceAsyncStub"
@@ -57,7 +58,7 @@ def status_and_code(answer: httpx.Response) -> tuple[int, str]:
 def grpc_status_and_error(error: grpc.RpcError) -> tuple[grpc.StatusCode, KineposeError]:
     """Status code and typed error of a failed call."""
     assert isinstance(error, grpc.aio.AioRpcError)
-    return error.code(), problem.from_rpc_error(error)
+    return error.code(), wire_errors.from_rpc_error(error)
 
 
 async def each(messages: Iterable[Any]) -> AsyncIterator[Any]:

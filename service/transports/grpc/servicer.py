@@ -10,6 +10,9 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
+from kinepose_client import wire_json
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb import pose_pb2_grpc
 from service.auth.api_keys import Caller
 from service.clips.job import ClipJob
 from service.clips.run import ClipOptions
@@ -17,8 +20,6 @@ from service.config import Settings
 from service.contract import regions, wire
 from service.contract.messages import EncodedFrame, SessionInfo
 from service.errors import BadRequest, KineposeError, TooLarge, TooSlow
-from service.pb import pose_pb2 as pb
-from service.pb import pose_pb2_grpc
 from service.transports import tls
 from service.transports.grpc.interceptor import CallInterceptor, Context, current_caller, drain_requests
 from service.transports.pace import Pace
@@ -153,7 +154,7 @@ class PoseService(pose_pb2_grpc.PoseServiceServicer):
             await self._receive(request_iterator, job)
             async with aclosing(jobs.lines(job)) as lines:
                 async for line in lines:
-                    await self._write(context, wire.result_to_pb(wire.result_from_json(json.loads(line))))
+                    await self._write(context, wire.result_to_pb(wire_json.result_from_json(json.loads(line))))
             assert job.info is not None
             await self._write(context, pb.PoseResult(clip=wire.clip_to_pb(job.info)))
 

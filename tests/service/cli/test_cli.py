@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from kinepose_client.wire_json import result_from_json
 from service.__main__ import main
-from service.contract.wire import result_from_json
 from service.media.video import open_video
 from tests.support.clips import make_clip, make_cut_off, make_sound
 from tests.support.weights import save_random_lite

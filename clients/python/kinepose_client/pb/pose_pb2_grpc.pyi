@@ -16,7 +16,7 @@ A message holds at most 16 MiB (KINEPOSE_MAX_IMAGE_BYTES) of picture or clip dat
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from service.pb import pose_pb2 as _pose_pb2
+from kinepose_client.pb import pose_pb2 as _pose_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys

@@ -3,7 +3,7 @@
 import grpc
 import warnings
 
-from service.pb import pose_pb2 as service_dot_pb_dot_pose__pb2
+from kinepose_client.pb import pose_pb2 as kinepose__client_dot_pb_dot_pose__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -18,7 +18,7 @@ except ImportError:
 if _version_not_supported:
     raise RuntimeError(
         f'The grpc package installed is at version {GRPC_VERSION},'
-        + ' but the generated code in service/pb/pose_pb2_grpc.py depends on'
+        + ' but the generated code in kinepose_client/pb/pose_pb2_grpc.py depends on'
         + f' grpcio>={GRPC_GENERATED_VERSION}.'
         + f' Please upgrade your grpc module to grpcio>={GRPC_GENERATED_VERSION}'
         + f' or downgrade your generated code using grpcio-tools<={GRPC_VERSION}.'
@@ -36,38 +36,38 @@ class PoseServiceStub:
         """
         self.CreateSession = channel.unary_unary(
                 '/kinepose.v1.PoseService/CreateSession',
-                request_serializer=service_dot_pb_dot_pose__pb2.CreateSessionRequest.SerializeToString,
-                response_deserializer=service_dot_pb_dot_pose__pb2.Session.FromString,
+                request_serializer=kinepose__client_dot_pb_dot_pose__pb2.CreateSessionRequest.SerializeToString,
+                response_deserializer=kinepose__client_dot_pb_dot_pose__pb2.Session.FromString,
                 _registered_method=True)
         self.GetSession = channel.unary_unary(
                 '/kinepose.v1.PoseService/GetSession',
-                request_serializer=service_dot_pb_dot_pose__pb2.GetSessionRequest.SerializeToString,
-                response_deserializer=service_dot_pb_dot_pose__pb2.Session.FromString,
+                request_serializer=kinepose__client_dot_pb_dot_pose__pb2.GetSessionRequest.SerializeToString,
+                response_deserializer=kinepose__client_dot_pb_dot_pose__pb2.Session.FromString,
                 _registered_method=True)
         self.CloseSession = channel.unary_unary(
                 '/kinepose.v1.PoseService/CloseSession',
-                request_serializer=service_dot_pb_dot_pose__pb2.CloseSessionRequest.SerializeToString,
-                response_deserializer=service_dot_pb_dot_pose__pb2.Session.FromString,
+                request_serializer=kinepose__client_dot_pb_dot_pose__pb2.CloseSessionRequest.SerializeToString,
+                response_deserializer=kinepose__client_dot_pb_dot_pose__pb2.Session.FromString,
                 _registered_method=True)
         self.EstimateFrame = channel.unary_unary(
                 '/kinepose.v1.PoseService/EstimateFrame',
-                request_serializer=service_dot_pb_dot_pose__pb2.Frame.SerializeToString,
-                response_deserializer=service_dot_pb_dot_pose__pb2.PoseResult.FromString,
+                request_serializer=kinepose__client_dot_pb_dot_pose__pb2.Frame.SerializeToString,
+                response_deserializer=kinepose__client_dot_pb_dot_pose__pb2.PoseResult.FromString,
                 _registered_method=True)
         self.StreamPose = channel.stream_stream(
                 '/kinepose.v1.PoseService/StreamPose',
-                request_serializer=service_dot_pb_dot_pose__pb2.Frame.SerializeToString,
-                response_deserializer=service_dot_pb_dot_pose__pb2.PoseResult.FromString,
+                request_serializer=kinepose__client_dot_pb_dot_pose__pb2.Frame.SerializeToString,
+                response_deserializer=kinepose__client_dot_pb_dot_pose__pb2.PoseResult.FromString,
                 _registered_method=True)
         self.EstimateClip = channel.stream_stream(
                 '/kinepose.v1.PoseService/EstimateClip',
-                request_serializer=service_dot_pb_dot_pose__pb2.Chunk.SerializeToString,
-                response_deserializer=service_dot_pb_dot_pose__pb2.PoseResult.FromString,
+                request_serializer=kinepose__client_dot_pb_dot_pose__pb2.Chunk.SerializeToString,
+                response_deserializer=kinepose__client_dot_pb_dot_pose__pb2.PoseResult.FromString,
                 _registered_method=True)
         self.ListModels = channel.unary_unary(
                 '/kinepose.v1.PoseService/ListModels',
-                request_serializer=service_dot_pb_dot_pose__pb2.ListModelsRequest.SerializeToString,
-                response_deserializer=service_dot_pb_dot_pose__pb2.ListModelsResponse.FromString,
+                request_serializer=kinepose__client_dot_pb_dot_pose__pb2.ListModelsRequest.SerializeToString,
+                response_deserializer=kinepose__client_dot_pb_dot_pose__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
 
 
@@ -133,38 +133,38 @@ def add_PoseServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'CreateSession': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateSession,
-                    request_deserializer=service_dot_pb_dot_pose__pb2.CreateSessionRequest.FromString,
-                    response_serializer=service_dot_pb_dot_pose__pb2.Session.SerializeToString,
+                    request_deserializer=kinepose__client_dot_pb_dot_pose__pb2.CreateSessionRequest.FromString,
+                    response_serializer=kinepose__client_dot_pb_dot_pose__pb2.Session.SerializeToString,
             ),
             'GetSession': grpc.unary_unary_rpc_method_handler(
                     servicer.GetSession,
-                    request_deserializer=service_dot_pb_dot_pose__pb2.GetSessionRequest.FromString,
-                    response_serializer=service_dot_pb_dot_pose__pb2.Session.SerializeToString,
+                    request_deserializer=kinepose__client_dot_pb_dot_pose__pb2.GetSessionRequest.FromString,
+                    response_serializer=kinepose__client_dot_pb_dot_pose__pb2.Session.SerializeToString,
             ),
             'CloseSession': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseSession,
-                    request_deserializer=service_dot_pb_dot_pose__pb2.CloseSessionRequest.FromString,
-                    response_serializer=service_dot_pb_dot_pose__pb2.Session.SerializeToString,
+                    request_deserializer=kinepose__client_dot_pb_dot_pose__pb2.CloseSessionRequest.FromString,
+                    response_serializer=kinepose__client_dot_pb_dot_pose__pb2.Session.SerializeToString,
             ),
             'EstimateFrame': grpc.unary_unary_rpc_method_handler(
                     servicer.EstimateFrame,
-                    request_deserializer=service_dot_pb_dot_pose__pb2.Frame.FromString,
-                    response_serializer=service_dot_pb_dot_pose__pb2.PoseResult.SerializeToString,
+                    request_deserializer=kinepose__client_dot_pb_dot_pose__pb2.Frame.FromString,
+                    response_serializer=kinepose__client_dot_pb_dot_pose__pb2.PoseResult.SerializeToString,
             ),
             'StreamPose': grpc.stream_stream_rpc_method_handler(
                     servicer.StreamPose,
-                    request_deserializer=service_dot_pb_dot_pose__pb2.Frame.FromString,
-                    response_serializer=service_dot_pb_dot_pose__pb2.PoseResult.SerializeToString,
+                    request_deserializer=kinepose__client_dot_pb_dot_pose__pb2.Frame.FromString,
+                    response_serializer=kinepose__client_dot_pb_dot_pose__pb2.PoseResult.SerializeToString,
             ),
             'EstimateClip': grpc.stream_stream_rpc_method_handler(
                     servicer.EstimateClip,
-                    request_deserializer=service_dot_pb_dot_pose__pb2.Chunk.FromString,
-                    response_serializer=service_dot_pb_dot_pose__pb2.PoseResult.SerializeToString,
+                    request_deserializer=kinepose__client_dot_pb_dot_pose__pb2.Chunk.FromString,
+                    response_serializer=kinepose__client_dot_pb_dot_pose__pb2.PoseResult.SerializeToString,
             ),
             'ListModels': grpc.unary_unary_rpc_method_handler(
                     servicer.ListModels,
-                    request_deserializer=service_dot_pb_dot_pose__pb2.ListModelsRequest.FromString,
-                    response_serializer=service_dot_pb_dot_pose__pb2.ListModelsResponse.SerializeToString,
+                    request_deserializer=kinepose__client_dot_pb_dot_pose__pb2.ListModelsRequest.FromString,
+                    response_serializer=kinepose__client_dot_pb_dot_pose__pb2.ListModelsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -192,8 +192,8 @@ class PoseService:
             request,
             target,
             '/kinepose.v1.PoseService/CreateSession',
-            service_dot_pb_dot_pose__pb2.CreateSessionRequest.SerializeToString,
-            service_dot_pb_dot_pose__pb2.Session.FromString,
+            kinepose__client_dot_pb_dot_pose__pb2.CreateSessionRequest.SerializeToString,
+            kinepose__client_dot_pb_dot_pose__pb2.Session.FromString,
             options,
             channel_credentials,
             insecure,
@@ -219,8 +219,8 @@ class PoseService:
             request,
             target,
             '/kinepose.v1.PoseService/GetSession',
-            service_dot_pb_dot_pose__pb2.GetSessionRequest.SerializeToString,
-            service_dot_pb_dot_pose__pb2.Session.FromString,
+            kinepose__client_dot_pb_dot_pose__pb2.GetSessionRequest.SerializeToString,
+            kinepose__client_dot_pb_dot_pose__pb2.Session.FromString,
             options,
             channel_credentials,
             insecure,
@@ -246,8 +246,8 @@ class PoseService:
             request,
             target,
             '/kinepose.v1.PoseService/CloseSession',
-            service_dot_pb_dot_pose__pb2.CloseSessionRequest.SerializeToString,
-            service_dot_pb_dot_pose__pb2.Session.FromString,
+            kinepose__client_dot_pb_dot_pose__pb2.CloseSessionRequest.SerializeToString,
+            kinepose__client_dot_pb_dot_pose__pb2.Session.FromString,
             options,
             channel_credentials,
             insecure,
@@ -273,8 +273,8 @@ class PoseService:
             request,
             target,
             '/kinepose.v1.PoseService/EstimateFrame',
-            service_dot_pb_dot_pose__pb2.Frame.SerializeToString,
-            service_dot_pb_dot_pose__pb2.PoseResult.FromString,
+            kinepose__client_dot_pb_dot_pose__pb2.Frame.SerializeToString,
+            kinepose__client_dot_pb_dot_pose__pb2.PoseResult.FromString,
             options,
             channel_credentials,
             insecure,
@@ -300,8 +300,8 @@ class PoseService:
             request_iterator,
             target,
             '/kinepose.v1.PoseService/StreamPose',
-            service_dot_pb_dot_pose__pb2.Frame.SerializeToString,
-            service_dot_pb_dot_pose__pb2.PoseResult.FromString,
+            kinepose__client_dot_pb_dot_pose__pb2.Frame.SerializeToString,
+            kinepose__client_dot_pb_dot_pose__pb2.PoseResult.FromString,
             options,
             channel_credentials,
             insecure,
@@ -327,8 +327,8 @@ class PoseService:
             request_iterator,
             target,
             '/kinepose.v1.PoseService/EstimateClip',
-            service_dot_pb_dot_pose__pb2.Chunk.SerializeToString,
-            service_dot_pb_dot_pose__pb2.PoseResult.FromString,
+            kinepose__client_dot_pb_dot_pose__pb2.Chunk.SerializeToString,
+            kinepose__client_dot_pb_dot_pose__pb2.PoseResult.FromString,
             options,
             channel_credentials,
             insecure,
@@ -354,8 +354,8 @@ class PoseService:
             request,
             target,
             '/kinepose.v1.PoseService/ListModels',
-            service_dot_pb_dot_pose__pb2.ListModelsRequest.SerializeToString,
-            service_dot_pb_dot_pose__pb2.ListModelsResponse.FromString,
+            kinepose__client_dot_pb_dot_pose__pb2.ListModelsRequest.SerializeToString,
+            kinepose__client_dot_pb_dot_pose__pb2.ListModelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,17 +1,14 @@
 """Calls over HTTP that block."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import TypeAdapter
 
-from model.cards import ModelCard
-from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, ClipRequest, Picture
-from service.contract import bodies
-from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from kinepose_client import http_form, wire_json
+from kinepose_client.calls import Access, ClipAnswers, ClipFile, ClipRequest, Picture
+from kinepose_client.cards import ModelCard
+from kinepose_client.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
 T = TypeVar("T")
 
@@ -32,36 +29,36 @@ class HttpCalls:
         """Close all connections."""
         self._client.close()
 
-    def _call(self, body: TypeAdapter[T], method: str, path: str, **parts: Any) -> T:
+    def _call(self, read: Callable[[Any], T], method: str, path: str, **parts: Any) -> T:
         with http_form.connected():
-            return http_form.answer(self._client.request(method, path, **parts), body)
+            return http_form.answer(self._client.request(method, path, **parts), read)
 
     def create_session(self, options: SessionOptions) -> SessionInfo:
         """POST /v1/sessions."""
-        asked = bodies.OPTIONS.dump_python(options, mode="json")
-        return self._call(bodies.SESSION, "POST", "/v1/sessions", json=asked)
+        asked = wire_json.options_to_json(options)
+        return self._call(wire_json.session_from_json, "POST", "/v1/sessions", json=asked)
 
     def session(self, session_id: str) -> SessionInfo:
         """GET /v1/sessions/{id}."""
-        return self._call(bodies.SESSION, "GET", f"/v1/sessions/{session_id}")
+        return self._call(wire_json.session_from_json, "GET", f"/v1/sessions/{session_id}")
 
     def close_session(self, session_id: str) -> SessionInfo:
         """DELETE /v1/sessions/{id}."""
-        return self._call(bodies.SESSION, "DELETE", f"/v1/sessions/{session_id}")
+        return self._call(wire_json.session_from_json, "DELETE", f"/v1/sessions/{session_id}")
 
     def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
         """POST /v1/sessions/{id}/frames."""
         path, query = f"/v1/sessions/{session_id}/frames", http_form.picture_query(picture)
-        reply = self._call(bodies.FRAME, "POST", path, params=query, content=picture.image)
-        return reply.result()
+        return self._call(wire_json.result_from_json, "POST", path, params=query, content=picture.image)
 
     def models(self) -> list[ModelCard]:
         """GET /v1/models."""
-        return self._call(bodies.MODELS, "GET", "/v1/models").models
+        return self._call(http_form.models, "GET", "/v1/models")
 
-    def clip(self, path: Path, asked: ClipRequest) -> ClipAnswers:
+    def clip(self, file: ClipFile, asked: ClipRequest) -> ClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
+        file.measure()
         with (
             http_form.connected(),
             self._client.stream(
@@ -69,7 +66,7 @@ class HttpCalls:
                 "/v1/clips",
                 params=http_form.clip_query(asked),
                 headers=http_form.NDJSON,
-                content=_pieces(path),
+                content=file.pieces(),
                 timeout=http_form.clip_timeout(self._timeout_s),
             ) as response,
         ):
@@ -78,11 +75,6 @@ class HttpCalls:
             http_form.raise_for(response)
             for line in response.iter_lines():
                 last = http_form.clip_line(line)
+                file.answered(last)
                 yield last
         http_form.check_ended(last)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK_BYTES):
-            yield piece

@@ -1,11 +1,14 @@
 """What goes into and comes out of a client's calls, whatever the transport."""
 
+import asyncio
+import os
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from model.values import Region
-from service.contract.messages import ClipInfo, FrameResult
+from kinepose_client.messages import ClipInfo, FrameResult
+from kinepose_client.values import Region
 
 CHUNK_BYTES = 1024 * 1024
 """A clip travels in pieces of this size."""
@@ -80,6 +83,69 @@ class ClipRequest:
     model: str | None = None
     strict: bool = False
     max_people: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a clip is.
+
+    Attributes:
+        sent_bytes, total_bytes: of the file.
+        frames: results that have come.
+    """
+
+    sent_bytes: int
+    total_bytes: int
+    frames: int
+
+
+ProgressCallback = Callable[[Progress], object]
+
+
+class ClipFile:
+    """A clip to send, and who is told how far it is.
+
+    The two counts have one writer each: over blocking gRPC files are sent from a thread of their own.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], progress: ProgressCallback | None = None) -> None:
+        self.path = Path(path)
+        self._progress = progress
+        self._total = self._sent = self._frames = 0
+
+    def measure(self) -> None:
+        """Look how large it is. Raises FileNotFoundError."""
+        self._total = self.path.stat().st_size
+
+    def sent(self, count: int) -> None:
+        """So many bytes more are on their way."""
+        self._sent += count
+        self._report()
+
+    def answered(self, answer: FrameResult | ClipInfo) -> None:
+        """A result has come; or the last answer, which is none."""
+        if isinstance(answer, FrameResult):
+            self._frames += 1
+            self._report()
+
+    def _report(self) -> None:
+        if self._progress is not None:
+            self._progress(Progress(self._sent, self._total, self._frames))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of the file."""
+        with self.path.open("rb") as file:
+            while piece := file.read(CHUNK_BYTES):
+                yield piece
+                self.sent(len(piece))
+
+    async def async_pieces(self) -> AsyncIterator[bytes]:
+        """The same, read beside the event loop."""
+        file = await asyncio.to_thread(self.path.open, "rb")
+        with file:
+            while piece := await asyncio.to_thread(file.read, CHUNK_BYTES):
+                yield piece
+                self.sent(len(piece))
 
 
 ClipAnswers = Generator[FrameResult | ClipInfo, None, None]

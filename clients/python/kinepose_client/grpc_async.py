@@ -2,18 +2,15 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from pathlib import Path
 
 import grpc
 
-from model.cards import ModelCard
-from service.client import grpc_form
-from service.client.calls import Access, AsyncClipAnswers, ClipRequest, Picture
-from service.client.http_async import async_pieces
-from service.contract import wire
-from service.contract.messages import FrameResult, SessionInfo, SessionOptions
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
+from kinepose_client import grpc_form, wire_pb
+from kinepose_client.calls import Access, AsyncClipAnswers, ClipFile, ClipRequest, Picture
+from kinepose_client.cards import ModelCard
+from kinepose_client.messages import FrameResult, SessionInfo, SessionOptions
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 
 
 class AsyncGrpcCalls:
@@ -35,9 +32,9 @@ class AsyncGrpcCalls:
 
     async def create_session(self, options: SessionOptions) -> SessionInfo:
         """PoseService.CreateSession."""
-        request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
+        request = pb.CreateSessionRequest(options=wire_pb.options_to_pb(options))
         with grpc_form.typed_errors():
-            return wire.session_from_pb(
+            return wire_pb.session_from_pb(
                 await self._stub.CreateSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -45,7 +42,7 @@ class AsyncGrpcCalls:
         """PoseService.GetSession."""
         request = pb.GetSessionRequest(session_id=session_id)
         with grpc_form.typed_errors():
-            return wire.session_from_pb(
+            return wire_pb.session_from_pb(
                 await self._stub.GetSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -53,7 +50,7 @@ class AsyncGrpcCalls:
         """PoseService.CloseSession."""
         request = pb.CloseSessionRequest(session_id=session_id)
         with grpc_form.typed_errors():
-            return wire.session_from_pb(
+            return wire_pb.session_from_pb(
                 await self._stub.CloseSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -61,7 +58,7 @@ class AsyncGrpcCalls:
         """PoseService.EstimateFrame."""
         request = grpc_form.frame(picture, session_id)
         with grpc_form.typed_errors():
-            return wire.result_from_pb(
+            return wire_pb.result_from_pb(
                 await self._stub.EstimateFrame(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -71,7 +68,7 @@ class AsyncGrpcCalls:
             listed = await self._stub.ListModels(
                 pb.ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata
             )
-        return [wire.card_from_pb(card) for card in listed.models]
+        return [wire_pb.card_from_pb(card) for card in listed.models]
 
     async def stream(
         self, pictures: AsyncIterable[Picture], session_id: str | None, options: SessionOptions | None
@@ -82,19 +79,24 @@ class AsyncGrpcCalls:
         try:
             with grpc_form.typed_errors():
                 async for message in call:
-                    yield wire.result_from_pb(message)
+                    yield wire_pb.result_from_pb(message)
         finally:
             call.cancel()
         feed.raise_failure()
 
-    async def clip(self, path: Path, asked: ClipRequest) -> AsyncClipAnswers:
+    async def clip(self, file: ClipFile, asked: ClipRequest) -> AsyncClipAnswers:
         """PoseService.EstimateClip."""
-        await asyncio.to_thread(path.stat)  # a missing file is reported here: grpc would only log it
-        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(asked)), metadata=self._metadata)
+        await asyncio.to_thread(file.measure)  # a missing file is reported here: grpc would only log it
+        upload = grpc_form.Upload()
+        chunks = _chunks(file, grpc_form.clip_options(asked), upload)
+        call = self._stub.EstimateClip(chunks, metadata=self._metadata)
+        upload.started(call)
         try:
-            with grpc_form.typed_errors():
+            with upload.failures(), grpc_form.typed_errors():
                 async for message in call:
-                    yield grpc_form.clip_answer(message)
+                    answer = grpc_form.clip_answer(message)
+                    file.answered(answer)
+                    yield answer
         finally:
             call.cancel()
 
@@ -120,7 +122,10 @@ class _Feed:
             raise self._failure
 
 
-async def _chunks(path: Path, first: pb.Chunk) -> AsyncIterator[pb.Chunk]:
-    yield first
-    async for piece in async_pieces(path):
-        yield pb.Chunk(data=piece)
+async def _chunks(file: ClipFile, first: pb.Chunk, upload: grpc_form.Upload) -> AsyncIterator[pb.Chunk]:
+    try:
+        yield first
+        async for piece in file.async_pieces():
+            yield pb.Chunk(data=piece)
+    except Exception as failure:  # raised again by the task that reads the results
+        upload.fail(failure)

@@ -1,18 +1,15 @@
 """Calls over HTTP that await."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import TypeAdapter
 
-from model.cards import ModelCard
-from service.client import http_form
-from service.client.calls import CHUNK_BYTES, Access, AsyncClipAnswers, ClipRequest, Picture
-from service.contract import bodies
-from service.contract.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from kinepose_client import http_form, wire_json
+from kinepose_client.calls import Access, AsyncClipAnswers, ClipFile, ClipRequest, Picture
+from kinepose_client.cards import ModelCard
+from kinepose_client.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
 
 T = TypeVar("T")
 
@@ -33,43 +30,43 @@ class AsyncHttpCalls:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _call(self, body: TypeAdapter[T], method: str, path: str, **parts: Any) -> T:
+    async def _call(self, read: Callable[[Any], T], method: str, path: str, **parts: Any) -> T:
         with http_form.connected():
-            return http_form.answer(await self._client.request(method, path, **parts), body)
+            return http_form.answer(await self._client.request(method, path, **parts), read)
 
     async def create_session(self, options: SessionOptions) -> SessionInfo:
         """POST /v1/sessions."""
-        asked = bodies.OPTIONS.dump_python(options, mode="json")
-        return await self._call(bodies.SESSION, "POST", "/v1/sessions", json=asked)
+        asked = wire_json.options_to_json(options)
+        return await self._call(wire_json.session_from_json, "POST", "/v1/sessions", json=asked)
 
     async def session(self, session_id: str) -> SessionInfo:
         """GET /v1/sessions/{id}."""
-        return await self._call(bodies.SESSION, "GET", f"/v1/sessions/{session_id}")
+        return await self._call(wire_json.session_from_json, "GET", f"/v1/sessions/{session_id}")
 
     async def close_session(self, session_id: str) -> SessionInfo:
         """DELETE /v1/sessions/{id}."""
-        return await self._call(bodies.SESSION, "DELETE", f"/v1/sessions/{session_id}")
+        return await self._call(wire_json.session_from_json, "DELETE", f"/v1/sessions/{session_id}")
 
     async def send_frame(self, session_id: str, picture: Picture) -> FrameResult:
         """POST /v1/sessions/{id}/frames."""
         path, query = f"/v1/sessions/{session_id}/frames", http_form.picture_query(picture)
-        reply = await self._call(bodies.FRAME, "POST", path, params=query, content=picture.image)
-        return reply.result()
+        return await self._call(wire_json.result_from_json, "POST", path, params=query, content=picture.image)
 
     async def models(self) -> list[ModelCard]:
         """GET /v1/models."""
-        return (await self._call(bodies.MODELS, "GET", "/v1/models")).models
+        return await self._call(http_form.models, "GET", "/v1/models")
 
-    async def clip(self, path: Path, asked: ClipRequest) -> AsyncClipAnswers:
+    async def clip(self, file: ClipFile, asked: ClipRequest) -> AsyncClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
+        await asyncio.to_thread(file.measure)
         with http_form.connected():
             async with self._client.stream(
                 "POST",
                 "/v1/clips",
                 params=http_form.clip_query(asked),
                 headers=http_form.NDJSON,
-                content=async_pieces(path),
+                content=file.async_pieces(),
                 timeout=http_form.clip_timeout(self._timeout_s),
             ) as response:
                 if not response.is_success:
@@ -77,13 +74,6 @@ class AsyncHttpCalls:
                 http_form.raise_for(response)
                 async for line in response.aiter_lines():
                     last = http_form.clip_line(line)
+                    file.answered(last)
                     yield last
         http_form.check_ended(last)
-
-
-async def async_pieces(path: Path) -> AsyncIterator[bytes]:
-    """The bytes of a file, read beside the event loop."""
-    file = await asyncio.to_thread(path.open, "rb")
-    with file:
-        while piece := await asyncio.to_thread(file.read, CHUNK_BYTES):
-            yield piece

@@ -1,22 +1,57 @@
 """The clients that users hold: one face over HTTP and gRPC."""
 
+import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from model.cards import ModelCard
-from model.values import Region
-from service.client.calls import Access, AsyncClipResults, ClipRequest, ClipResults, Picture
-from service.client.grpc_async import AsyncGrpcCalls
-from service.client.grpc_sync import GrpcCalls
-from service.client.http_async import AsyncHttpCalls
-from service.client.http_sync import HttpCalls
-from service.contract.messages import FrameResult, SessionInfo, SessionOptions
+from kinepose_client.calls import (
+    Access,
+    AsyncClipResults,
+    ClipFile,
+    ClipRequest,
+    ClipResults,
+    Picture,
+    ProgressCallback,
+)
+from kinepose_client.cards import ModelCard
+from kinepose_client.grpc_async import AsyncGrpcCalls
+from kinepose_client.grpc_sync import GrpcCalls
+from kinepose_client.http_async import AsyncHttpCalls
+from kinepose_client.http_sync import HttpCalls
+from kinepose_client.messages import FrameResult, SessionInfo, SessionOptions
+from kinepose_client.values import Region
 
 TIMEOUT_S = 60.0
 NO_ADDRESS = "give http_url, grpc_target or both"
 NO_GRPC = "streams go over gRPC: give grpc_target"
+NO_LOOP = "an AsyncClient is made and used inside a running event loop (in `async def`); without one, take Client"
+OTHER_LOOP = "this AsyncClient was made in another event loop: make one in each loop"
+
+StrPath = str | os.PathLike[str]
+
+
+def _access(
+    http_url: str | None,
+    grpc_target: str | None,
+    timeout_s: float,
+    api_key: str | None,
+    root_certificates: bytes | None,
+    tls: bool | None,
+) -> Access:
+    if not http_url and not grpc_target:
+        raise ValueError(NO_ADDRESS)
+    if tls is None:
+        tls = root_certificates is not None or (http_url or "").startswith("https:")
+    return Access(timeout_s, api_key, root_certificates, tls)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(NO_LOOP) from None
 
 
 class Client:
@@ -43,11 +78,7 @@ class Client:
         root_certificates: bytes | None = None,
         tls: bool | None = None,
     ) -> None:
-        if not http_url and not grpc_target:
-            raise ValueError(NO_ADDRESS)
-        if tls is None:
-            tls = root_certificates is not None or (http_url or "").startswith("https:")
-        access = Access(timeout_s, api_key, root_certificates, tls)
+        access = _access(http_url, grpc_target, timeout_s, api_key, root_certificates, tls)
         self._http = HttpCalls(http_url, access) if http_url else None
         self._grpc = GrpcCalls(grpc_target, access) if grpc_target else None
 
@@ -104,16 +135,22 @@ class Client:
 
     def estimate_clip(
         self,
-        path: Path,
+        path: StrPath,
         region: Region | None = None,
         model: str | None = None,
         *,
         strict: bool = False,
         regions: Sequence[Region] = (),
         max_people: int = 1,
+        progress: ProgressCallback | None = None,
     ) -> ClipResults:
-        """A whole clip. What the arguments mean is told in `ClipRequest`."""
-        return ClipResults(self._calls.clip(path, ClipRequest(region, regions, model, strict, max_people)))
+        """A whole clip. What the arguments mean is told in `ClipRequest`.
+
+        `progress` is called for each piece of the file that was sent and for each result that came; over gRPC
+        the former in another thread. What it raises ends the call and is raised here.
+        """
+        asked = ClipRequest(region, regions, model, strict, max_people)
+        return ClipResults(self._calls.clip(ClipFile(path, progress), asked))
 
     def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""
@@ -121,7 +158,10 @@ class Client:
 
 
 class AsyncClient:
-    """As `Client`, to be awaited. Make it inside the event loop that uses it."""
+    """As `Client`, to be awaited. Make it inside the event loop that uses it; a notebook's cells run in one.
+
+    Raises RuntimeError outside an event loop, or in another one than it was made in.
+    """
 
     def __init__(
         self,
@@ -133,19 +173,22 @@ class AsyncClient:
         root_certificates: bytes | None = None,
         tls: bool | None = None,
     ) -> None:
-        if not http_url and not grpc_target:
-            raise ValueError(NO_ADDRESS)
-        if tls is None:
-            tls = root_certificates is not None or (http_url or "").startswith("https:")
-        access = Access(timeout_s, api_key, root_certificates, tls)
+        self._loop = _running_loop()
+        access = _access(http_url, grpc_target, timeout_s, api_key, root_certificates, tls)
         self._http = AsyncHttpCalls(http_url, access) if http_url else None
         self._grpc = AsyncGrpcCalls(grpc_target, access) if grpc_target else None
 
     @property
     def _calls(self) -> AsyncHttpCalls | AsyncGrpcCalls:
+        self._check_loop()
         calls = self._http or self._grpc
         assert calls is not None
         return calls
+
+    def _check_loop(self) -> None:
+        # Connections belong to their loop; grpc and httpx would fail far from here, or wait forever.
+        if _running_loop() is not self._loop:
+            raise RuntimeError(OTHER_LOOP)
 
     async def __aenter__(self) -> Self:
         return self
@@ -188,22 +231,29 @@ class AsyncClient:
         Without session_id the stream opens a session with `options`, and closes it at its end. What `pictures`
         raise is raised here, after the results of the frames before.
         """
+        self._check_loop()
         if self._grpc is None:
             raise ValueError(NO_GRPC)
         return self._grpc.stream(pictures, session_id, options)
 
     def estimate_clip(
         self,
-        path: Path,
+        path: StrPath,
         region: Region | None = None,
         model: str | None = None,
         *,
         strict: bool = False,
         regions: Sequence[Region] = (),
         max_people: int = 1,
+        progress: ProgressCallback | None = None,
     ) -> AsyncClipResults:
-        """A whole clip. What the arguments mean is told in `ClipRequest`."""
-        return AsyncClipResults(self._calls.clip(path, ClipRequest(region, regions, model, strict, max_people)))
+        """A whole clip. What the arguments mean is told in `ClipRequest`.
+
+        `progress` is called for each piece of the file that was sent and for each result that came. What
+        it raises ends the call and is raised here.
+        """
+        asked = ClipRequest(region, regions, model, strict, max_people)
+        return AsyncClipResults(self._calls.clip(ClipFile(path, progress), asked))
 
     async def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""

@@ -2,17 +2,17 @@
 
 import json
 import ssl
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import httpx
-from pydantic import TypeAdapter
 
-from service.client.calls import Access, ClipRequest, Picture, Unreachable
-from service.contract import bodies, problem, regions, wire
-from service.contract.messages import ClipInfo, FrameResult
-from service.errors import KineposeError
+from kinepose_client import wire_errors, wire_json
+from kinepose_client.calls import Access, ClipRequest, Picture, Unreachable
+from kinepose_client.cards import ModelCard
+from kinepose_client.errors import KineposeError
+from kinepose_client.messages import ClipInfo, FrameResult
 
 T = TypeVar("T")
 NDJSON = {"Accept": "application/x-ndjson"}
@@ -40,8 +40,8 @@ def picture_query(picture: Picture) -> dict[str, Any]:
     said = {
         "seq": picture.seq,
         "pts_us": picture.pts_us,
-        "region": regions.to_text([picture.region]) if picture.region else None,
-        "regions": regions.to_text(picture.regions),
+        "region": wire_json.regions_to_text([picture.region]) if picture.region else None,
+        "regions": wire_json.regions_to_text(picture.regions),
         "deadline_ms": picture.deadline_ms,
     }
     return {name: value for name, value in said.items() if value is not None}
@@ -50,8 +50,8 @@ def picture_query(picture: Picture) -> dict[str, Any]:
 def clip_query(asked: ClipRequest) -> dict[str, Any]:
     """What is said of a clip beside the file."""
     said = {
-        "region": regions.to_text([asked.region]) if asked.region else None,
-        "regions": regions.to_text(asked.regions),
+        "region": wire_json.regions_to_text([asked.region]) if asked.region else None,
+        "regions": wire_json.regions_to_text(asked.regions),
         "model": asked.model,
         "strict": "true" if asked.strict else None,
         "max_people": asked.max_people,
@@ -59,10 +59,16 @@ def clip_query(asked: ClipRequest) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def answer(response: httpx.Response, body: TypeAdapter[T]) -> T:
+def answer(response: httpx.Response, read: Callable[[Any], T]) -> T:
     """What a good answer tells; the error of a bad one is raised. The response has been read."""
     raise_for(response)
-    return body.validate_json(response.content)
+    with readable():
+        return read(response.json())
+
+
+def models(data: Any) -> list[ModelCard]:
+    """The cards in the answer of GET /v1/models."""
+    return [wire_json.card_from_json(card) for card in data["models"]]
 
 
 def raise_for(response: httpx.Response) -> None:
@@ -74,18 +80,20 @@ def raise_for(response: httpx.Response) -> None:
     except ValueError:
         body = None
     if isinstance(body, dict) and "code" in body:
-        raise problem.from_problem(body)
+        raise wire_errors.from_problem(body)
     raise KineposeError(f"the server answered {response.status_code} {response.reason_phrase}")
 
 
 def clip_line(line: str) -> FrameResult | ClipInfo:
     """A line of a clip's NDJSON; the line that tells of an error is raised."""
-    data = json.loads(line)
-    if "outcome" in data:
-        return wire.result_from_json(data)
-    if "clip" in data:
-        return bodies.CLIP.validate_python(data["clip"])
-    raise problem.from_problem(data["error"])
+    with readable():
+        data = json.loads(line)
+        if "outcome" in data:
+            return wire_json.result_from_json(data)
+        if "clip" in data:
+            return wire_json.clip_from_json(data["clip"])
+        error = wire_errors.from_problem(data["error"])
+    raise error
 
 
 def check_ended(last: FrameResult | ClipInfo | None) -> None:
@@ -101,3 +109,12 @@ def connected() -> Generator[None, None, None]:
         yield
     except httpx.TransportError as error:
         raise Unreachable(str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def readable() -> Generator[None, None, None]:
+    """What is none of the server's answers (a proxy's page, say) as an error of ours."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise KineposeError(f"the answer is none of Kinepose's: {type(error).__name__}: {error}") from error

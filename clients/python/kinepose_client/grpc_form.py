@@ -1,14 +1,15 @@
 """How calls look in gRPC: messages from values and back. No input or output here."""
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import grpc
 
-from service.client.calls import Access, ClipRequest, Picture, Unreachable
-from service.contract import problem, regions, wire
-from service.contract.messages import ClipInfo, FrameResult, SessionOptions
-from service.pb import pose_pb2 as pb
+from kinepose_client import errors, wire_errors, wire_pb
+from kinepose_client.calls import Access, ClipRequest, Picture, Unreachable
+from kinepose_client.messages import ClipInfo, FrameResult, SessionOptions
+from kinepose_client.pb import pose_pb2 as pb
 
 CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 * 1024 * 1024), ("grpc.max_send_message_length", -1)]
 
@@ -33,10 +34,10 @@ def frame(picture: Picture, session_id: str = "", options: SessionOptions | None
         seq=picture.seq,
         pts_us=picture.pts_us,
         image=picture.image,
-        region=regions.region_to_pb(picture.region) if picture.region else None,
-        regions=map(regions.region_to_pb, picture.regions),
+        region=wire_pb.region_to_pb(picture.region) if picture.region else None,
+        regions=map(wire_pb.region_to_pb, picture.regions),
         deadline_ms=picture.deadline_ms,
-        options=wire.options_to_pb(options) if options else None,
+        options=wire_pb.options_to_pb(options) if options else None,
     )
 
 
@@ -60,8 +61,8 @@ def clip_options(asked: ClipRequest) -> pb.Chunk:
     """The first chunk of a clip."""
     options = pb.ClipOptions(
         model=asked.model or "",
-        region=regions.region_to_pb(asked.region) if asked.region else None,
-        regions=map(regions.region_to_pb, asked.regions),
+        region=wire_pb.region_to_pb(asked.region) if asked.region else None,
+        regions=map(wire_pb.region_to_pb, asked.regions),
         strict=asked.strict,
         max_people=asked.max_people,
     )
@@ -70,7 +71,39 @@ def clip_options(asked: ClipRequest) -> pb.Chunk:
 
 def clip_answer(message: pb.PoseResult) -> FrameResult | ClipInfo:
     """A message of a clip's answer: a frame's, or the last one."""
-    return wire.clip_from_pb(message.clip) if message.HasField("clip") else wire.result_from_pb(message)
+    return wire_pb.clip_from_pb(message.clip) if message.HasField("clip") else wire_pb.result_from_pb(message)
+
+
+class Upload:
+    """Cancels a call whose file cannot be read on, and raises why where its answers are awaited."""
+
+    def __init__(self) -> None:
+        self._call: grpc.RpcContext | grpc.aio.Call | None = None
+        self._failure: Exception | None = None
+
+    def started(self, call: grpc.RpcContext | grpc.aio.Call) -> None:
+        """The call is under way; its file may be read already, in another thread."""
+        self._call = call
+        self._cancel_failed()
+
+    def fail(self, failure: Exception) -> None:
+        """What was raised while the file was read."""
+        self._failure = failure
+        self._cancel_failed()
+
+    def _cancel_failed(self) -> None:
+        if self._call is not None and self._failure is not None:
+            self._call.cancel()
+
+    @contextmanager
+    def failures(self) -> Generator[None, None, None]:
+        """The failure, in place of the error of the call that it cancelled."""
+        try:
+            yield
+        except (errors.KineposeError, asyncio.CancelledError):
+            if self._failure is not None:
+                raise self._failure from None
+            raise
 
 
 @contextmanager
@@ -87,4 +120,4 @@ def _typed(error: grpc.RpcError) -> Exception:
     # What our server says carries details; without them it was not there to say anything.
     if error.code() in BROKEN and not error.trailing_metadata():
         return Unreachable(error.details() or "no connection")
-    return problem.from_rpc_error(error)
+    return wire_errors.from_rpc_error(error)

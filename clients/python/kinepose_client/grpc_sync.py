@@ -1,17 +1,15 @@
 """Calls over gRPC that block."""
 
 from collections.abc import Generator, Iterable, Iterator
-from pathlib import Path
 
 import grpc
 
-from model.cards import ModelCard
-from service.client import grpc_form
-from service.client.calls import CHUNK_BYTES, Access, ClipAnswers, ClipRequest, Picture
-from service.contract import wire
-from service.contract.messages import FrameResult, SessionInfo, SessionOptions
-from service.pb import pose_pb2 as pb
-from service.pb.pose_pb2_grpc import PoseServiceStub
+from kinepose_client import grpc_form, wire_pb
+from kinepose_client.calls import Access, ClipAnswers, ClipFile, ClipRequest, Picture
+from kinepose_client.cards import ModelCard
+from kinepose_client.messages import FrameResult, SessionInfo, SessionOptions
+from kinepose_client.pb import pose_pb2 as pb
+from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
 
 
 class GrpcCalls:
@@ -33,9 +31,9 @@ class GrpcCalls:
 
     def create_session(self, options: SessionOptions) -> SessionInfo:
         """PoseService.CreateSession."""
-        request = pb.CreateSessionRequest(options=wire.options_to_pb(options))
+        request = pb.CreateSessionRequest(options=wire_pb.options_to_pb(options))
         with grpc_form.typed_errors():
-            return wire.session_from_pb(
+            return wire_pb.session_from_pb(
                 self._stub.CreateSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -43,7 +41,7 @@ class GrpcCalls:
         """PoseService.GetSession."""
         request = pb.GetSessionRequest(session_id=session_id)
         with grpc_form.typed_errors():
-            return wire.session_from_pb(
+            return wire_pb.session_from_pb(
                 self._stub.GetSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -51,7 +49,7 @@ class GrpcCalls:
         """PoseService.CloseSession."""
         request = pb.CloseSessionRequest(session_id=session_id)
         with grpc_form.typed_errors():
-            return wire.session_from_pb(
+            return wire_pb.session_from_pb(
                 self._stub.CloseSession(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -59,7 +57,7 @@ class GrpcCalls:
         """PoseService.EstimateFrame."""
         request = grpc_form.frame(picture, session_id)
         with grpc_form.typed_errors():
-            return wire.result_from_pb(
+            return wire_pb.result_from_pb(
                 self._stub.EstimateFrame(request, timeout=self._timeout_s, metadata=self._metadata)
             )
 
@@ -67,7 +65,7 @@ class GrpcCalls:
         """PoseService.ListModels."""
         with grpc_form.typed_errors():
             listed = self._stub.ListModels(pb.ListModelsRequest(), timeout=self._timeout_s, metadata=self._metadata)
-        return [wire.card_from_pb(card) for card in listed.models]
+        return [wire_pb.card_from_pb(card) for card in listed.models]
 
     def stream(
         self, pictures: Iterable[Picture], session_id: str | None, options: SessionOptions | None
@@ -78,19 +76,24 @@ class GrpcCalls:
         try:
             with grpc_form.typed_errors():
                 for message in call:
-                    yield wire.result_from_pb(message)
+                    yield wire_pb.result_from_pb(message)
         finally:
             call.cancel()
         feed.raise_failure()
 
-    def clip(self, path: Path, asked: ClipRequest) -> ClipAnswers:
-        """PoseService.EstimateClip."""
-        path.stat()  # a missing file is reported here: grpc would only log it
-        call = self._stub.EstimateClip(_chunks(path, grpc_form.clip_options(asked)), metadata=self._metadata)
+    def clip(self, file: ClipFile, asked: ClipRequest) -> ClipAnswers:
+        """PoseService.EstimateClip. The file is read, and its progress reported, in a thread of grpc's, too."""
+        file.measure()  # a missing file is reported here: grpc would only log it
+        upload = grpc_form.Upload()
+        chunks = _chunks(file, grpc_form.clip_options(asked), upload)
+        call = self._stub.EstimateClip(chunks, metadata=self._metadata)
+        upload.started(call)
         try:
-            with grpc_form.typed_errors():
+            with upload.failures(), grpc_form.typed_errors():
                 for message in call:
-                    yield grpc_form.clip_answer(message)
+                    answer = grpc_form.clip_answer(message)
+                    file.answered(answer)
+                    yield answer
         finally:
             call.cancel()
 
@@ -116,8 +119,10 @@ class _Feed:
             raise self._failure
 
 
-def _chunks(path: Path, first: pb.Chunk) -> Iterator[pb.Chunk]:
-    yield first
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK_BYTES):
+def _chunks(file: ClipFile, first: pb.Chunk, upload: grpc_form.Upload) -> Iterator[pb.Chunk]:
+    try:
+        yield first
+        for piece in file.pieces():
             yield pb.Chunk(data=piece)
+    except Exception as failure:  # raised again in the thread that reads the results
+        upload.fail(failure)

@@ -1,0 +1,51 @@
+/** What is asked and answered, by the OpenAPI document (`schema.ts`). Coordinates are pixels of the upright picture. */
+
+import type { components } from "./schema.js";
+
+type Schemas = components["schemas"];
+
+export type Pose = Schemas["PoseReply"];
+export type Failed = Schemas["FailedReply"];
+/** The answer for a frame: joints, or why there are none. `isPose` tells which. */
+export type Frame = Pose | Failed;
+export type Person = Schemas["PersonReply"];
+export type Joint = Schemas["Joint"];
+export type Session = Schemas["SessionInfo"];
+export type ClipInfo = Schemas["ClipInfo"];
+export type Job = Schemas["JobReply"];
+export type Models = Schemas["ModelsReply"];
+export type ModelCard = Schemas["ModelCard"];
+export type Problem = Schemas["Problem"];
+
+/** x, y, w, h: a person's own box. */
+export type Region = readonly [number, number, number, number];
+
+export interface SessionRequest {
+  model?: string;
+  drop_policy?: Schemas["DropPolicy"];
+  ttl_s?: number;
+  max_people?: number;
+}
+
+/** What is said of a frame beside its picture. `regions`: several people's boxes, in the order of their numbers. */
+export interface FrameParams {
+  seq?: number;
+  pts_us?: number;
+  region?: Region;
+  regions?: readonly Region[];
+  deadline_ms?: number;
+}
+
+export interface ClipParams {
+  region?: Region;
+  regions?: readonly Region[];
+  max_people?: number;
+  model?: string;
+  /** Damage ends the clip with an error, and is not told in `gaps`. */
+  strict?: boolean;
+}
+
+/** True for a frame that was read; people may be none. */
+export function isPose(frame: Frame): frame is Pose {
+  return !("error" in frame);
+}
