@@ -16,6 +16,7 @@ comma := ,
 SERVE_READY := $(VENV)/.serve-ready
 ALL_READY := $(VENV)/.all-ready
 export PYTHON
+JOBS ?= 2# tests at a time, each file's one after the other
 
 .PHONY: help setup demo serve test browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom proto typescript clean system-serve system-test system-browser
 
@@ -32,7 +33,7 @@ serve: $(SERVE_READY) ## start the service (HTTP and gRPC) in the foreground
 	$(VENV)/bin/kinepose serve
 
 test: system-test $(ALL_READY) ## install what tests need and run them: make test [ARGS='-k name']
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 browser: system-browser $(ALL_READY) ## install Chromium and test the page in it, with a fake camera
 	$(PY) -m pytest tests/browser $(ARGS)
