@@ -29,7 +29,7 @@ export function Plots({ frames, hideBelow }) {
       </div>
       <${Plot} title=${`${spoken(joint)}, px`} times=${times} lines=${lines} labels=${["x", "y"]} />
       <${Plot} title=${`${angle}, degrees (180 is straight)`} times=${times} lines=${[degrees]} labels=${["angle"]} />
-      <p class="hint">Joints with a score below the one chosen above are left out.</p>
+      <p class="hint">Joints with a score below the one chosen above are left out. Angles are those between two bones, without a sign.</p>
     </section>`;
 }
 

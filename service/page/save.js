@@ -38,7 +38,7 @@ export function download(name, content, type) {
 /**
  * @param name of the files, without their ending
  * @param results {document: what JSON holds, frames}
- * @param remote [{label, path, accept?, name}]: what the server makes
+ * @param remote [{label, what, ending, path}]: what the server makes
  */
 export function Save({ name, results, remote = [] }) {
   const [busy, setBusy] = useState(null);
@@ -62,7 +62,7 @@ export function Save({ name, results, remote = [] }) {
         <button type="button" onClick=${() => download(`${name}.json`, JSON.stringify(results.document), "application/json")}>JSON</button>
         <button type="button" onClick=${() => download(`${name}.csv`, csvOf(results.frames), "text/csv")}>CSV</button>
         ${remote.map((file) => html`
-          <button type="button" disabled=${busy !== null} onClick=${() => fetchFile(file)}>${busy === file.label ? `${file.label} …` : file.label}</button>`)}
+          <button type="button" title=${file.what} disabled=${busy !== null} onClick=${() => fetchFile(file)}>${busy === file.label ? `${file.label} …` : file.label}</button>`)}
       </div>
       <${Failure} error=${error} />
     </section>`;

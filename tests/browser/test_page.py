@@ -292,10 +292,12 @@ async def test_a_video_is_read_as_a_job_and_saved_with_its_joints_drawn(visit: V
     await at_frame(visit.page, 60)
     answer = await drawn_distances(visit.page, true_joints(60))
     drawn = await saved(visit.page, panel.get_by_role("button", name="MP4 with joints"))
+    trc = await saved(visit.page, panel.get_by_role("button", name="TRC"))
     await panel.get_by_role("button", name="Clear it away").click()
 
     assert np.median(answer) < TRUE_WITHIN_PX
     assert drawn[4:8] == b"ftyp"
+    assert trc.startswith(b"PathFileType")
     await panel.get_by_role("button", name="Play").wait_for(state="detached")
     assert visit.complaints == []
 

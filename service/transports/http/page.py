@@ -4,6 +4,7 @@ All of it are files in `service/page`, which browsers read without a key: they h
 be loaded from elsewhere (Content-Security-Policy).
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from model.skeletons import SKELETONS
+from service.formats.catalog import FORMATS, Format
 from service.transports.http.dependencies import ServicesOf
 
 FOLDER: Final = Path(__file__).parents[2] / "page"
@@ -65,6 +67,7 @@ async def server(services: ServicesOf) -> JSONResponse:
         "max_clip_s": settings.max_clip_s,
         "clip_result_ttl_s": settings.clip_result_ttl_s,
         "session_ttl_s": settings.session_ttl_s,
+        "formats": [_format(form) for form in FORMATS.values() if form.needs is None or find_spec(form.needs)],
         "skeletons": {name: {"joints": s.joints, "bones": s.bones} for name, s in SKELETONS.items()},
     }
     return JSONResponse(known, headers=_headers(_OWN))
@@ -80,6 +83,11 @@ async def sample_clip() -> FileResponse:
 async def file(name: str, request: Request) -> Response:
     """A file of the page; 404 for what is not in its folder."""
     return await _file(name, request, _OWN)
+
+
+def _format(form: Format) -> dict[str, str]:
+    ending = form.ending + (".zip" if form.files else "")
+    return {"name": form.name, "ending": ending, "what": form.what}
 
 
 async def _file(name: str, request: Request, policy: dict[str, str]) -> Response:
