@@ -8,6 +8,7 @@ import { said } from "./people.js";
 import { Player } from "./player.js";
 import { Plots } from "./plots.js";
 import { Recording } from "./recording.js";
+import { RegionField } from "./region-field.js";
 import { ShowAs } from "./show-as.js";
 import { Smoother } from "./smooth.js";
 import { Stage } from "./stage.js";
@@ -106,7 +107,8 @@ function LiveView({ latest, state, current, view, onView, parameters }) {
         <${Stage} picture=${latest?.bitmap} reply=${reply} version=${latest} view=${view}
           onRegion=${(box) => live.setRegion(box)} onSearch=${() => live.searchAgain()} />
         <${LiveFigures} latest=${latest} />
-        <p class="hint">Drag a box around a person to follow them; Esc looks in the whole picture again.</p>
+        <${RegionField} onRegion=${(box) => live.setRegion(box)} onSearch=${() => live.searchAgain()}>
+          Or drag a box around a person to follow them; Esc looks in the whole picture again.<//>
         <${Status}>${state} ${said(slow)}<//>
       </div>
       <div class="side">

@@ -3,6 +3,7 @@ import { Controls } from "./controls.js";
 import { html, useEffect, useMemo, useRef, useState, useThrottled } from "./html.js";
 import { said } from "./people.js";
 import { Plots } from "./plots.js";
+import { RegionField } from "./region-field.js";
 import { Save } from "./save.js";
 import { ShowAs } from "./show-as.js";
 import { smoothed } from "./smooth.js";
@@ -47,6 +48,9 @@ export function ClipView({ makePlayer, frames, document, name, remote, done, vie
         <${Timeline} frames=${frames} index=${index} playing=${shown.playing} onPlay=${toggle} onIndex=${(at) => player.current.seek(at)} />
         ${shown.failed && html`<p class="hint">This browser does not show the clip's pictures; its joints are whole.</p>`}
         <${Status}>${shown.playing ? "Playing." : said(reply)}<//>
+        ${onRegion && html`
+          <${RegionField} onRegion=${index === 0 ? onRegion : undefined} onSearch=${onSearch}>
+            A region is that of a person in the first frame: go there, and give it here or drag a box. The clip is read again then; Esc looks in the whole picture.<//>`}
         ${children}
       </div>
       <div class="side">

@@ -4,6 +4,7 @@ import { Controls, PeopleField } from "./controls.js";
 import { FileChooser } from "./file-chooser.js";
 import { html, useState } from "./html.js";
 import { said } from "./people.js";
+import { RegionField } from "./region-field.js";
 import { Save } from "./save.js";
 import { ShowAs } from "./show-as.js";
 import { Stage } from "./stage.js";
@@ -47,7 +48,8 @@ export function PictureTab({ view, onView, server }) {
         <div class="main">
           <${Stage} picture=${read.bitmap} reply=${read.reply} version=${read.reply} view=${view}
             onRegion=${(box) => estimate(read.file, maxPeople, box)} onSearch=${() => estimate(read.file, maxPeople)} />
-          <p class="hint">Drag a box around a person to say where to look; Esc looks in the whole picture again.</p>
+          <${RegionField} onRegion=${(box) => estimate(read.file, maxPeople, box)} onSearch=${() => estimate(read.file, maxPeople)}>
+            Or drag a box around a person; Esc looks in the whole picture again.<//>
         </div>
         <div class="side">
           <${Controls} view=${view} onChange=${onView} />

@@ -64,7 +64,6 @@ export function VideoTab({ view, onView, server, active }) {
         remote=${remoteFiles(read.id, server.formats)} view=${view} onView=${onView} active=${active}
         done=${{ kind: "clip", file: read.file.name, type: read.file.type || "application/octet-stream", parameters: read.parameters }}
         onRegion=${(box) => run(read.file, box)} onSearch=${() => read.parameters.region && run(read.file)}>
-        <p class="hint">On the first frame, drag a box around a person to read the clip again from there; Esc looks in the whole picture again.</p>
         <${Facts} clip=${read.result.clip} />
         <button type="button" onClick=${forget}>Clear it away at the server</button>
       <//>`}`;

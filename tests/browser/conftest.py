@@ -25,6 +25,8 @@ START_TIMEOUT_S = 120.0
 SLOW_MS = 30_000
 DESKTOP = {"width": 1280, "height": 900}
 PHONE = {"width": 390, "height": 844}
+ZOOMED = {"width": 640, "height": 450}
+"""A desktop at 200 %."""
 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 

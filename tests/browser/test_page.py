@@ -3,6 +3,8 @@
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
@@ -18,7 +20,18 @@ from playwright.async_api import Browser, Locator, Page, Route
 from model.values import Array
 from service.config import Settings
 from service.processes.frontend import RunningServer
-from tests.browser.conftest import CLIP, DESKTOP, PHONE, Server, Visit, launched, needs_chromium, truth, visiting
+from tests.browser.conftest import (
+    CLIP,
+    DESKTOP,
+    PHONE,
+    ZOOMED,
+    Server,
+    Visit,
+    launched,
+    needs_chromium,
+    truth,
+    visiting,
+)
 from tests.browser.drawn import SHOWN, canvas_pixels, distances, drawn_joints
 from tests.support.keys import Keys
 
@@ -341,12 +354,50 @@ async def test_a_picture_is_read_where_the_person_is(visit: Visit, tmp_path: Pat
     await panel.locator("input[type=file]").set_input_files(picture_file(tmp_path, 60))
     await panel.get_by_text("Person 1 is seen.").first.wait_for()
     found = await drawn_distances(visit.page, true_joints(60))
-    await panel.get_by_text("Show as code").click()
 
     assert np.median(found) < TRUE_WITHIN_PX
     assert "left wrist" in await panel.locator("table").inner_text()
-    assert "v1/images?max_people=1" in await panel.locator("pre").inner_text()
     assert visit.complaints == []
+
+
+async def test_where_nobody_is_the_page_says_so(visit: Visit, tmp_path: Path) -> None:
+    """In words, and with no joint drawn."""
+    path = tmp_path / "wall.png"
+    cv2.imwrite(str(path), np.full((480, 640, 3), 128, np.uint8))
+    await visit.tab("Picture")
+    await visit.page.locator("#panel-picture input[type=file]").set_input_files(path)
+    await visit.page.get_by_text("Nobody is seen.").first.wait_for()
+
+    assert all(len(points) == 0 for points in drawn_joints(await canvas_pixels(visit.page)).values())
+
+
+async def test_a_region_is_given_by_keyboard_too(visit: Visit, tmp_path: Path) -> None:
+    """The person is read in it; searching again forgets it."""
+    await visit.tab("Picture")
+    await choose_picture(visit, tmp_path)
+    await visit.page.get_by_label("Region").fill("260, 80, 150, 330")
+    await visit.page.keyboard.press("Enter")
+    await visit.page.get_by_text("(given)").wait_for()
+    await visit.page.get_by_role("button", name="Search again").click()
+    await visit.page.get_by_text("(searched)").wait_for()
+
+
+@pytest.mark.parametrize("language", ["curl", "Python"])
+async def test_the_code_that_is_shown_does_the_same(language: str, visit: Visit, tmp_path: Path) -> None:
+    """Run as it is written, beside the picture."""
+    await visit.tab("Picture")
+    await choose_picture(visit, tmp_path)
+    panel = visit.page.locator("#panel-picture")
+    await panel.get_by_text("Show as code").click()
+    await panel.get_by_role("button", name=language).click()
+    code = await panel.locator("pre").inner_text()
+    command = ["bash", "-c", f"{code} --silent --fail"] if language == "curl" else [sys.executable, "-c", code]
+
+    done = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, stdout=subprocess.PIPE)
+    printed, _ = await done.communicate()
+
+    assert done.returncode == 0
+    assert b"left_wrist" in printed
 
 
 # -- keys -------------------------------------------------------------------------------------------------
@@ -380,18 +431,43 @@ async def test_a_key_is_asked_for_after_a_401_alone_and_kept_in_memory(
 # -- for everybody ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("visit", [DESKTOP, PHONE], ids=["desktop", "phone"], indirect=True)
-async def test_axe_finds_nothing_serious_in_any_tab(visit: Visit) -> None:
-    """Neither serious nor critical; and nothing is wider than a phone."""
+@pytest.mark.parametrize("visit", [DESKTOP, PHONE, ZOOMED], ids=["desktop", "phone", "zoomed"], indirect=True)
+async def test_axe_finds_nothing_serious_in_any_tab(visit: Visit, tmp_path: Path) -> None:
+    """Neither serious nor critical, with what each tab shows once it is used; and nothing is wider than the screen."""
     await sample_opened(visit)
-    for name in ("Sample", "Camera", "Video file", "Picture"):
+    for name, use in (("Sample", None), ("Camera", start_camera), ("Video file", None), ("Picture", choose_picture)):
         await visit.tab(name)
+        if use:
+            await use(visit, tmp_path)
         found = (await Axe().run(visit.page)).response["violations"]
         grave = [(rule["id"], rule["nodes"][0]["html"]) for rule in found if rule["impact"] in ("serious", "critical")]
         wide = await visit.page.evaluate("document.documentElement.scrollWidth - innerWidth")
 
         assert grave == [], name
         assert wide <= 0, name
+
+
+async def start_camera(visit: Visit, _: Path) -> None:
+    """Until somebody is seen."""
+    await visit.page.get_by_role("button", name="Start the camera").click()
+    await visit.page.locator(f"{SHOWN} table").first.wait_for()
+
+
+async def choose_picture(visit: Visit, folder: Path) -> None:
+    """Until it is read."""
+    await visit.page.locator("#panel-picture input[type=file]").set_input_files(picture_file(folder, 60))
+    await visit.page.locator(f"{SHOWN} table").first.wait_for()
+
+
+async def test_who_wants_little_motion_starts_the_sample_themselves(chromium: Browser, served: Server) -> None:
+    """It does not play by itself then."""
+    async for visit in visiting(chromium, "about:blank"):
+        visit.origin = served.url
+        await visit.page.emulate_media(reduced_motion="reduce")
+        await visit.page.goto(served.url)
+        await visit.page.locator('.stage canvas[data-seq="0"]').wait_for()
+
+        assert await visit.page.get_by_role("button", name="Play").is_visible()
 
 
 @pytest.mark.parametrize(("path", "shows"), [("docs", "/v1/images"), ("redoc", "Kinepose")])
