@@ -88,7 +88,9 @@ def _demo(parsed: argparse.Namespace, frames: int | None, console: Console) -> N
 
 def _stay(address: Address, console: Console) -> None:
     """Serve until Ctrl-C, which is no failure here."""
-    console.print(f"The page, for your camera and files: {address.http_url}/ (Ctrl-C ends it)", highlight=False)
+    console.print(
+        f"The page, for your camera and files: {address.http_url}/ (Ctrl-C ends it)", highlight=False, soft_wrap=True
+    )
     with suppress(KeyboardInterrupt):
         threading.Event().wait()
 

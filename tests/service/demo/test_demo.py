@@ -1,6 +1,9 @@
 """The demo: the service as a process of its own, on a small clip, both ways."""
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +78,20 @@ def test_the_demo_runs_both_ways_and_writes_what_it_saw(tmp_path: Path, capsys: 
     assert 0 <= found["pck@0.2"]["torso"] <= 100
     with open_video(tmp_path / "out" / "demo.mp4") as video:
         assert len(list(video)) == 3
+
+
+def test_at_a_terminal_the_demo_ends_with_the_page_until_ctrl_c(tmp_path: Path) -> None:
+    """Its address is on the last line, and there it is; Ctrl-C is no failure then."""
+    clip = make_clip(tmp_path / "clip.mp4", count=2)
+    command = [sys.executable, "-m", "service.demo", "--clip", str(clip), "--output-dir", str(tmp_path), "--stay"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
+        assert demo.stdout is not None
+        address = next(line for line in demo.stdout if line.startswith("The page")).split()[-4]
+        page = httpx.get(address)
+        demo.send_signal(signal.SIGINT)
+
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert demo.returncode == 0
 
 
 def test_a_clip_that_is_none_exits_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
