@@ -18,7 +18,7 @@ ALL_READY := $(VENV)/.all-ready
 export PYTHON
 JOBS ?= 2# tests at a time, each file's one after the other
 
-.PHONY: help setup demo serve test browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom proto typescript clean system-serve system-test system-browser
+.PHONY: help setup demo serve test browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom settings proto typescript clean system-serve system-test system-browser
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -84,6 +84,9 @@ lock: $(ALL_READY) ## lock the images' packages by hash, after a change of pypro
 
 sbom: $(ALL_READY) ## list the image's packages (CycloneDX); writes out/sbom.cdx.json
 	$(PY) -m tools.sbom out/sbom.cdx.json
+
+settings: $(ALL_READY) ## write docs/settings.md anew from service/config.py
+	$(VENV)/bin/kinepose settings > docs/settings.md
 
 proto: $(ALL_READY) ## generate the gRPC stubs from proto/
 	$(PY) -m tools.stubs

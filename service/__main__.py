@@ -1,4 +1,4 @@
-"""`kinepose`: estimate | serve | worker | keys | models | bench.
+"""`kinepose`: estimate | serve | worker | keys | models | settings | bench | completion.
 
 Exit codes: 0 done, 1 failed on the way, 2 bad arguments or input.
 """
@@ -19,7 +19,9 @@ COMMANDS = {
     "worker": ("computes frames that frontends put into Redis", "service.cli.worker"),
     "keys": ("who may use a server: make, list and remove API keys", "service.cli.keys"),
     "models": ("the models on this machine, and what they were measured at", "service.cli.models"),
+    "settings": ("all settings, as a table: environment variables KINEPOSE_...", "service.cli.settings_table"),
     "bench": ("measure the service: what it adds to a frame, how it bears a load", "bench.commands"),
+    "completion": ("a script that completes commands in a shell", "service.cli.completion"),
 }
 
 
@@ -43,13 +45,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:
+    """The parser, with the arguments of one command: only that one is imported."""
     parser = argparse.ArgumentParser(prog="kinepose", description="Human joints from video.")
+    parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, (text, module) in COMMANDS.items():
         command = commands.add_parser(name, help=text)
         if name == wanted:
             importlib.import_module(module).describe(command)
     return parser
+
+
+class _Version(argparse.Action):
+    """Prints the installed version; looked up only when it is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
+        super().__init__(option_strings, dest, nargs=0, help="show the version and exit")
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print and exit."""
+        from importlib.metadata import version
+
+        print(f"kinepose {version('kinepose')}")
+        parser.exit()
 
 
 def _fail(message: str, exit_code: int) -> int:

@@ -13,8 +13,6 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from redis.asyncio.connection import SSLConnection, parse_url
-
 PORTS: Final = {"sentinel": 26379, "cluster": 6379}
 
 
@@ -48,6 +46,9 @@ class RedisUrl:
 
 def parse_redis_url(url: str) -> RedisUrl:
     """Raises ValueError, whose words may quote the URL and the password in it."""
+    # Only here: commands that need no Redis start without its client.
+    from redis.asyncio.connection import SSLConnection, parse_url
+
     scheme, _, rest = url.partition("://")
     transport, plus, named = scheme.partition("+")
     if not plus:

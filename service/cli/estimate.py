@@ -155,6 +155,8 @@ class _Command:
         if live and not source.stream:
             raise CommandFailed(f"{source.text}: --live is for streams and cameras", BAD_INPUT)
         stop = threading.Event() if live else None
+        if live:
+            self._loaded()  # Meanwhile a stream would run ahead.
         with ExitStack() as stack:
             clip = self._open(source, stop, stack)
             local = LocalRun(self._loaded(), clip, tuple(self._asked.region), self._asked.max_people)

@@ -74,8 +74,9 @@ def _open_camera(which: str) -> av.container.InputContainer:
 def _open_url(url: str) -> av.container.InputContainer:
     if scheme_of(url) not in PROTOCOLS.split(","):
         raise UnsupportedMedia(f"URLs of {scheme_of(url)} are not read here; those of {PROTOCOLS} are")
-    # Over TCP no packet of a camera is lost; what comes too late is passed over by `Latest`.
-    options = {"protocol_whitelist": PROTOCOLS, "rtsp_transport": "tcp"}
+    # Over TCP no packet of a camera is lost; what comes too late is passed over by `Latest`. Over UDP what is not taken
+    # in time is lost, and the stream goes on.
+    options = {"protocol_whitelist": PROTOCOLS, "rtsp_transport": "tcp", "overrun_nonfatal": "1"}
     return av.open(url, "r", options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S), metadata_errors="replace")
 
 

@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import httpx
@@ -316,3 +317,22 @@ async def test_a_client_gone_while_its_frame_waits_takes_it_back(http: httpx.Asy
     await nothing_pending(http)
 
     assert (await http.get(f"/v1/sessions/{session_id}")).json()["next_seq"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ({"content": b""}, "empty (0 bytes)"),
+        ({"files": {"file": ("a.mp4", b"", "video/mp4")}}, "empty (0 bytes)"),
+        ({"files": {"video": ("a.mp4", b"abc", "video/mp4")}}, "expected one part `file`, got 0, beside 'video'"),
+        ({"json": {"file": "a.mp4"}}, "application/json: send the file itself"),
+    ],
+)
+async def test_a_clip_that_was_sent_the_wrong_way_is_told_the_right_one(
+    http: httpx.AsyncClient, body: dict[str, Any], told: str
+) -> None:
+    """And not that it is damaged."""
+    answer = await http.post("/v1/clips", **body)
+
+    assert answer.status_code in (415, 422)
+    assert told in answer.json()["detail"]

@@ -39,6 +39,18 @@ def rtsp(film: Path) -> Iterator[str]:
         yield url
 
 
+@contextlib.contextmanager
+def running(command: list[str], environment: dict[str, str]) -> "Iterator[subprocess.Popen[str]]":
+    """The program, which is killed where the test ends before it does."""
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.parametrize("stream", [udp, rtsp])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_live_stream_ends_cleanly_by_a_signal(stream: Any, number: signal.Signals, film: Path, weights: Path) -> None:
@@ -46,15 +58,12 @@ def test_a_live_stream_ends_cleanly_by_a_signal(stream: Any, number: signal.Sign
     with stream(film) as url:
         command = [sys.executable, "-m", "service", "estimate", url, "--format", "ndjson"]
         environment = {"KINEPOSE_WEIGHTS_DIR": str(weights), "PATH": "/usr/bin:/bin"}
-        with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        ) as process:
+        with running(command, environment) as process:
             assert process.stdout is not None
-            assert process.stderr is not None
             lines = [process.stdout.readline() for _ in range(5)]
             process.send_signal(number)
-            lines += process.stdout.readlines()
-            error = process.stderr.read()
+            rest, error = process.communicate(timeout=60)
+            lines += rest.splitlines()
 
     *frames, last = [json.loads(line) for line in lines]
     assert process.returncode == 0, error

@@ -33,7 +33,7 @@ def playing(clip: Path, muxer: str, target: str) -> Iterator[str]:
     """FFmpeg sends the clip to a target, again and again, in its own time; what it says of it (SDP) is given."""
     sdp = clip.with_suffix(".sdp")
     command = ["ffmpeg", "-loglevel", "error", "-re", "-stream_loop", "-1", "-i", str(clip), "-c", "copy", "-an"]
-    command += ["-bsf:v", "dump_extra", "-f", muxer, *(["-sdp_file", str(sdp)] if muxer == "rtp" else []), target]
+    command += ["-f", muxer, *(["-sdp_file", str(sdp)] if muxer == "rtp" else []), target]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL) as process:
         try:
             yield _read_once_there(sdp, process) if muxer == "rtp" else ""

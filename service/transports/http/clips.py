@@ -16,7 +16,7 @@ from service.clips.run import ClipOptions
 from service.contract import problem, wire
 from service.contract import regions as regions_of
 from service.contract.bodies import ClipReply, JobReply
-from service.errors import KineposeError, TooLarge
+from service.errors import BadClip, KineposeError, TooLarge
 from service.formats.catalog import MP4, MP4_TYPE, NDJSON
 from service.formats.native import ndjson_line
 from service.transports.http import formats, openapi
@@ -103,6 +103,8 @@ async def _receive(
     async with jobs.upload(job) as file:
         sink = Sink(file, limit, Pace.of(services.settings), partial(jobs.grow, job), jobs.storage.run)
         form = await receive_file(request, sink)
+        if file.tell() == 0:
+            raise BadClip("the clip is empty (0 bytes): send the file as the body, or as the part `file` of a form")
         said = {name: value or form.get(name) for name, value in said.items()}
         job.options = _options(said)
     return job, formats.wanted(said["format"], accept)

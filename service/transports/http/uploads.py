@@ -62,11 +62,13 @@ async def receive_file(request: Request, sink: Sink) -> Fields:
         TooLarge: more than the limit, by Content-Length where there is one, and by counting.
         TooSlow: it stops coming.
         QueueFull, StorageFull: no room for more of it.
-        UnsupportedMedia: a body that is compressed as a whole.
+        UnsupportedMedia: a body that is compressed as a whole, or JSON.
         BadRequest: a form that does not parse or has no part `file`.
         ClientDisconnect: the sender went away.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
+    if kind == b"application/json":
+        raise UnsupportedMedia("application/json: send the file itself as the body, or a form with a part `file`")
     if kind != b"multipart/form-data":
         await copy_body(request, sink)
         return {}

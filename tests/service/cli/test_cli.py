@@ -338,3 +338,46 @@ def test_a_clip_that_breaks_off_is_written_so_far_in_every_format(tmp_path: Path
 
     csv = (tmp_path / "out" / f"{cut.stem}.csv").read_text().splitlines()
     assert len(csv) == len((tmp_path / "out" / f"{cut.stem}.ndjson").read_text().splitlines()) > 1
+
+
+def test_kinematics_stand_beside_the_raw_joints(clip: Path, tmp_path: Path) -> None:
+    """In every form that has room for them; the plots are a page of their own."""
+    asked = ["--smooth", "savgol:0.2", "--fill-gaps", "0.2", "--angles", "--metres-per-pixel", "0.01"]
+    out = tmp_path / "out"
+
+    code = main(
+        [
+            "estimate",
+            str(clip),
+            *asked,
+            "--format",
+            "csv,json,trc",
+            "--output-dir",
+            str(out),
+            "--plot",
+            str(tmp_path / "p.html"),
+        ]
+    )
+
+    assert code == 0
+    first = json.loads((out / "clip.json").read_text())["frames"][0]
+    raw = {joint["name"]: joint for joint in first["people"][0]["joints"]}
+    [made] = first["kinematics"]
+    assert made["track_id"] == 1
+    assert made["head_x_m"] == pytest.approx(made["head_x_filtered"] / 100, rel=1e-5)
+    assert set(made) >= {"left_knee_flexion_deg", "trunk_deg", "head_y_m"}
+    header, row, *_ = (out / "clip.csv").read_text().splitlines()
+    values = dict(zip(header.split(","), row.split(","), strict=True))
+    assert float(values["head_x"]) == pytest.approx(raw["head"]["x"])
+    assert float(values["head_x_filtered"]) == pytest.approx(made["head_x_filtered"])
+    assert (out / "clip.trc").read_text().splitlines()[2].split("\t")[4] == "m"
+    assert (tmp_path / "p.html").read_text().count("<figure>") == 3
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--smooth", "magic"], ["--smooth", "savgol:0"], ["--height", "1.8", "--metres-per-pixel", "1"]]
+)
+def test_kinematics_that_make_no_sense_exit_with_2(clip: Path, arguments: list[str]) -> None:
+    """Before anything is loaded."""
+    with contextlib.suppress(SystemExit):
+        assert main(["estimate", str(clip), *arguments]) == 2
