@@ -67,7 +67,7 @@ class ClipStorage:
 
     async def open(self, path: Path) -> BinaryIO:
         """A new file to write. Where the caller is cancelled meanwhile, it is closed as soon as it is open."""
-        opening = self._threads.submit(path.open, "wb")
+        opening: Future[BinaryIO] = self._threads.submit(lambda: path.open("wb"))
         try:
             with full_disk_told():
                 return await asyncio.wrap_future(opening)
