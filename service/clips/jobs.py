@@ -119,7 +119,7 @@ class ClipJobs:
         """
         with self._uploads.holding(job.caller) as held:
             held.add()
-            file = await self.storage.run(lambda: job.clip_path.open("wb"))
+            file = await self.storage.open(job.clip_path)
             try:
                 yield file
             finally:

@@ -5,7 +5,7 @@ import errno
 import logging
 import shutil
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
@@ -65,6 +65,16 @@ class ClipStorage:
         with full_disk_told():
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
+    async def open(self, path: Path) -> BinaryIO:
+        """A new file to write. Where the caller is cancelled meanwhile, it is closed as soon as it is open."""
+        opening: Future[BinaryIO] = self._threads.submit(lambda: path.open("wb"))
+        try:
+            with full_disk_told():
+                return await asyncio.wrap_future(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_opened)
+            raise
+
     async def write(self, file: BinaryIO, piece: bytes) -> None:
         """Append a piece to an open file."""
         await self.run(lambda: _write(file, piece))
@@ -76,6 +86,11 @@ class ClipStorage:
     def close(self) -> None:
         """Let the threads go; what they do they do to its end."""
         self._threads.shutdown(wait=False)
+
+
+def _close_opened(opening: Future[BinaryIO]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
 
 
 def _write(file: BinaryIO, piece: bytes) -> None:

@@ -1,8 +1,6 @@
 """The client, blocking and asynchronous, over both transports, against a real server."""
 
 import asyncio
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -395,15 +393,3 @@ async def test_a_client_needs_an_address(make: Callable[[], object]) -> None:
         make()
     with Client("http://127.0.0.1:1") as client, pytest.raises(ValueError, match="grpc_target"):
         client.stream([])
-
-
-async def test_the_client_needs_no_torch() -> None:
-    """Nor a server's web stack: it starts quickly, on any machine."""
-    heavy = {"torch", "openvino", "fastapi", "cv2", "pydantic", "model", "service", "pandas"}
-    code = f"import sys; from kinepose_client import AsyncClient; print({heavy} & set(sys.modules))"
-
-    found = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "-c", code], capture_output=True, check=True, text=True
-    )
-
-    assert found.stdout.strip() == "set()"

@@ -68,7 +68,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class ClipRequest:
-    """What is asked of a clip.
+    """What is asked of a clip, or of a picture that belongs to none.
 
     Attributes:
         region: the person's own box in the first frame; None looks for them.
@@ -76,6 +76,7 @@ class ClipRequest:
         model: a name that `models` lists; None for the server's default.
         strict: damage ends the clip with an error, and is not told in `gaps`.
         max_people: how many people are followed.
+        format: in which form the results are to come, such as "csv"; None as they are.
     """
 
     region: Region | None = None
@@ -83,6 +84,7 @@ class ClipRequest:
     model: str | None = None
     strict: bool = False
     max_people: int = 1
+    format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

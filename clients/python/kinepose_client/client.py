@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Generator, Iterable, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -20,12 +21,13 @@ from kinepose_client.grpc_async import AsyncGrpcCalls
 from kinepose_client.grpc_sync import GrpcCalls
 from kinepose_client.http_async import AsyncHttpCalls
 from kinepose_client.http_sync import HttpCalls
-from kinepose_client.messages import FrameResult, SessionInfo, SessionOptions
+from kinepose_client.messages import FrameResult, ImageResult, SessionInfo, SessionOptions
 from kinepose_client.values import Region
 
 TIMEOUT_S = 60.0
 NO_ADDRESS = "give http_url, grpc_target or both"
 NO_GRPC = "streams go over gRPC: give grpc_target"
+NO_HTTP = "pictures alone, and files of results, go over HTTP: give http_url"
 NO_LOOP = "an AsyncClient is made and used inside a running event loop (in `async def`); without one, take Client"
 OTHER_LOOP = "this AsyncClient was made in another event loop: make one in each loop"
 
@@ -87,6 +89,12 @@ class Client:
         calls = self._http or self._grpc
         assert calls is not None
         return calls
+
+    @property
+    def _over_http(self) -> HttpCalls:
+        if self._http is None:
+            raise ValueError(NO_HTTP)
+        return self._http
 
     def __enter__(self) -> Self:
         return self
@@ -152,6 +160,47 @@ class Client:
         asked = ClipRequest(region, regions, model, strict, max_people)
         return ClipResults(self._calls.clip(ClipFile(path, progress), asked))
 
+    def estimate_image(
+        self,
+        picture: bytes | StrPath,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
+    ) -> ImageResult:
+        """Who is in a picture that belongs to no video: JPEG, PNG, WebP or BMP bytes, or a file of them. Over HTTP.
+
+        What the other arguments mean is told in `ClipRequest`.
+        """
+        asked = ClipRequest(region, regions, model, max_people=max_people)
+        image = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
+        return self._over_http.image(image, asked)
+
+    def save_clip(
+        self,
+        path: StrPath,
+        output: StrPath,
+        format: str,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        strict: bool = False,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """A whole clip, its results written to `output` as the server makes them: over HTTP, once the clip is done.
+
+        Args:
+            format: a name that docs/api.md lists, such as "csv", "parquet", "coco", "trc"; "mp4" is the clip with its
+                people drawn.
+
+        Else as `estimate_clip`. Where it fails there is no file, or the one that was there.
+        """
+        asked = ClipRequest(region, regions, model, strict, max_people, format)
+        self._over_http.save_clip(ClipFile(path, progress), asked, Path(output))
+
     def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""
         return self._calls.models()
@@ -184,6 +233,13 @@ class AsyncClient:
         calls = self._http or self._grpc
         assert calls is not None
         return calls
+
+    @property
+    def _over_http(self) -> AsyncHttpCalls:
+        self._check_loop()
+        if self._http is None:
+            raise ValueError(NO_HTTP)
+        return self._http
 
     def _check_loop(self) -> None:
         # Connections belong to their loop; grpc and httpx would fail far from here, or wait forever.
@@ -254,6 +310,47 @@ class AsyncClient:
         """
         asked = ClipRequest(region, regions, model, strict, max_people)
         return AsyncClipResults(self._calls.clip(ClipFile(path, progress), asked))
+
+    async def estimate_image(
+        self,
+        picture: bytes | StrPath,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
+    ) -> ImageResult:
+        """Who is in a picture that belongs to no video: JPEG, PNG, WebP or BMP bytes, or a file of them. Over HTTP.
+
+        What the other arguments mean is told in `ClipRequest`.
+        """
+        asked = ClipRequest(region, regions, model, max_people=max_people)
+        image = picture if isinstance(picture, bytes) else await asyncio.to_thread(Path(picture).read_bytes)
+        return await self._over_http.image(image, asked)
+
+    async def save_clip(
+        self,
+        path: StrPath,
+        output: StrPath,
+        format: str,
+        region: Region | None = None,
+        model: str | None = None,
+        *,
+        strict: bool = False,
+        regions: Sequence[Region] = (),
+        max_people: int = 1,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """A whole clip, its results written to `output` as the server makes them: over HTTP, once the clip is done.
+
+        Args:
+            format: a name that docs/api.md lists, such as "csv", "parquet", "coco", "trc"; "mp4" is the clip with its
+                people drawn.
+
+        Else as `estimate_clip`. Where it fails there is no file, or the one that was there.
+        """
+        asked = ClipRequest(region, regions, model, strict, max_people, format)
+        await self._over_http.save_clip(ClipFile(path, progress), asked, Path(output))
 
     async def models(self) -> list[ModelCard]:
         """Cards of the models that the server has."""

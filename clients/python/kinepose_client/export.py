@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kinepose_client.messages import FrameResult
+from kinepose_client.messages import FrameResult, ImageResult
 
 if TYPE_CHECKING:
     import pandas
@@ -35,8 +35,8 @@ def _rows(results: Iterable[FrameResult]) -> Iterator[tuple[Any, ...]]:
                 yield (*head, name, x, y, score)
 
 
-def to_supervision(result: FrameResult) -> "supervision.KeyPoints":
-    """Everybody in a frame, with `data["tracker_id"]`. Raises ImportError without supervision 0.29 or newer."""
+def to_supervision(result: FrameResult | ImageResult) -> "supervision.KeyPoints":
+    """Everybody in a frame or picture, with `data["tracker_id"]`. Raises ImportError without supervision (0.29 on)."""
     import supervision
 
     if not result.people:

@@ -1,7 +1,9 @@
 """Calls over HTTP that await."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -9,7 +11,7 @@ import httpx
 from kinepose_client import http_form, wire_json
 from kinepose_client.calls import Access, AsyncClipAnswers, ClipFile, ClipRequest, Picture
 from kinepose_client.cards import ModelCard
-from kinepose_client.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from kinepose_client.messages import ClipInfo, FrameResult, ImageResult, SessionInfo, SessionOptions
 
 T = TypeVar("T")
 
@@ -56,22 +58,44 @@ class AsyncHttpCalls:
         """GET /v1/models."""
         return await self._call(http_form.models, "GET", "/v1/models")
 
+    async def image(self, image: bytes, asked: ClipRequest) -> ImageResult:
+        """POST /v1/images."""
+        query = http_form.clip_query(asked)
+        return await self._call(wire_json.image_from_json, "POST", "/v1/images", params=query, content=image)
+
+    async def save_clip(self, file: ClipFile, asked: ClipRequest, output: Path) -> None:
+        """POST /v1/clips, answered with a file."""
+        await asyncio.to_thread(file.measure)
+        with http_form.connected(), http_form.complete(output) as part:
+            async with self._posted(file, asked, {}) as response:
+                written = await asyncio.to_thread(part.open, "wb")
+                with written:
+                    async for piece in response.aiter_bytes():
+                        await asyncio.to_thread(written.write, piece)
+
+    @asynccontextmanager
+    async def _posted(
+        self, file: ClipFile, asked: ClipRequest, headers: Mapping[str, str]
+    ) -> AsyncIterator[httpx.Response]:
+        async with self._client.stream(
+            "POST",
+            "/v1/clips",
+            params=http_form.clip_query(asked),
+            headers=headers,
+            content=file.async_pieces(),
+            timeout=http_form.clip_timeout(self._timeout_s),
+        ) as response:
+            if not response.is_success:
+                await response.aread()
+            http_form.raise_for(response)
+            yield response
+
     async def clip(self, file: ClipFile, asked: ClipRequest) -> AsyncClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         await asyncio.to_thread(file.measure)
         with http_form.connected():
-            async with self._client.stream(
-                "POST",
-                "/v1/clips",
-                params=http_form.clip_query(asked),
-                headers=http_form.NDJSON,
-                content=file.async_pieces(),
-                timeout=http_form.clip_timeout(self._timeout_s),
-            ) as response:
-                if not response.is_success:
-                    await response.aread()
-                http_form.raise_for(response)
+            async with self._posted(file, asked, http_form.NDJSON) as response:
                 async for line in response.aiter_lines():
                     last = http_form.clip_line(line)
                     file.answered(last)

@@ -4,6 +4,7 @@ import json
 import ssl
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -48,15 +49,27 @@ def picture_query(picture: Picture) -> dict[str, Any]:
 
 
 def clip_query(asked: ClipRequest) -> dict[str, Any]:
-    """What is said of a clip beside the file."""
+    """What is said of a clip or picture beside the file."""
     said = {
         "region": wire_json.regions_to_text([asked.region]) if asked.region else None,
         "regions": wire_json.regions_to_text(asked.regions),
         "model": asked.model,
         "strict": "true" if asked.strict else None,
         "max_people": asked.max_people,
+        "format": asked.format,
     }
     return {name: value for name, value in said.items() if value is not None}
+
+
+@contextmanager
+def complete(output: Path) -> Generator[Path, None, None]:
+    """Where to write a file that is to appear whole, or not at all."""
+    part = output.with_name(f"{output.name}.part")
+    try:
+        yield part
+        part.replace(output)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def answer(response: httpx.Response, read: Callable[[Any], T]) -> T:

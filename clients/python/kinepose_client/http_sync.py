@@ -1,6 +1,8 @@
 """Calls over HTTP that block."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -8,7 +10,7 @@ import httpx
 from kinepose_client import http_form, wire_json
 from kinepose_client.calls import Access, ClipAnswers, ClipFile, ClipRequest, Picture
 from kinepose_client.cards import ModelCard
-from kinepose_client.messages import ClipInfo, FrameResult, SessionInfo, SessionOptions
+from kinepose_client.messages import ClipInfo, FrameResult, ImageResult, SessionInfo, SessionOptions
 
 T = TypeVar("T")
 
@@ -55,24 +57,42 @@ class HttpCalls:
         """GET /v1/models."""
         return self._call(http_form.models, "GET", "/v1/models")
 
+    def image(self, image: bytes, asked: ClipRequest) -> ImageResult:
+        """POST /v1/images."""
+        query = http_form.clip_query(asked)
+        return self._call(wire_json.image_from_json, "POST", "/v1/images", params=query, content=image)
+
+    def save_clip(self, file: ClipFile, asked: ClipRequest, output: Path) -> None:
+        """POST /v1/clips, answered with a file."""
+        file.measure()
+        with (
+            http_form.connected(),
+            self._posted(file, asked, {}) as response,
+            http_form.complete(output) as part,
+            part.open("wb") as written,
+        ):
+            written.writelines(response.iter_bytes())
+
+    @contextmanager
+    def _posted(self, file: ClipFile, asked: ClipRequest, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        with self._client.stream(
+            "POST",
+            "/v1/clips",
+            params=http_form.clip_query(asked),
+            headers=headers,
+            content=file.pieces(),
+            timeout=http_form.clip_timeout(self._timeout_s),
+        ) as response:
+            if not response.is_success:
+                response.read()
+            http_form.raise_for(response)
+            yield response
+
     def clip(self, file: ClipFile, asked: ClipRequest) -> ClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
         file.measure()
-        with (
-            http_form.connected(),
-            self._client.stream(
-                "POST",
-                "/v1/clips",
-                params=http_form.clip_query(asked),
-                headers=http_form.NDJSON,
-                content=file.pieces(),
-                timeout=http_form.clip_timeout(self._timeout_s),
-            ) as response,
-        ):
-            if not response.is_success:
-                response.read()
-            http_form.raise_for(response)
+        with http_form.connected(), self._posted(file, asked, http_form.NDJSON) as response:
             for line in response.iter_lines():
                 last = http_form.clip_line(line)
                 file.answered(last)

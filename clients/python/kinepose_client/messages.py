@@ -78,6 +78,25 @@ class FrameResult:
     expected_seq: int | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageResult:
+    """The answer for a picture that belongs to no video, in its own pixels.
+
+    Attributes:
+        people: who is there, by track_id; none where nobody is.
+        lost: given regions in which nobody is seen, by track_id.
+        image_size, rotation_applied, skeleton, joint_names, model: as in `FrameResult`.
+    """
+
+    model: ModelInfo
+    skeleton: str
+    joint_names: tuple[str, ...]
+    image_size: tuple[int, int]
+    rotation_applied: int
+    people: tuple[Person, ...]
+    lost: tuple[LostTrack, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
     """A session as clients see it. next_seq is the seq that is expected next."""

@@ -16,6 +16,7 @@ from kinepose_client.messages import (
     DropPolicy,
     FrameResult,
     GapReason,
+    ImageResult,
     ModelInfo,
     Outcome,
     SessionInfo,
@@ -64,8 +65,13 @@ def result_from_json(data: Json) -> FrameResult:
     return FrameResult(**head, **_picture_from_json(data))
 
 
+def image_from_json(data: Json) -> ImageResult:
+    """The result of a picture that belongs to no video."""
+    return ImageResult(model=model_from_json(data["model"]), skeleton=data["skeleton"], **_picture_from_json(data))
+
+
 def _picture_from_json(data: Json) -> dict[str, Any]:
-    """What only an answer that is ok has."""
+    """What an answer that is ok tells of its picture."""
     people, size = data["people"], data["image_size"]
     return {
         "joint_names": tuple(joint["name"] for joint in people[0]["joints"]) if people else (),

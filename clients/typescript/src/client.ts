@@ -4,8 +4,11 @@ import { FrameStream, type Picture } from "./stream.js";
 import type {
   ClipInfo,
   ClipParams,
+  Format,
   Frame,
   FrameParams,
+  Image,
+  ImageParams,
   Job,
   Models,
   Problem,
@@ -65,6 +68,11 @@ export class KineposeClient {
     return this.#json("POST", `/v1/sessions/${sessionId}/frames${query(params)}`, { body: picture, headers: OCTETS });
   }
 
+  /** Who is in a picture that belongs to no video. */
+  estimateImage(picture: Picture, params: ImageParams = {}): Promise<Image> {
+    return this.#json("POST", `/v1/images${query(params)}`, { body: picture, headers: OCTETS });
+  }
+
   /** A stream of frames over a WebSocket. */
   stream(sessionId: string): Promise<FrameStream> {
     const Socket = this.#options.WebSocket ?? globalThis.WebSocket;
@@ -99,6 +107,12 @@ export class KineposeClient {
     throw new Unreachable("the server's answer breaks off");
   }
 
+  /** A whole clip, its results as a file of that format, once it is done. */
+  async clipAs(format: Format, clip: Picture, params: ClipParams = {}): Promise<Blob> {
+    const init = { body: clip, headers: OCTETS };
+    return (await this.#fetch("POST", `/v1/clips${query({ ...params, format })}`, init)).blob();
+  }
+
   /** Begin a clip in the background: a job, whose `id` the calls below take. */
   startClip(clip: Picture, params: ClipParams = {}): Promise<Job> {
     return this.#json("POST", `/v1/clips${query(params)}`, {
@@ -110,6 +124,12 @@ export class KineposeClient {
   /** How far a job is. */
   clip(id: string): Promise<Job> {
     return this.#json("GET", `/v1/clips/${id}`);
+  }
+
+  /** The results of a job that is done, as a file of that format; null while it still works. */
+  async results(id: string, format: Exclude<Format, "mp4"> = "json"): Promise<Blob | null> {
+    const response = await this.#fetch("GET", `/v1/clips/${id}/poses${query({ format })}`);
+    return response.status === 202 ? null : response.blob();
   }
 
   /** Stop a job and clear its files away. */
@@ -129,7 +149,7 @@ export class KineposeClient {
   }
 }
 
-function query(params: FrameParams & ClipParams): string {
+function query(params: FrameParams & ClipParams & { format?: Format }): string {
   const { region, regions, ...rest } = params;
   const said: Record<string, unknown> = {
     ...rest,

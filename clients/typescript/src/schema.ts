@@ -163,7 +163,7 @@ export interface paths {
         put?: never;
         /**
          * Post Clip
-         * @description Joints of a whole clip. `Accept: application/x-ndjson`: a line a frame while it works, then `clip`.
+         * @description Joints of a whole clip. As NDJSON: a line a frame while it works, then `clip`; other formats once it is done.
          */
         post: operations["post_clip_v1_clips_post"];
         delete?: never;
@@ -1278,6 +1278,8 @@ export interface operations {
                 model?: string | null;
                 /** @description true: damage ends the clip with an error; else `gaps`. */
                 strict?: string | null;
+                /** @description json, ndjson, csv, dlc, parquet, coco, coco-results, openpose, openpose-coco, html, trc, mp4; without it `Accept` decides, and JSON where that names none. */
+                format?: "json" | "ndjson" | "csv" | "dlc" | "parquet" | "coco" | "coco-results" | "openpose" | "openpose-coco" | "html" | "trc" | "mp4";
             };
             header?: {
                 prefer?: string;
@@ -1299,6 +1301,7 @@ export interface operations {
                     max_people?: number;
                     model?: string;
                     strict?: boolean;
+                    format?: string;
                 };
             };
         };
@@ -1383,6 +1386,12 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["ClipReply"];
                     "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.parquet": string;
+                    "application/zip": string;
+                    "text/html": string;
+                    "text/tab-separated-values": string;
+                    "video/mp4": string;
                 };
             };
             /** @description `Prefer: respond-async`: a job, named in Location. */
@@ -1549,7 +1558,10 @@ export interface operations {
     };
     get_poses_v1_clips__clip_id__poses_get: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description json, ndjson, csv, dlc, parquet, coco, coco-results, openpose, openpose-coco, html, trc, mp4; without it `Accept` decides, and JSON where that names none. */
+                format?: "json" | "ndjson" | "csv" | "dlc" | "parquet" | "coco" | "coco-results" | "openpose" | "openpose-coco" | "html" | "trc" | "mp4";
+            };
             header?: {
                 accept?: string;
             };
@@ -1640,6 +1652,12 @@ export interface operations {
                      */
                     "application/json": components["schemas"]["ClipReply"];
                     "application/x-ndjson": string;
+                    "text/csv": string;
+                    "application/vnd.apache.parquet": string;
+                    "application/zip": string;
+                    "text/html": string;
+                    "text/tab-separated-values": string;
+                    "video/mp4": string;
                 };
             };
             /** @description It still works; ask again. */

@@ -8,6 +8,8 @@ export type Pose = Schemas["PoseReply"];
 export type Failed = Schemas["FailedReply"];
 /** The answer for a frame: joints, or why there are none. `isPose` tells which. */
 export type Frame = Pose | Failed;
+/** The answer for a picture that belongs to no video. */
+export type Image = Schemas["ImageReply"];
 export type Person = Schemas["PersonReply"];
 export type Joint = Schemas["Joint"];
 export type Session = Schemas["SessionInfo"];
@@ -36,11 +38,19 @@ export interface FrameParams {
   deadline_ms?: number;
 }
 
-export interface ClipParams {
+export interface ImageParams {
   region?: Region;
   regions?: readonly Region[];
   max_people?: number;
   model?: string;
+}
+
+/** Forms of a clip's results, as docs/api.md lists them; "mp4" is the clip with its people drawn. */
+export type Format =
+  | ("json" | "ndjson" | "csv" | "dlc" | "parquet" | "coco" | "coco-results")
+  | ("openpose" | "openpose-coco" | "html" | "trc" | "mp4");
+
+export interface ClipParams extends ImageParams {
   /** Damage ends the clip with an error, and is not told in `gaps`. */
   strict?: boolean;
 }

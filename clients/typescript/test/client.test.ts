@@ -87,9 +87,27 @@ test("a clip gives its frames as they come, and what is known of it", async () =
   assert.ok(frames.every((frame) => isPose(frame) && frame.people.length + frame.lost.length === 2));
 });
 
+test("a clip's results come in other formats", async () => {
+  const table = await (await client.clipAs("csv", clip, { region: [10, 10, 60, 50] })).text();
+  const drawn = await client.clipAs("mp4", clip);
+
+  assert.match(table.split("\n")[0]!, /head_x/);
+  assert.equal(Buffer.from(await drawn.slice(4, 8).arrayBuffer()).toString(), "ftyp");
+});
+
+test("a picture may belong to no video", async () => {
+  const image = await client.estimateImage(pictures[0]!, { region: [20, 10, 40, 50] });
+
+  assert.deepEqual([image.skeleton, image.people.length + image.lost.length], ["kinepose13", 1]);
+});
+
 test("a clip may be a job", async () => {
   const job = await client.startClip(clip);
   assert.equal((await client.clip(job.id)).id, job.id);
+  let results: Blob | null = null;
+  while (results === null) results = await client.results(job.id, "ndjson");
+  assert.equal((await client.clip(job.id)).status, "done");
+  assert.match(await results.text(), /"clip"/);
   await client.deleteClip(job.id);
   await assert.rejects(
     client.clip(job.id),
