@@ -3,10 +3,10 @@ import { html, useThrottled } from "./html.js";
 
 const SAID_EVERY_MS = 2000;
 
-/** A line that screen readers read out when it changes. */
-export function Status({ children }) {
-  const text = useThrottled([children].flat().filter(Boolean).join(" "), SAID_EVERY_MS);
-  return html`<p class="status" role="status">${text}</p>`;
+/** A line that screen readers read out when it changes; `unseen` where eyes have it already. */
+export function Status({ children, unseen }) {
+  const text = useThrottled([children].flat().filter(Boolean).join(""), SAID_EVERY_MS);
+  return html`<p class=${unseen ? "unseen" : "status"} role="status">${text}</p>`;
 }
 
 /** An error, said at once. */

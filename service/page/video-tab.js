@@ -77,7 +77,7 @@ function Progress({ progress, onCancel }) {
       <label>${text} <progress max="1" value=${share}></progress></label>
       <span>${share === undefined ? "" : `${Math.round(100 * share)} %`}</span>
       <button type="button" onClick=${onCancel}>Cancel</button>
-      <${Status}>${text}${share === undefined ? "" : `, ${10 * Math.floor(10 * share)} %`}.<//>
+      <${Status} unseen>${text}${share === undefined ? "" : `, ${10 * Math.floor(10 * share)} %`}.<//>
     </div>`;
 }
 

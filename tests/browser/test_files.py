@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.browser.browsing import Visit, choose_picture, needs_chromium, saved
+from tests.browser.browsing import SHOWN, Visit, choose_picture, needs_chromium, saved, start_camera
 from tests.browser.demo_clip import CLIP, picture_file, true_joints
 from tests.browser.drawn import TRUE_WITHIN_PX, at_frame, canvas_pixels, drawn_distances, drawn_joints
 
@@ -92,19 +92,47 @@ async def test_a_region_is_given_by_keyboard_too(visit: Visit, tmp_path: Path) -
     await visit.page.get_by_text("(searched)").wait_for()
 
 
-@pytest.mark.parametrize("language", ["curl", "Python"])
-async def test_the_code_that_is_shown_does_the_same(language: str, visit: Visit, tmp_path: Path) -> None:
-    """Run as it is written, beside the picture."""
+async def shown_code(visit: Visit, language: str) -> str:
+    """The code that the page shows in this tab."""
+    panel = visit.page.locator(SHOWN)
+    if not await panel.locator("pre").is_visible():
+        await panel.get_by_text("Show as code").click()
+    await panel.get_by_role("button", name=language).click()
+    return await panel.locator("pre").inner_text()
+
+
+async def printed_by(command: list[str], folder: Path) -> bytes:
+    """What a program prints that ends well."""
+    done = await asyncio.create_subprocess_exec(*command, cwd=folder, stdout=subprocess.PIPE)
+    printed, _ = await done.communicate()
+    assert done.returncode == 0
+    return printed
+
+
+async def test_the_code_that_is_shown_for_a_picture_reads_it(visit: Visit, tmp_path: Path) -> None:
+    """As it is written, beside the picture; JavaScript in the browser."""
     await visit.tab("Picture")
     await choose_picture(visit, tmp_path)
-    panel = visit.page.locator("#panel-picture")
-    await panel.get_by_text("Show as code").click()
-    await panel.get_by_role("button", name=language).click()
-    code = await panel.locator("pre").inner_text()
-    command = ["bash", "-c", f"{code} --silent --fail"] if language == "curl" else [sys.executable, "-c", code]
+    curl, python, javascript = [await shown_code(visit, name) for name in ("curl", "Python", "JavaScript")]
+    a_file = "const file = await new Promise(done => document.querySelector('#panel-picture canvas').toBlob(done));"
+    people = await visit.page.evaluate(f"async () => {{ {a_file}\n{javascript}\nreturn people; }}")
 
-    done = await asyncio.create_subprocess_exec(*command, cwd=tmp_path, stdout=subprocess.PIPE)
-    printed, _ = await done.communicate()
+    assert b"left_wrist" in await printed_by(["bash", "-c", f"{curl} --silent --fail"], tmp_path)
+    assert b"left_wrist" in await printed_by([sys.executable, "-c", python], tmp_path)
+    assert len(people) == 1
 
-    assert done.returncode == 0
-    assert b"left_wrist" in printed
+
+async def test_the_code_that_is_shown_for_a_camera_reads_a_folder_of_frames(visit: Visit, tmp_path: Path) -> None:
+    """A session, and its frames over WebSocket."""
+    await visit.tab("Camera")
+    await start_camera(visit, tmp_path)
+    python = await shown_code(visit, "Python")
+    (tmp_path / "frames").mkdir()
+    frame = cv2.imread(str(picture_file(tmp_path, 60)))
+    assert frame is not None
+    for name in ("1.jpg", "2.jpg"):
+        cv2.imwrite(str(tmp_path / "frames" / name), frame)
+
+    printed = await printed_by([sys.executable, "-c", python], tmp_path)
+
+    assert printed.count(b"left_wrist") == 2
