@@ -23,6 +23,7 @@ from service.formats.catalog import FORMATS, format_named
 from service.formats.charts import Line, line_chart
 from service.formats.native import ndjson_line
 from service.formats.results import Results, StoredResults, survey
+from service.kinematics.process import Wanted, kinematics_of
 from tests.support.results import BOX, INFO, SIZE, ListedResults, frame, nobody, one_person, person, pose, two_people
 
 
@@ -293,6 +294,17 @@ def test_plots_are_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
     assert "script" not in page.tags
     assert page.links == ["data:image/jpeg;base64,/9g="]
     assert page.tags.count("path") > 2 * 5 * 8
+
+
+def test_plots_of_a_long_clip_draw_some_frames_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From its first to its end, filtered or not, and say how many there are."""
+    monkeypatch.setattr("service.formats.plots.MOST_POINTS", 10)
+    results = ListedResults(*(frame(seq, person(1, seq)) for seq in range(95)))
+    results.kinematics = kinematics_of(results, KINEPOSE_13, Wanted(smooth="one_euro"))
+    text = written("html", results, tmp_path).read_text()
+
+    assert "95 frames, 3.60 s, 1 person" in text
+    assert re.search(r'd="M[\d.]+ [\d.]+(L[\d.]+ [\d.]+){9}"', text)
 
 
 def test_charts_break_lines_where_nothing_is_known() -> None:
