@@ -1,7 +1,7 @@
 """All files of one clip's results: native ones as results come, the others once the last one is there.
 
-For these, results wait in a temporary file, as lines; memory does not grow with the clip. Where kinematics are wanted,
-which take the whole clip together, native ones wait, too.
+For these, results wait in a temporary file, as lines; memory does not grow with the clip. Where kinematics are wanted
+that take the whole clip together, native ones wait, too.
 """
 
 import sys
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from model.skeletons import SKELETONS
 from model.values import Frame
 from service.clips.output import ResultWriter, text_output
 from service.clips.output_file import is_stream, open_stream, whole_or_nothing
@@ -23,7 +24,7 @@ from service.formats.catalog import HTML, JSON, NDJSON, Format
 from service.formats.native import ndjson_line
 from service.formats.results import StoredResults
 from service.formats.zipped import Member
-from service.kinematics.process import Wanted
+from service.kinematics.process import FrameByFrame, Kinematics, Wanted
 from service.media.shape import Shape
 from service.media.stills import Stills
 
@@ -51,7 +52,9 @@ class Exports:
         self._native = [target for target in targets if target.form in (JSON, NDJSON)]
         self._others = [target for target in targets if target.form not in (JSON, NDJSON)]
         self._name = name
+        self._shape = shape
         self._wanted = wanted
+        self._causal: FrameByFrame | None = None
         self._stills = Stills(shape) if any(target.form.name == HTML for target in targets) else None
         self._writers: list[ResultWriter] = []
         self._lines: BinaryIO | None = None
@@ -62,7 +65,7 @@ class Exports:
             for target in self._native:
                 file = stack.enter_context(text_output(target.path))
                 self._writers.append(ResultWriter(file, "json" if target.form is JSON else "ndjson"))
-            if self._others or not self._wanted.nothing:
+            if self._others or not self._wanted.causal:
                 self._lines = stack.enter_context(tempfile.TemporaryFile(prefix="kinepose-"))
             self._open = stack.pop_all()
         return self
@@ -76,9 +79,10 @@ class Exports:
         """Add a frame and its result, in stored pixels."""
         if self._stills is not None:
             self._stills.add(frame, result)
-        if self._wanted.nothing:
+        if self._wanted.nothing or self._wanted.causal:
+            made = None if self._wanted.nothing else self._frame_by_frame(result)
             for writer in self._writers:
-                writer.write(result)
+                writer.write(result, 0, made)
         if self._lines is not None:
             self._lines.write(ndjson_line(wire.result_to_json(result)))
 
@@ -94,8 +98,13 @@ class Exports:
         for writer in self._writers:
             writer.finish(info, error)
 
+    def _frame_by_frame(self, result: FrameResult) -> Kinematics:
+        if self._causal is None:
+            self._causal = FrameByFrame(SKELETONS[result.skeleton], self._wanted, float(self._shape.pixel_aspect))
+        return self._causal(result)
+
     def _write_native(self, results: StoredResults) -> None:
-        if results.kinematics is not None:
+        if results.kinematics is not None and not self._wanted.causal:
             for index, result in enumerate(results):
                 for writer in self._writers:
                     writer.write(result, index, results.kinematics)

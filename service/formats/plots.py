@@ -2,6 +2,7 @@
 
 import base64
 import html
+import math
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,11 +10,11 @@ import numpy as np
 
 from model.skeletons import Skeleton
 from model.values import Array
-from service.formats.charts import Line, line_chart
-from service.formats.results import Results, skeleton_of
+from service.formats.charts import MOST_POINTS, Line, line_chart
+from service.formats.results import Results, survey
 from service.kinematics.angles import JOINTS, NAMES, SIDES, angles_of
 from service.kinematics.paths import Path, Paths, paths_of
-from service.kinematics.process import upwards
+from service.kinematics.process import Kinematics, upwards
 
 COLOURS: Final = ("#444444", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Told apart by people who see few colours, too (Okabe and Ito): one a pair of joints."""
@@ -27,25 +28,29 @@ STYLE: Final = (
 
 
 def write_plots(results: Results) -> Iterator[bytes]:
-    """The page, by person; left is a whole line, right a dashed one. Takes memory by the clip's length."""
-    skeleton = skeleton_of(results)
-    paths = paths_of(results, len(skeleton), results.info.pixel_aspect)
+    """The page, by person; left is a whole line, right a dashed one. Of long clips only so many frames are drawn."""
+    seen = survey(results)
+    skeleton = seen.skeleton
+    every = max(1, math.ceil(seen.frames / MOST_POINTS))
+    paths = paths_of(results, len(skeleton), results.info.pixel_aspect, every)
     title = html.escape(f"{results.name}: joints over time")
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'.encode()
-    yield f"<h1>{title}</h1><p>{_summary(results, paths)}</p>".encode()
+    yield f"<h1>{title}</h1><p>{_summary(results, paths, seen.frames)}</p>".encode()
     yield from _stills(results)
     for track_id, path in paths.people.items():
         yield f"<h2>Person {track_id}</h2>".encode()
-        for chart in _charts(results, paths, track_id, path, skeleton):
+        made = results.kinematics
+        xy = path.xy if made is None else made.xy[track_id][::every]
+        for chart in _charts(made, paths, track_id, path, xy, skeleton):
             yield chart.encode()
     yield b"</html>\n"
 
 
-def _summary(results: Results, paths: Paths) -> str:
+def _summary(results: Results, paths: Paths, frames: int) -> str:
     seconds = float(paths.time_s[-1] - paths.time_s[0]) if len(paths.time_s) else 0.0
     people = f"{len(paths.people)} {'person' if len(paths.people) == 1 else 'people'}"
     made = "" if results.kinematics is None else " Paths and angles are of the filtered joints."
-    return f"{len(paths.time_s)} frames, {seconds:.2f} s, {people}. Left: whole lines; right: dashed.{made}"
+    return f"{frames} frames, {seconds:.2f} s, {people}. Left: whole lines; right: dashed.{made}"
 
 
 def _stills(results: Results) -> Iterator[bytes]:
@@ -58,9 +63,9 @@ def _stills(results: Results) -> Iterator[bytes]:
         yield b"</div>"
 
 
-def _charts(results: Results, paths: Paths, track_id: int, path: Path, skeleton: Skeleton) -> Iterator[str]:
-    made = results.kinematics
-    xy = path.xy if made is None else made.xy[track_id]
+def _charts(
+    made: Kinematics | None, paths: Paths, track_id: int, path: Path, xy: Array, skeleton: Skeleton
+) -> Iterator[str]:
     scale = 1.0 if made is None else made.scales.get(track_id, 1.0)
     unit = "m" if made is not None and made.scales else "px"
     points = upwards(xy, paths.height) * scale

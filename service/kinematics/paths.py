@@ -45,13 +45,23 @@ class Paths:
         return 1 / float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else FALLBACK_HZ
 
 
-def paths_of(results: Iterable[FrameResult], joints: int, pixel_aspect: float = 1.0) -> Paths:
-    """Take all results together. `pixel_aspect`: width over height of a pixel that they are told in."""
+def paths_of(results: Iterable[FrameResult], joints: int, pixel_aspect: float = 1.0, every: int = 1) -> Paths:
+    """Take the first and each n-th result after it together.
+
+    Args:
+        results: all of them.
+        joints: K.
+        pixel_aspect: width over height of a pixel that they are told in.
+        every: n.
+    """
     times: list[float] = []
     rows: dict[int, list[tuple[int, Array]]] = {}
     height = 0
-    for index, result in enumerate(results):
-        times.append(index / FALLBACK_HZ if result.pts_us is None else result.pts_us / MICROSECONDS)
+    for place, result in enumerate(results):
+        if place % every:
+            continue
+        index = len(times)
+        times.append(place / FALLBACK_HZ if result.pts_us is None else result.pts_us / MICROSECONDS)
         height = height or (result.image_size[1] if result.image_size else 0)
         for person in result.people:
             joined = np.column_stack((person.pose.xy_px, person.pose.score))  # float32 [K, 3]

@@ -1,7 +1,7 @@
 """Results of a finished clip to kinematics: outliers out, gaps filled, smoothed; then angles and metres of that."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Final
 
@@ -13,7 +13,7 @@ from service.contract.messages import FrameResult
 from service.errors import BadRequest
 from service.kinematics import filters
 from service.kinematics.angles import NAMES, angles_of
-from service.kinematics.paths import Path, Paths, paths_of
+from service.kinematics.paths import FALLBACK_HZ, Path, Paths, paths_of
 from service.kinematics.scale import metres_per_pixel
 
 SMOOTHERS: Final[dict[str, filters.Smoother]] = {
@@ -69,6 +69,12 @@ class Wanted:
         return self.height_m is not None or self.metres_per_pixel is not None
 
     @property
+    def causal(self) -> bool:
+        """Whether it can be told of each frame when it is there; the rest takes the whole clip together."""
+        whole = self.reject_outliers or self.fill_gaps_s or self.angles or self.height_m is not None
+        return self.smooth in (None, "one_euro") and not whole
+
+    @property
     def nothing(self) -> bool:
         """Whether results stay as they are."""
         return not (self.filtered or self.in_metres or self.angles)
@@ -101,9 +107,14 @@ def kinematics_of(
     """All results through what is wanted. `pixel_aspect`: width over height of a pixel that they are told in."""
     paths = paths_of(results, len(skeleton), pixel_aspect)
     xy = {track_id: filtered(path, paths, wanted) for track_id, path in paths.people.items()}
+    return _made(xy, paths.height, skeleton, wanted, pixel_aspect)
+
+
+def _made(xy: dict[int, Array], height: int, skeleton: Skeleton, wanted: Wanted, pixel_aspect: float) -> Kinematics:
+    """Of paths that are filtered already."""
     scales = {track_id: _scale(points, skeleton, wanted) for track_id, points in xy.items()} if wanted.in_metres else {}
     tables = {
-        track_id: _table(points, skeleton, wanted, paths.height, scales.get(track_id), pixel_aspect)
+        track_id: _table(points, skeleton, wanted, height, scales.get(track_id), pixel_aspect)
         for track_id, points in xy.items()
     }
     return Kinematics(columns(skeleton, wanted), tables, xy, scales)
@@ -156,3 +167,39 @@ def _table(
 def upwards(xy: Array, height: int) -> Array:
     """Points [..., 2] with y up from the lowest row of a picture of this height."""
     return np.stack((xy[..., 0], height - 1 - xy[..., 1]), axis=-1)
+
+
+class FrameByFrame:
+    """What is wanted, made of each frame when it is there; for what is `causal`. The same values as of the whole clip.
+
+    Args:
+        skeleton: of the results.
+        wanted: what is made of them.
+        pixel_aspect: width over height of a pixel that they are told in.
+    """
+
+    def __init__(self, skeleton: Skeleton, wanted: Wanted, pixel_aspect: float = 1.0) -> None:
+        self._skeleton = skeleton
+        self._wanted = wanted
+        self._pixel_aspect = pixel_aspect
+        self._count = 0
+        self._smoothers: dict[int, filters.OneEuro] = {}
+
+    def __call__(self, result: FrameResult) -> Kinematics:
+        """Of one frame, whose index is 0 in it. Frames come in order."""
+        paths = paths_of([result], len(self._skeleton), self._pixel_aspect)
+        time_s = self._count / FALLBACK_HZ if result.pts_us is None else float(paths.time_s[0])
+        self._count += 1
+        plain = replace(self._wanted, smooth=None)
+        xy = {track_id: filtered(path, paths, plain) for track_id, path in paths.people.items()}
+        # Whoever comes back begins anew, as after a gap in a whole clip.
+        self._smoothers = {track_id: smooth for track_id, smooth in self._smoothers.items() if track_id in xy}
+        if self._wanted.smooth is not None:
+            xy = {track_id: self._smoothed(track_id, time_s, points) for track_id, points in xy.items()}
+        return _made(xy, paths.height, self._skeleton, self._wanted, self._pixel_aspect)
+
+    def _smoothed(self, track_id: int, time_s: float, points: Array) -> Array:
+        if track_id not in self._smoothers:
+            strength = () if self._wanted.strength is None else (self._wanted.strength,)
+            self._smoothers[track_id] = filters.OneEuro(*strength)
+        return self._smoothers[track_id](time_s, points)

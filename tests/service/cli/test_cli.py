@@ -381,3 +381,12 @@ def test_kinematics_that_make_no_sense_exit_with_2(clip: Path, arguments: list[s
     """Before anything is loaded."""
     with contextlib.suppress(SystemExit):
         assert main(["estimate", str(clip), *arguments]) == 2
+
+
+def test_causal_smoothing_does_not_wait_for_the_end(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines come as without it, each with what was made of its joints."""
+    assert main(["estimate", str(clip), "--smooth", "one_euro:2", "--format", "ndjson"]) == 0
+
+    *frames, last = lines(capsys.readouterr().out)
+    assert [frame["kinematics"][0]["track_id"] for frame in frames] == [1, 1, 1]
+    assert last["clip"]["frames_emitted"] == 3

@@ -23,7 +23,8 @@ from service.formats.catalog import FORMATS, format_named
 from service.formats.charts import Line, line_chart
 from service.formats.native import ndjson_line
 from service.formats.results import Results, StoredResults, survey
-from tests.support.results import BOX, INFO, SIZE, nobody, one_person, pose, two_people
+from service.kinematics.process import Wanted, kinematics_of
+from tests.support.results import BOX, INFO, SIZE, ListedResults, frame, nobody, one_person, person, pose, two_people
 
 
 def written(name: str, results: Results, folder: Path) -> Path:
@@ -83,8 +84,12 @@ def test_parquet_has_types_and_the_clips_facts(tmp_path: Path) -> None:
 
 
 def read_deeplabcut(path: Path, levels: int) -> Any:
-    """As DeepLabCut reads its own CSV, and `movement` does."""
-    return pd.read_csv(path, header=list(range(levels)), index_col=0)
+    """As `movement` 0.15 does, which sets the index later for the sake of a first row that is empty."""
+    frame = pd.read_csv(path, header=list(range(levels)))
+    names = ["scorer", "individuals", "bodyparts", "coords"] if levels == 4 else ["scorer", "bodyparts", "coords"]
+    frame = frame.set_index(frame.columns[0])
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns, names=names)
+    return frame
 
 
 def test_deeplabcut_of_one_person_has_three_rows_of_header(tmp_path: Path) -> None:
@@ -98,6 +103,15 @@ def test_deeplabcut_of_one_person_has_three_rows_of_header(tmp_path: Path) -> No
     assert list(joints.columns[:3]) == [("head", "x"), ("head", "y"), ("head", "likelihood")]
     assert np.array_equal(joints.loc[2].to_numpy(np.float32), table(pose(2)).ravel())
     assert joints.loc[1].isna().all()
+
+
+def test_deeplabcut_begins_with_an_empty_row_where_nobody_is_there_yet(tmp_path: Path) -> None:
+    """No frame is missing."""
+    later = ListedResults(frame(0), frame(1, person(1, 1)))
+
+    read = read_deeplabcut(written("dlc", later, tmp_path), 3)
+
+    assert read.isna().all(axis=1).tolist() == [True, False]
 
 
 def test_deeplabcut_of_several_people_names_them_as_individuals(tmp_path: Path) -> None:
@@ -280,6 +294,17 @@ def test_plots_are_one_page_that_needs_nothing_else(tmp_path: Path) -> None:
     assert "script" not in page.tags
     assert page.links == ["data:image/jpeg;base64,/9g="]
     assert page.tags.count("path") > 2 * 5 * 8
+
+
+def test_plots_of_a_long_clip_draw_some_frames_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From its first to its end, filtered or not, and say how many there are."""
+    monkeypatch.setattr("service.formats.plots.MOST_POINTS", 10)
+    results = ListedResults(*(frame(seq, person(1, seq)) for seq in range(95)))
+    results.kinematics = kinematics_of(results, KINEPOSE_13, Wanted(smooth="one_euro"))
+    text = written("html", results, tmp_path).read_text()
+
+    assert "95 frames, 3.60 s, 1 person" in text
+    assert re.search(r'd="M[\d.]+ [\d.]+(L[\d.]+ [\d.]+){9}"', text)
 
 
 def test_charts_break_lines_where_nothing_is_known() -> None:

@@ -8,9 +8,9 @@ from model.values import Array
 from service.errors import BadRequest
 from service.kinematics import filters
 from service.kinematics.angles import NAMES, angles_of
-from service.kinematics.process import Wanted, kinematics_of
+from service.kinematics.process import FrameByFrame, Wanted, kinematics_of
 from service.kinematics.scale import metres_per_pixel
-from tests.support.results import one_person, two_people
+from tests.support.results import ListedResults, one_person, two_people
 
 HZ = 100.0
 TIME = np.arange(400) / HZ
@@ -191,6 +191,22 @@ def test_low_scores_count_as_not_seen() -> None:
     made = kinematics_of(two_people(), KINEPOSE_13, Wanted(min_score=0.3))
 
     assert np.isnan(made.xy[1][0]).all(axis=1).tolist() == [False, False, True] + [False] * 10
+
+
+@pytest.mark.parametrize("results", [one_person(), two_people()], ids=["one", "two"])
+def test_frame_by_frame_gives_what_the_whole_clip_does(results: ListedResults) -> None:
+    """A live stream need not wait for its end where what is wanted looks at no later frame."""
+    wanted = Wanted(smooth="one_euro", strength=2.0, min_score=0.3, metres_per_pixel=0.01)
+    whole = kinematics_of(results, KINEPOSE_13, wanted, pixel_aspect=2.0)
+    single = FrameByFrame(KINEPOSE_13, wanted, pixel_aspect=2.0)
+
+    assert wanted.causal
+    for index, result in enumerate(results):
+        made = single(result)
+        assert made.columns == whole.columns
+        assert made.tracks_at(0) == whole.tracks_at(index)
+        for track_id in made.tracks_at(0):
+            assert np.array_equal(made.tables[track_id][0], whole.tables[track_id][index], equal_nan=True)
 
 
 @pytest.mark.parametrize("wrong", [{"smooth": "magic"}, {"height_m": 1.8, "metres_per_pixel": 0.1}])
