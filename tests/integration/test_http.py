@@ -9,9 +9,15 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import TypeAdapter
 from starlette.responses import JSONResponse
 
+from model.skeletons import KINEPOSE_13
+from service.contract import bodies
+from service.contract.messages import SessionInfo
+from service.contract.problem import Problem
 from service.processes.frontend import RunningServer
+from service.transports.http import openapi
 from service.transports.http.server import StartFailed
 from tests.support.server import free_ports, jpegs, opened, sent, status_and_code
 
@@ -203,6 +209,28 @@ async def test_openapi_has_examples(http: httpx.AsyncClient) -> None:
     assert {"/v1/clips", "/v1/images", "/v1/clips/{clip_id}/poses", "/v1/sessions/{session_id}/frames"} <= set(paths)
     answer = paths["/v1/sessions/{session_id}/frames"]["post"]["responses"]["200"]
     assert answer["content"]["application/json"]["example"]["outcome"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("example", "kind"),
+    [
+        (openapi.FRAME, bodies.PoseReply),
+        (openapi.IMAGE, bodies.ImageReply),
+        (openapi.CLIP, bodies.ClipReply),
+        (openapi.SESSION, SessionInfo),
+        (openapi.JOB, bodies.JobReply),
+        (openapi.MODELS, bodies.ModelsReply),
+        (openapi.PROBLEM, Problem),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+async def test_examples_are_whole_answers(example: dict[str, Any], kind: type) -> None:
+    """With every member, and none that answers lack."""
+    answer = TypeAdapter(kind).dump_python(TypeAdapter(kind).validate_python(example), mode="json")
+
+    assert set(answer) >= set(example)
+    for person in example.get("people", []):
+        assert [joint["name"] for joint in person["joints"]] == list(KINEPOSE_13.joints)
 
 
 def schemas_of(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -1,50 +1,27 @@
 """Examples for the OpenAPI document, and what FastAPI cannot know of it: errors, and bodies read by hand."""
 
+import json
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from fastapi import Query
 from fastapi.security import HTTPBearer
 
+from model import zoo
 from service.contract.bodies import SessionRequest
 from service.contract.problem import MEDIA_TYPE
 from service.formats.catalog import FORMATS, MP4, MP4_TYPE
 
 SESSION_ID = "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35"
-MODEL = {"name": "kimnet-lite", "version": "0.1.0", "sha256": "9f86d081884c7d65" * 4}
+# What was read of the bundled clip, which the page opens with: so the examples stay true.
+_SAMPLE: dict[str, Any] = json.loads((Path(__file__).parents[2] / "page" / "sample.json").read_text(encoding="utf-8"))
+_READ = _SAMPLE["frames"][60]
+MODEL = _READ["model"]
 
-FRAME: dict[str, Any] = {
-    "session_id": SESSION_ID,
-    "seq": 0,
-    "pts_us": 40000,
-    "outcome": "ok",
-    "image_size": [640, 360],
-    "rotation_applied": 0,
-    "skeleton": "kinepose13",
-    "score_kind": "heatmap_peak",
-    "people": [
-        {
-            "track_id": 1,
-            "person_score": 0.97,
-            "region": [210.0, 40.0, 120.0, 290.0],
-            "region_source": "tracked",
-            "joints": [{"name": "head", "x": 268.4, "y": 61.9, "score": 0.93}],
-        }
-    ],
-    "lost": [{"track_id": 2, "region": [20.0, 60.0, 90.0, 250.0]}],
-    "model": MODEL,
-}
-IMAGE = {name: FRAME[name] for name in FRAME if name not in ("session_id", "seq", "pts_us", "outcome", "lost")}
-IMAGE["lost"] = []
-CLIP_INFO = {
-    "frames_declared": 48,
-    "frames_decoded": 48,
-    "frames_emitted": 48,
-    "duration_us": 1920000,
-    "codec": "h264",
-    "start_us": 0,
-    "pixel_aspect": 1.0,
-    "gaps": [{"after_seq": 14, "pts_us": 600000, "reason": "damaged"}],
-}
+FRAME: dict[str, Any] = {**_READ, "session_id": SESSION_ID}
+IMAGE = {name: FRAME[name] for name in FRAME if name not in ("session_id", "seq", "pts_us", "outcome")}
+CLIP_INFO = _SAMPLE["clip"]
 CLIP = {"clip": CLIP_INFO, "frames": [FRAME]}
 SESSION = {
     "session_id": SESSION_ID,
@@ -57,12 +34,12 @@ JOB = {
     "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
     "status": "running",
     "progress": 0.5,
-    "clip": {**CLIP_INFO, "frames_decoded": 26, "frames_emitted": 24},
+    "clip": {**CLIP_INFO, "frames_decoded": 77, "frames_emitted": 75},
     "error": None,
 }
 MODELS = {
-    "models": [{**MODEL, "skeleton": "kinepose13", "gflop": 1.2, "parameters": 4000000}],
-    "default": "kimnet-lite",
+    "models": [asdict(zoo.card(MODEL["name"]))],
+    "default": MODEL["name"],
 }
 PROBLEM = {
     "type": "urn:kinepose:seq_out_of_order",
