@@ -1,6 +1,7 @@
-"""Writes the image's list of Python packages (SBOM, CycloneDX 1.6 in JSON): `make sbom`.
+"""Writes the image's list of packages (SBOM, CycloneDX 1.6 in JSON): `make sbom`.
 
-From the lock, which is all that the image for CPUs installs: deploy/requirements.txt. What Debian and Python's own
+Python's are those of the lock, which is all that the image for CPUs installs: deploy/requirements.txt. The page's are
+vendored: service/page/vendor/README.md. What Debian and Python's own
 image bring is not in it: BuildKit lists that (deploy/runbook.md).
 """
 
@@ -12,11 +13,13 @@ from pathlib import Path
 from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, XsUri
 from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "deploy" / "requirements.txt"
+VENDORED = ROOT / "service" / "page" / "vendor" / "README.md"
 PYPI = "https://pypi.org/simple"
 
 
@@ -46,6 +49,24 @@ def _component(name: str, version: str, hashes: list[str]) -> Component:
     )
 
 
+def vendored(table: Path) -> list[Component]:
+    """What the page has of others, as the table beside it tells."""
+    rows = re.findall(r"^\| ([\w.-]+) \| (\d\S*) \| ([\w.-]+) \|", table.read_text(encoding="utf-8"), re.MULTILINE)
+    return [_npm_component(name, version, licence) for name, version, licence in rows]
+
+
+def _npm_component(name: str, version: str, licence: str) -> Component:
+    purl = PackageURL("npm", name=name, version=version)
+    return Component(
+        type=ComponentType.LIBRARY,
+        name=name,
+        version=version,
+        purl=purl,
+        bom_ref=purl.to_string(),
+        licenses=[DisjunctiveLicense(id=licence)],
+    )
+
+
 def bill() -> Bom:
     """Of the image for CPUs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -55,7 +76,7 @@ def bill() -> Bom:
         version=project["version"],
         bom_ref=project["name"],
     )
-    components = packages(LOCK)
+    components = packages(LOCK) + vendored(VENDORED)
     made = Bom(components=components)
     made.metadata.component = root
     made.register_dependency(root, components)

@@ -141,11 +141,14 @@ def joined() -> str:
 
 
 def test_the_list_of_packages_names_what_is_locked(tmp_path: Path) -> None:
-    """`make sbom`: CycloneDX, with every package of the image for CPUs, its version and its hashes."""
+    """`make sbom`: CycloneDX, with every package of the image for CPUs, its version and its hashes, and what the page brings."""
     out = tmp_path / "sbom.cdx.json"
     subprocess.run([sys.executable, "-m", "tools.sbom", str(out)], cwd=ROOT, check=True)
     listed = json.loads(out.read_text(encoding="utf-8"))
     assert listed["bomFormat"] == "CycloneDX"
-    expected = locked(lock.REQUIREMENTS)
-    assert {one["name"]: one["version"] for one in listed["components"]} == expected
-    assert all(one["purl"].startswith("pkg:pypi/") for one in listed["components"])
+    of_python = [one for one in listed["components"] if one["purl"].startswith("pkg:pypi/")]
+    of_the_page = [one for one in listed["components"] if one["purl"].startswith("pkg:npm/")]
+    assert len(of_python) + len(of_the_page) == len(listed["components"])
+    assert {one["name"]: one["version"] for one in of_python} == locked(lock.REQUIREMENTS)
+    assert {one["name"] for one in of_the_page} == {"preact", "htm", "uplot", "swagger-ui-dist", "redoc"}
+    assert all(one["licenses"] for one in of_the_page)
