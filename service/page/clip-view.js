@@ -33,11 +33,11 @@ export function ClipView({ makePlayer, frames, document, name, remote, done, vie
   }, [makePlayer, frames]);
   useEffect(() => void (active || player.current?.pause()), [active]);
 
-  const plots = useMemo(() => html`<${Plots} frames=${drawn} hideBelow=${view.hideBelow} />`, [drawn, view.hideBelow]);
-
   const index = Math.min(shown.index, frames.length - 1);
   const reply = drawn[index];
   const slow = useThrottled(reply, 200);
+  const at = slow ? (slow.pts_us ?? 0) / 1e6 : null;
+  const plots = useMemo(() => html`<${Plots} frames=${drawn} hideBelow=${view.hideBelow} at=${at} />`, [drawn, view.hideBelow, at]);
   const toggle = () => (shown.playing ? player.current.pause() : player.current.play());
   if (!frames.length) return html`<p>There are no frames in it.</p>`;
   return html`

@@ -6,19 +6,21 @@ import { spoken } from "./skeleton.js";
 import uPlot from "./vendor/uplot/uPlot.esm.js";
 
 const HEIGHT = 190;
+const XY = ["x", "y"];
+const ANGLE = ["angle"];
 
-export function Plots({ frames, hideBelow }) {
-  const tracks = useMemo(() => tracksOf(frames), [frames, frames.length]);
-  const names = useMemo(() => frames.find((frame) => frame.people?.length)?.people[0].joints.map((joint) => joint.name) ?? [], [frames, frames.length]);
+/** @param at seconds of the frame that is shown, marked by a line; null marks none */
+export function Plots({ frames, hideBelow, at = null }) {
+  const tracks = useMemo(() => tracksOf(frames), [frames]);
+  const names = useMemo(() => frames.find((frame) => frame.people?.length)?.people[0].joints.map((joint) => joint.name) ?? [], [frames]);
   const [joint, setJoint] = useState("right_wrist");
   const [angle, setAngle] = useState("right elbow");
   const [chosen, setTrack] = useState(null);
-  if (!tracks.length) return null;
   const track = tracks.includes(chosen) ? chosen : tracks[0];
-  const times = frames.map((frame) => (frame.pts_us ?? 0) / 1e6);
-  const degrees = angleOver(frames, track, ANGLES.find(([name]) => name === angle), hideBelow);
-  const lines = jointLines(frames, track, joint, hideBelow);
-
+  const times = useMemo(() => frames.map((frame) => (frame.pts_us ?? 0) / 1e6), [frames]);
+  const lines = useMemo(() => jointLines(frames, track, joint, hideBelow), [frames, track, joint, hideBelow]);
+  const degrees = useMemo(() => [angleOver(frames, track, ANGLES.find(([name]) => name === angle), hideBelow)], [frames, track, angle, hideBelow]);
+  if (!tracks.length) return null;
   return html`
     <section class="plots">
       <h3>Over time</h3>
@@ -27,8 +29,8 @@ export function Plots({ frames, hideBelow }) {
         <${Choice} label="Joint" value=${joint} among=${names} spoken=${spoken} onChange=${setJoint} />
         <${Choice} label="Angle" value=${angle} among=${ANGLES.map(([name]) => name)} onChange=${setAngle} />
       </div>
-      <${Plot} title=${`${spoken(joint)}, px`} times=${times} lines=${lines} labels=${["x", "y"]} />
-      <${Plot} title=${`${angle}, degrees (180 is straight)`} times=${times} lines=${[degrees]} labels=${["angle"]} />
+      <${Plot} title=${`${spoken(joint)}, px`} times=${times} lines=${lines} labels=${XY} at=${at} />
+      <${Plot} title=${`${angle}, degrees (180 is straight)`} times=${times} lines=${degrees} labels=${ANGLE} at=${at} />
       <p class="hint">Joints with a score below the one chosen above are left out. Angles are those between two bones, without a sign.</p>
     </section>`;
 }
@@ -48,14 +50,15 @@ function Choice({ label, value, among, onChange, spoken: say = String }) {
     </label>`;
 }
 
-function Plot({ title, times, lines, labels }) {
+function Plot({ title, times, lines, labels, at }) {
   const place = useRef(null);
   const plot = useRef(null);
+  const shown = useRef(null); // what the line marks, for uPlot to read when it draws
   const data = [times, ...lines];
 
   useEffect(() => {
     const room = place.current;
-    const made = (plot.current = new uPlot(options(title, labels, room), data, room));
+    const made = (plot.current = new uPlot(options(labels, room, shown), data, room));
     const fit = new ResizeObserver(() => made.setSize({ width: room.clientWidth, height: HEIGHT }));
     fit.observe(room);
     return () => {
@@ -64,11 +67,15 @@ function Plot({ title, times, lines, labels }) {
     };
   }, [title]);
   useEffect(() => plot.current.setData(data), [times, lines]);
+  useEffect(() => {
+    shown.current = at;
+    plot.current.redraw(false, false);
+  }, [at]);
 
   return html`<figure class="plot"><figcaption>${title}</figcaption><div ref=${place} role="img" aria-label=${summary(title, lines, labels)}></div></figure>`;
 }
 
-function options(title, labels, place) {
+function options(labels, place, shown) {
   const text = getComputedStyle(place).color;
   const axis = { stroke: text, grid: { stroke: "rgba(128, 140, 160, 0.25)" }, ticks: { stroke: "rgba(128, 140, 160, 0.4)" } };
   const series = labels.map((label, index) => ({
@@ -80,7 +87,14 @@ function options(title, labels, place) {
   }));
   const scales = { x: { time: false } };
   const time = { label: "s", value: (_, value) => (value === null ? "–" : `${value.toFixed(2)} s`) };
-  return { width: place.clientWidth || 600, height: HEIGHT, scales, axes: [axis, axis], series: [time, ...series] };
+  const hooks = { draw: [(plot) => shown.current !== null && markTime(plot, shown.current, text)] };
+  return { width: place.clientWidth || 600, height: HEIGHT, scales, axes: [axis, axis], series: [time, ...series], hooks };
+}
+
+function markTime(plot, seconds, colour) {
+  const x = Math.round(plot.valToPos(seconds, "x", true));
+  plot.ctx.fillStyle = colour;
+  plot.ctx.fillRect(x, plot.bbox.top, devicePixelRatio, plot.bbox.height);
 }
 
 /** What a plot shows, for those who do not see it. */
@@ -88,7 +102,8 @@ function summary(title, lines, labels) {
   const ranges = lines.map((line, index) => {
     const values = line.filter((value) => value !== null);
     if (!values.length) return `${labels[index]}: nothing`;
-    return `${labels[index]} from ${Math.min(...values).toFixed(0)} to ${Math.max(...values).toFixed(0)}`;
+    const [low, high] = values.reduce(([least, most], value) => [Math.min(least, value), Math.max(most, value)], [Infinity, -Infinity]);
+    return `${labels[index]} from ${low.toFixed(0)} to ${high.toFixed(0)}`;
   });
   return `${title}: ${ranges.join(", ")}`;
 }

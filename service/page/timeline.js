@@ -2,6 +2,7 @@
 import { html, useEffect, useRef } from "./html.js";
 import { scoreOf } from "./people.js";
 
+const WIDEST = 2000; // columns of the strip; of a longer clip's frames, the last of each column is seen
 const NOBODY = "#5b6472";
 
 /** Colour of a score: dark red is low, green is high. */
@@ -12,7 +13,7 @@ export function colourOf(score) {
 
 export function Timeline({ frames, index, playing, onIndex, onPlay }) {
   const strip = useRef(null);
-  useEffect(() => drawStrip(strip.current, frames), [frames, frames.length]);
+  useEffect(() => drawStrip(strip.current, frames), [frames]);
   const at = frames[index];
   return html`
     <div class="timeline">
@@ -30,10 +31,10 @@ export function Timeline({ frames, index, playing, onIndex, onPlay }) {
 const seconds = (frame) => `${((frame?.pts_us ?? 0) / 1e6).toFixed(2)} s`;
 
 function drawStrip(canvas, frames) {
-  canvas.width = Math.max(frames.length, 1);
+  canvas.width = Math.min(Math.max(frames.length, 1), WIDEST);
   const context = canvas.getContext("2d");
-  frames.forEach((frame, x) => {
+  frames.forEach((frame, index) => {
     context.fillStyle = colourOf(scoreOf(frame));
-    context.fillRect(x, 0, 1, 1);
+    context.fillRect(Math.floor((index * canvas.width) / frames.length), 0, 1, 1);
   });
 }

@@ -141,7 +141,7 @@ def joined() -> str:
 
 
 def test_the_list_of_packages_names_what_is_locked(tmp_path: Path) -> None:
-    """`make sbom`: CycloneDX, with every package of the image for CPUs, its version and its hashes, and what the page brings."""
+    """`make sbom`: CycloneDX, with every package of the image for CPUs, its hashes, and what the page brings."""
     out = tmp_path / "sbom.cdx.json"
     subprocess.run([sys.executable, "-m", "tools.sbom", str(out)], cwd=ROOT, check=True)
     listed = json.loads(out.read_text(encoding="utf-8"))
