@@ -202,7 +202,7 @@ class RedisSessions:
         token = secrets.token_bytes(8)
         pts = "" if result.pts_us is None else result.pts_us
         answer = encode_record(result)
-        written = (version.epoch, version.seq, token, answer, pts, kind, state, version.token)
+        written = (version.epoch, version.seq, token, answer, pts, kind, state, version.token, version.seq + 1)
         if delivery is None:
             reply = await self._run("commit", session_id, *written)
         else:

@@ -4,8 +4,7 @@
 if not ttl_ms then
   return gone()
 end
-local found = redis.call('HMGET', session, 'epoch', 'seq', 'meta', 'result_seq', 'state_id', 'token')
-local epoch, seq, meta, result_seq, state_id, token = unpack(found)
+local meta, result_seq = unpack(redis.call('HMGET', session, 'meta', 'result_seq'))
 if ARGV[3] ~= seq and ARGV[3] ~= result_seq then
   return {'order', seq}
 end
