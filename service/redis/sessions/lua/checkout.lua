@@ -16,6 +16,9 @@ if ARGV[3] == result_seq then
   result = redis.call('HGET', session, 'result')
 end
 if state_id and state_id ~= ARGV[4] then
-  state = redis.call('HGET', session, 'state')
+  state = redis.call('GET', state_key)
+  if not state then
+    state, state_id = '', ''
+  end
 end
 return {'ok', epoch, seq, token or '', meta, result, state_id or '', state}

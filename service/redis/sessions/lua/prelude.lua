@@ -1,15 +1,16 @@
 -- Goes before every script of a session.
 --
--- KEYS[1]  session: hash of epoch, seq, ttl_ms, holds, meta; pts, token, result, result_seq, state, state_id
+-- KEYS[1]  session: hash of epoch, seq, ttl_ms, holds, meta; pts, token, result, result_seq, state_id
 -- KEYS[2]  mark: 'expired' or 'closed', outlives the session
+-- KEYS[3]  state: of state_id; a key of its own, so that a new one gets there by RENAME and not through Lua
 -- ARGV[1]  how long a hold lasts that nobody renews, ms
 -- ARGV[2]  how long the mark outlives the session, ms
 --
 -- Epochs, seqs and pts are compared as the decimal text that they came as: Lua's numbers lose digits above 2^53.
 --
 -- At its memory limit Redis refuses a write that may take memory only where it is a script's first. A script
--- that must go on then begins with a write that takes none (PEXPIRE, HDEL, DEL).
-local session, mark = KEYS[1], KEYS[2]
+-- that must go on then begins with a write that takes none (PEXPIRE, RENAME, DEL).
+local session, mark, state_key = KEYS[1], KEYS[2], KEYS[3]
 local lease_ms, remember_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 -- In one call, since each costs a microsecond or two: what most scripts ask for.
 local found = redis.call('HMGET', session, 'ttl_ms', 'holds', 'epoch', 'seq', 'pts', 'token', 'state_id')
@@ -31,6 +32,7 @@ end
 local function touch(held)
   local left_ms = held and ttl_ms + lease_ms or ttl_ms
   redis.call('PEXPIRE', session, left_ms)
+  redis.call('PEXPIRE', state_key, left_ms)
   redis.call('PEXPIRE', mark, left_ms + remember_ms)
 end
 
