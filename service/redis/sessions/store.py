@@ -15,6 +15,7 @@ from service.contract.messages import FrameResult
 from service.errors import (
     BadRequest,
     KineposeError,
+    NotReplicated,
     SeqOutOfOrder,
     SessionExpired,
     SessionUnknown,
@@ -265,6 +266,8 @@ class RedisSessions:
             )
         except KineposeError as error:
             error.session_id = session_id
+            if isinstance(error, NotReplicated):
+                self._hot.drop(session_id)  # Redis is ahead of it.
             raise
         if reply[0] == b"gone":
             self._hot.drop(session_id)
