@@ -18,7 +18,7 @@ ALL_READY := $(VENV)/.all-ready
 export PYTHON
 JOBS ?= 2# tests at a time, each file's one after the other
 
-.PHONY: help setup demo serve test browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom settings proto typescript clean system-serve system-test system-browser
+.PHONY: help setup demo serve test valkey browser sample lint type audit bench bench-peers chaos strangers soak fuzz compose-test lock sbom settings proto typescript clean system-serve system-test system-browser
 
 help: ## list the targets
 	@sed -nE 's/^([a-z-]+):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) \
@@ -34,6 +34,10 @@ serve: $(SERVE_READY) ## start the service (HTTP and gRPC) in the foreground
 
 test: system-test $(ALL_READY) ## install what tests need and run them: make test [ARGS='-k name']
 	$(PY) -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+
+valkey: $(ALL_READY) ## install Valkey where the distribution has it, and test with it in the place of Redis
+	@deploy/setup-system.sh valkey
+	KINEPOSE_TEST_REDIS_SERVER=valkey-server $(PY) -m pytest tests/service/redis tests/integration/test_guarded_redis.py $(ARGS)
 
 browser: system-browser $(ALL_READY) ## install Chromium and test the page in it, with a fake camera
 	$(PY) -m pytest tests/browser $(ARGS)

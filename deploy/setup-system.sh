@@ -4,6 +4,7 @@
 #   deploy/setup-system.sh serve    venv support for Python, and the libraries that opencv-python links to
 #   deploy/setup-system.sh test     the same, redis-server and ffmpeg
 #   deploy/setup-system.sh browser  the same and Chromium, in which the page is tested
+#   deploy/setup-system.sh valkey   what `test` installs, and valkey-server: Debian has it from 13 on, 12 in its backports
 #
 # Does nothing when all is there. Runs apt-get directly as root, else through sudo.
 set -euo pipefail
@@ -11,9 +12,9 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 purpose=${1:-}
 case $purpose in
-    serve | test | browser) ;;
+    serve | test | browser | valkey) ;;
     *)
-        echo "usage: $0 serve|test|browser" >&2
+        echo "usage: $0 serve|test|browser|valkey" >&2
         exit 2
         ;;
 esac
@@ -35,6 +36,9 @@ missing_packages() {
     if [ "$purpose" != serve ]; then
         command -v redis-server >/dev/null || echo redis-server
         command -v ffmpeg >/dev/null || echo ffmpeg
+    fi
+    if [ "$purpose" = valkey ]; then
+        command -v valkey-server >/dev/null || echo valkey-server
     fi
     if [ "$purpose" = browser ]; then
         command -v chromium >/dev/null || echo chromium

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from hashlib import sha1
 from importlib.resources import files
@@ -22,6 +22,7 @@ from service.redis_url import Topology, parse_redis_url
 
 T = TypeVar("T")
 
+Command: TypeAlias = tuple[str | bytes | int, ...]
 RedisClient: TypeAlias = Redis | ClusterClient
 """A client of one server, wherever that is just now, or of a cluster."""
 AWAY = (RedisError, RedisClusterException)
@@ -97,7 +98,7 @@ class _Script(NamedTuple):
     text: str
     sha: str
 
-    def call(self, keys: tuple[str, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def call(self, keys: tuple[str, ...], args: Command) -> Command:
         """The command that runs it where it is known."""
         return ("EVALSHA", self.sha, len(keys), *keys, *args)
 
@@ -108,7 +109,7 @@ class Scripts:
     Args:
         client: whose they are.
         texts: by name.
-        replicas: what `run_durably` writes is on so many before it returns.
+        replicas: what is run durably is on so many before it returns.
         wait_ms: it waits for no longer than that.
     """
 
@@ -122,31 +123,43 @@ class Scripts:
         self._calm_s = 1.0 if isinstance(client, ClusterClient) else 0.0
         self._scripts = {name: _Script(text, sha1(text.encode()).hexdigest()) for name, text in texts.items()}
 
-    async def run(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
-        """A script's reply, in which texts are bytes. Raises StoreUnavailable, TooManySessions (no memory left)."""
-        with self.translate_errors():
-            reply: list[Any] = await run_uncancelled(self._sent(self._scripts[name], keys, args))
-        return reply
+    async def run(
+        self,
+        name: str,
+        keys: tuple[str, ...],
+        *args: str | bytes | int,
+        before: Command | None = None,
+        durably: bool = False,
+    ) -> list[Any]:
+        """A script's reply, in which texts are bytes. Raises StoreUnavailable, TooManySessions (no memory left).
 
-    async def run_durably(self, name: str, keys: tuple[str, ...], *args: str | bytes | int) -> list[Any]:
-        """As `run`; and what it wrote is on so many replicas. Raises NotReplicated where it is not, in the end."""
-        if not self.replicas:
-            return await self.run(name, keys, *args)
-        script, wait = self._scripts[name], ("WAIT", self.replicas, self._wait_ms)
+        Args:
+            name: of the script.
+            keys, args: of the script.
+            before: a command that goes before it in the same round trip. That Redis has no memory for it is no error
+                here: the script finds nothing of it, then.
+            durably: where replicas are waited for, what it wrote is on them. Raises NotReplicated where it is not.
+        """
+        script = self._scripts[name]
+        wait = [("WAIT", self.replicas, self._wait_ms)] if durably and self.replicas else []
         with self.translate_errors():
-            reply, reached = await run_uncancelled(self._on_one_connection(keys[0], script.call(keys, args), wait))
-            if isinstance(reply, NoScriptError):
+            if before is None and not wait:
+                alone: list[Any] = await run_uncancelled(self._sent(script, keys, args))
+                return alone
+            commands = [*([before] if before else []), script.call(keys, args), *wait]
+            replies = await run_uncancelled(self._on_one_connection(keys[0], commands))
+            if any(isinstance(reply, NoScriptError) for reply in replies):
                 await self._load(script, keys[0])
-                reply, reached = await run_uncancelled(self._on_one_connection(keys[0], script.call(keys, args), wait))
-            for one in (reply, reached):
-                if isinstance(one, Exception):
-                    raise one
-        if reply[0] == b"ok" and reached < self.replicas:
+                replies = await run_uncancelled(self._on_one_connection(keys[0], commands))
+            for reply in replies[1:] if isinstance(replies[0], OutOfMemoryError) and before else replies:
+                if isinstance(reply, Exception):
+                    raise reply
+        found: list[Any] = replies[1 if before else 0]
+        if wait and found[0] == b"ok" and replies[-1] < self.replicas:
             raise NotReplicated("too few replicas have what was written", retry_after_ms=RETRY_AFTER_AWAY_MS)
-        found: list[Any] = reply
         return found
 
-    async def _on_one_connection(self, key: str, *commands: tuple[Any, ...]) -> list[Any]:
+    async def _on_one_connection(self, key: str, commands: Sequence[Command]) -> list[Any]:
         node = {}
         if isinstance(self.client, ClusterClient):
             await self.client.initialize()

@@ -20,10 +20,12 @@ class SessionKeys(NamedTuple):
     Attributes:
         session: hash; everything that is known of it. Its expiry is the session's own.
         mark: string, `expired` or `closed`; outlives the session and tells how it ended.
+        state: string; the state of its last frame. Ends with the session.
     """
 
     session: str
     mark: str
+    state: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class Keyspace:
     def session(self, session_id: str) -> SessionKeys:
         """Where a session is kept. The id holds no braces (`pipeline.sessions.checked_session_id`)."""
         base = f"{self._shard(self.shard_of(session_id))}:session:{session_id}"
-        return SessionKeys(base, f"{base}:mark")
+        return SessionKeys(base, f"{base}:mark", f"{base}:state")
 
     def stream(self, shard: int, priority: Priority) -> str:
         """Stream of the frames of a shard that wait or are computed: live ones, or those of clips."""

@@ -31,7 +31,7 @@ from service.clips.output import text_output
 from service.demo.__main__ import BUNDLED_CLIP
 from tests.bench.processes import FRONTEND_READY, WORKER_READY, Processes, Running, processes
 
-ALLOWED_MS = {"p50": 3.0, "p99": 10.0}
+ALLOWED_MS = {"p50": 2.0, "p99": 6.0}
 WARM_UP_S = 2.0
 """Of each round: sessions are opened and connections made."""
 QUIET_CORES = 0.1

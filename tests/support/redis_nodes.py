@@ -180,13 +180,26 @@ def own_cluster() -> Iterator[OwnCluster]:
         yield cluster
 
 
+def follow(replica: RedisNode, master: RedisNode) -> None:
+    """Make it a replica that has all its master has."""
+    replica.ask("REPLICAOF", "127.0.0.1", master.port)
+    eventually_true(lambda: _copies(replica.port), "the replica does not copy")
+
+
 @contextmanager
-def own_sentinels() -> Iterator[SentinelTrio]:
-    """Three Sentinels that know of each other, and of a replica that has all its master has."""
+def own_pair() -> Iterator[tuple[RedisNode, RedisNode]]:
+    """A master, and a replica that has all it has."""
     with _running(_plain_arguments, 2) as servers:
         master, replica = servers
-        replica.ask("REPLICAOF", "127.0.0.1", master.port)
-        eventually_true(lambda: _copies(replica.port), "the replica does not copy")
+        follow(replica, master)
+        yield master, replica
+
+
+@contextmanager
+def own_sentinels() -> Iterator[SentinelTrio]:
+    """A pair, and three Sentinels that know of both and of each other."""
+    with own_pair() as (master, replica):
+        servers = [master, replica]
         with _running(lambda folder, node: _sentinel_arguments(folder, node, master.port), 3) as sentinels:
             for sentinel in sentinels:
                 eventually_true(lambda sentinel=sentinel: _knows_all(sentinel), "Sentinels do not meet")  # type: ignore[misc]

@@ -319,7 +319,7 @@ class ConsumerGroup:
         if not durably or not self._scripts.replicas:
             await self._scripts.run("answer", (stream,), GROUP, entry, channel, answer)
             return
-        await self._scripts.run_durably("answer", (stream,), GROUP, entry, b"", b"")
+        await self._scripts.run("answer", (stream,), GROUP, entry, b"", b"", durably=True)
         await self._scripts.publish(channel.decode(), answer)
 
     async def _decoded(self, stream: str, entries: Entries) -> list[Sent]:

@@ -15,6 +15,7 @@ from service.contract.messages import FrameResult
 from service.errors import (
     BadRequest,
     KineposeError,
+    NotReplicated,
     SeqOutOfOrder,
     SessionExpired,
     SessionUnknown,
@@ -23,7 +24,7 @@ from service.errors import (
     TooManySessions,
 )
 from service.observability.metrics import Metrics
-from service.redis.client import RETRY_AFTER_AWAY_MS, RedisClient, Scripts, lua
+from service.redis.client import RETRY_AFTER_AWAY_MS, Command, RedisClient, Scripts, lua
 from service.redis.codec import RecordError, decode_meta, decode_result, encode_record
 from service.redis.keys import Keyspace
 from service.redis.sessions.index import SessionIndex
@@ -35,6 +36,8 @@ Reply = list[Any]
 
 DURABLE = ("create", "commit", "close")
 """What a replica has before it is answered, where the settings ask for that."""
+STAGED_MS = 60_000
+"""A state that was put into Redis and not taken over by its commit, which failed, goes after this."""
 _ENDS = {b"expired": "has expired", b"closed": "has been closed"}
 
 
@@ -202,16 +205,19 @@ class RedisSessions:
         token = secrets.token_bytes(8)
         pts = "" if result.pts_us is None else result.pts_us
         answer = encode_record(result)
-        written = (version.epoch, version.seq, token, answer, pts, kind, state, version.token)
-        if delivery is None:
-            reply = await self._run("commit", session_id, *written)
-        else:
-            # Where replicas are waited for, they must have it before the answer is heard.
-            channel = b"" if self._scripts.replicas else delivery.channel
-            settled = (delivery.group, delivery.entry, channel, delivery.before_result)
-            reply = await self._run("commit", session_id, *written, *settled, stream=delivery.stream)
-            if self._scripts.replicas and reply[0] == b"ok":
-                await self._scripts.publish(delivery.channel.decode(), delivery.before_result + answer)
+        staged = f"{self._keyspace.session(session_id).state}:{token.hex()}"
+        keys = (staged,) if delivery is None else (staged, delivery.stream)
+        compared = (version.epoch, version.seq, token, answer, pts)
+        rest = (version.token, version.seq + 1, *self._settled(delivery))
+        reply: Reply = [b"nothing"]
+        if kind == "set":
+            # Not through Lua, which would copy it several times.
+            before = ("SET", staged, state, "PX", STAGED_MS)
+            reply = await self._run("commit", session_id, *compared, "move", b"", *rest, more_keys=keys, before=before)
+        if reply[0] == b"nothing":
+            reply = await self._run("commit", session_id, *compared, kind, state, *rest, more_keys=keys)
+        if delivery is not None and self._scripts.replicas and reply[0] == b"ok":
+            await self._scripts.publish(delivery.channel.decode(), delivery.before_result + answer)
         if reply[0] == b"stale":
             self._hot.drop(session_id)
             self._metrics.state_cas_conflicts.inc()
@@ -219,6 +225,14 @@ class RedisSessions:
         if delivery is not None:
             delivery.settled = True
         return token
+
+    def _settled(self, delivery: Delivery | None) -> tuple[str | bytes, ...]:
+        """What commit.lua takes of a delivery."""
+        if delivery is None:
+            return ()
+        # Where replicas are waited for, they must have it before the answer is heard.
+        channel = b"" if self._scripts.replicas else delivery.channel
+        return (delivery.group, delivery.entry, channel, delivery.before_result)
 
     async def info(self, session_id: str) -> SessionHead:
         """See SessionStore."""
@@ -237,15 +251,23 @@ class RedisSessions:
         """See SessionStore. Redis lets sessions go by itself; this counts those of all processes."""
         return await self._index.sweep()
 
-    async def _run(self, script: str, session_id: str, *args: str | bytes | int, stream: str | None = None) -> Reply:
-        keys: tuple[str, ...] = self._keyspace.session(session_id)
-        if stream is not None:
-            keys = (*keys, stream)
+    async def _run(
+        self,
+        script: str,
+        session_id: str,
+        *args: str | bytes | int,
+        more_keys: tuple[str, ...] = (),
+        before: Command | None = None,
+    ) -> Reply:
+        keys = (*self._keyspace.session(session_id), *more_keys)
         try:
-            run = self._scripts.run_durably if script in DURABLE else self._scripts.run
-            reply = await run(script, keys, *self._times_ms, *args)
+            reply = await self._scripts.run(
+                script, keys, *self._times_ms, *args, before=before, durably=script in DURABLE
+            )
         except KineposeError as error:
             error.session_id = session_id
+            if isinstance(error, NotReplicated):
+                self._hot.drop(session_id)  # Redis is ahead of it.
             raise
         if reply[0] == b"gone":
             self._hot.drop(session_id)

@@ -1,16 +1,22 @@
 """A master is killed while frames are under way, in a cluster and behind Sentinels; its replica goes on."""
 
 import asyncio
+import secrets
 from collections.abc import Iterator
 
 import pytest
 
-from service.errors import NoWorker, StoreUnavailable
+from service.auth.access import RateLimits
+from service.auth.api_keys import Caller, KeyLimits
+from service.clips.places import ClipPlaces
+from service.config import Settings
+from service.errors import NoWorker, RateLimited, StoreUnavailable
+from service.observability.metrics import Metrics
 from service.pipeline.pipeline import Pipeline
 from service.redis.client import Scripts, connected
 from tests.support.fleet import Fleet, deployed
 from tests.support.pipelines import frame, value_of
-from tests.support.redis_nodes import OwnCluster, SentinelTrio, own_cluster, own_sentinels
+from tests.support.redis_nodes import OwnCluster, SentinelTrio, follow, own_cluster, own_pair, own_sentinels
 from tests.support.trackers import history
 
 pytestmark = pytest.mark.slow
@@ -106,6 +112,40 @@ async def test_a_killed_master_behind_sentinels_undoes_nothing_that_was_answered
 
         await all_streamed(frontend, asyncio.ensure_future(kill()), some_answered)
         await nothing_is_left(deployment)
+
+
+async def test_what_no_replica_has_is_not_answered() -> None:
+    """Once there is one again, the frame finds the answer that was computed before."""
+    with own_pair() as (master, replica):
+        settings = {"redis_wait_replicas": 1, "redis_wait_ms": 1000}
+        async with deployed(f"redis://127.0.0.1:{master.port}/0", **settings) as (deployment, frontend):
+            assert value_of(await frontend.frames.estimate(frame(0))) == history([0])
+            replica.kill()
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await frontend.frames.estimate(frame(1))
+            replica.start()
+            follow(replica, master)
+            assert value_of(await frontend.frames.estimate(frame(1))) == history([0, 1])
+            [worker] = deployment.workers
+            assert [shade for batch in worker.tracker.batches for shade, _ in batch] == [0, 1]
+            await nothing_is_left(deployment)
+
+
+async def test_rates_and_places_of_clips_are_kept_in_a_cluster(cluster: OwnCluster) -> None:
+    """Each at the node of its slot."""
+    settings = Settings(redis_prefix=f"test-{secrets.token_hex(8)}")
+    async with connected(cluster.url, 20.0) as client:
+        rates = RateLimits.of(settings, Metrics(), client)
+        for name in ("one", "two", "three"):
+            await rates.session(Caller(name, KeyLimits(sessions_per_minute=1)))
+            with pytest.raises(RateLimited):
+                await rates.session(Caller(name, KeyLimits(sessions_per_minute=1)))
+        places = ClipPlaces(client, settings, "http://10.0.0.1:8000")
+        for number in range(4):
+            await places.started(f"{number}" * 32)
+            assert await places.find(f"{number}" * 32) == "http://10.0.0.1:8000"
+            await places.gone(f"{number}" * 32)
 
 
 @pytest.mark.parametrize("url", ["redis+cluster://127.0.0.1:1", "redis+sentinel://127.0.0.1:1/kinepose"])

@@ -4,8 +4,7 @@
 if not ttl_ms then
   return gone()
 end
-local found = redis.call('HMGET', session, 'epoch', 'seq', 'meta', 'result_seq', 'state_id', 'token')
-local epoch, seq, meta, result_seq, state_id, token = unpack(found)
+local meta, result_seq = unpack(redis.call('HMGET', session, 'meta', 'result_seq'))
 if ARGV[3] ~= seq and ARGV[3] ~= result_seq then
   return {'order', seq}
 end
@@ -17,6 +16,9 @@ if ARGV[3] == result_seq then
   result = redis.call('HGET', session, 'result')
 end
 if state_id and state_id ~= ARGV[4] then
-  state = redis.call('HGET', session, 'state')
+  state = redis.call('GET', state_key)
+  if not state then
+    state, state_id = '', ''
+  end
 end
 return {'ok', epoch, seq, token or '', meta, result, state_id or '', state}

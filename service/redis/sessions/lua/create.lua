@@ -1,5 +1,4 @@
 -- ARGV[3] epoch, ARGV[4] meta, ARGV[5] ttl_ms. Replies {'ok'} or {'used'}.
-local epoch = redis.call('HGET', session, 'epoch')
 if epoch then
   -- The same epoch: this very call, sent again because its reply was lost.
   return {epoch == ARGV[3] and 'ok' or 'used'}

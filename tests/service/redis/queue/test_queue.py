@@ -369,10 +369,11 @@ async def test_a_session_that_went_on_elsewhere_is_read_again(redis_url: str) ->
     """A worker whose hot state is old, since Redis lost its last write, starts from Redis's."""
     async with deployed(redis_url) as (deployment, frontend):
         await frontend.frames.estimate(frame(0))
-        key = deployment.keyspace.session("s").session
-        before: Any = await deployment.client.hgetall(key)
+        keys, client = deployment.keyspace.session("s"), deployment.client
+        before: Any = {key: await client.dump(key) for key in keys}
         await frontend.frames.estimate(frame(1, 50))
-        await deployment.client.hset(key, mapping=before)
+        for key, value in before.items():
+            await client.restore(key, await client.pttl(key), value, replace=True)
         await frontend.frames.estimate(frame(1, 60))
         other = RedisSessions(deployment.client, deployment.settings, Metrics())
         lost = await other.checkout("s", 2)

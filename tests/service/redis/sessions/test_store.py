@@ -41,8 +41,8 @@ async def committed(store: SessionStore, seq: int, shade: int | None = None) -> 
 
 
 def state_key(kept: KeptInRedis) -> str:
-    """Where session "a" is."""
-    return kept.keyspace.session("a").session
+    """Where the state of session "a" is."""
+    return kept.keyspace.session("a").state
 
 
 # -- many processes ---------------------------------------------------------------------------------------
@@ -165,6 +165,8 @@ async def test_keys_of_a_session_share_a_slot_and_all_of_them_end(kept: KeptInRe
     await committed(kept.store, 0)
     left_ms = [await kept.client.pttl(key) for key in keys]
     assert 0 < left_ms[0] < left_ms[1]
+    assert 0 < left_ms[2] <= left_ms[0]
+    assert {*await kept.client.keys(f"{kept.prefix}:*session:a*")} == {key.encode() for key in keys}
 
 
 async def test_short_life_ends_by_itself(kept: KeptInRedis) -> None:
@@ -224,7 +226,7 @@ async def test_state_is_read_only_by_a_store_that_does_not_have_it(kept: KeptInR
     """Behind the store's back its bytes are broken: only a cold store can notice, and then ends the session."""
     await kept.store.create("a", meta())
     await committed(kept.store, 0)
-    await kept.client.hset(state_key(kept), "state", b"broken")
+    await kept.client.set(state_key(kept), b"broken", keepttl=True)
     assert same((await kept.store.checkout("a", 1)).state, state(0))
     with pytest.raises(SessionExpired, match="cannot go on"):
         await kept.another().store.checkout("a", 1)
@@ -236,7 +238,7 @@ async def test_state_of_a_newer_server_is_left_to_it(kept: KeptInRedis) -> None:
     await committed(kept.store, 0)
     blob = bytearray(encode_state(state(0)))
     blob[4] = VERSION + 1
-    await kept.client.hset(state_key(kept), "state", bytes(blob))
+    await kept.client.set(state_key(kept), bytes(blob), keepttl=True)
     with pytest.raises(StoreUnavailable):
         await kept.another().store.checkout("a", 1)
 
@@ -259,10 +261,10 @@ async def test_hot_state_that_redis_lost_is_not_gone_on_with(kept: KeptInRedis) 
     """After a crash Redis may be a frame behind; the frame that comes in its place has the same number."""
     await kept.store.create("a", meta())
     await committed(kept.store, 0)
-    saved = await kept.client.dump(state_key(kept))
-    assert saved is not None
+    saved: Any = {key: await kept.client.dump(key) for key in kept.keyspace.session("a")}
     await committed(kept.store, 1)
-    await kept.client.restore(state_key(kept), 10_000, saved, replace=True)
+    for key, value in saved.items():
+        await kept.client.restore(key, 10_000, value, replace=True)
     await committed(kept.another().store, 1, shade=7)
     assert same((await kept.store.checkout("a", 2)).state, state(7))
 
