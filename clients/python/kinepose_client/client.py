@@ -193,8 +193,8 @@ class Client:
         """A whole clip, its results written to `output` as the server makes them: over HTTP, once the clip is done.
 
         Args:
-            format: a name that docs/api.md lists, such as "csv", "parquet", "coco", "trc"; "mp4" is the clip with its
-                people drawn.
+            format: a name that docs/kinematics.md lists, such as "csv", "parquet", "coco" or "trc"; "mp4" is the
+                clip with its people drawn.
 
         Else as `estimate_clip`. Where it fails there is no file, or the one that was there.
         """
@@ -344,8 +344,8 @@ class AsyncClient:
         """A whole clip, its results written to `output` as the server makes them: over HTTP, once the clip is done.
 
         Args:
-            format: a name that docs/api.md lists, such as "csv", "parquet", "coco", "trc"; "mp4" is the clip with its
-                people drawn.
+            format: a name that docs/kinematics.md lists, such as "csv", "parquet", "coco" or "trc"; "mp4" is the
+                clip with its people drawn.
 
         Else as `estimate_clip`. Where it fails there is no file, or the one that was there.
         """

@@ -1,6 +1,6 @@
 /** What is asked and answered, by the OpenAPI document (`schema.ts`). Coordinates are pixels of the upright picture. */
 
-import type { components } from "./schema.js";
+import type { components, paths } from "./schema.js";
 
 type Schemas = components["schemas"];
 
@@ -45,10 +45,8 @@ export interface ImageParams {
   model?: string;
 }
 
-/** Forms of a clip's results, as docs/api.md lists them; "mp4" is the clip with its people drawn. */
-export type Format =
-  | ("json" | "ndjson" | "csv" | "dlc" | "parquet" | "coco" | "coco-results")
-  | ("openpose" | "openpose-coco" | "html" | "trc" | "mp4");
+/** Forms of a clip's results, as docs/kinematics.md lists them; "mp4" is the clip with its people drawn. */
+export type Format = NonNullable<NonNullable<paths["/v1/clips"]["post"]["parameters"]["query"]>["format"]>;
 
 export interface ClipParams extends ImageParams {
   /** Damage ends the clip with an error, and is not told in `gaps`. */
