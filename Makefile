@@ -98,7 +98,7 @@ proto: $(ALL_READY) ## generate the gRPC stubs from proto/
 typescript: $(ALL_READY) ## make the TypeScript client's types from the OpenAPI document, and compile it (needs npm)
 	mkdir -p out
 	$(PY) clients/typescript/openapi.py out/openapi.json
-	cd clients/typescript && npm ci --no-audit --no-fund && npm run generate -- ../../out/openapi.json -o src/schema.ts && npm run build
+	cd clients/typescript && npm ci --ignore-scripts --no-audit --no-fund && npm run generate -- ../../out/openapi.json -o src/schema.ts && npm run build
 
 clean: ## remove outputs and caches (.venv stays)
 	rm -rf out build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

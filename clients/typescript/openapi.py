@@ -3,14 +3,25 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from service.config import Settings
 from service.processes.frontend import create_app
 
+EXAMPLES = ("example", "examples")
+
 
 def document() -> str:
-    """As JSON."""
-    return json.dumps(create_app(Settings()).openapi(), indent=1) + "\n"
+    """As JSON, without examples: types have no use for them, and they change with the weights."""
+    return json.dumps(_without_examples(create_app(Settings()).openapi()), indent=1) + "\n"
+
+
+def _without_examples(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            name: _without_examples(member) for name, member in value.items() if name not in ("example", "examples")
+        }
+    return [_without_examples(item) for item in value] if isinstance(value, list) else value
 
 
 def main() -> None:

@@ -751,13 +751,6 @@ export interface operations {
         /** @description No body means all defaults. */
         requestBody?: {
             content: {
-                /**
-                 * @example {
-                 *       "drop_policy": "wait",
-                 *       "ttl_s": 60,
-                 *       "max_people": 2
-                 *     }
-                 */
                 "application/json": {
                     /**
                      * Model
@@ -790,24 +783,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "next_seq": 0,
-                     *       "expires_in_s": 300,
-                     *       "model": {
-                     *         "name": "kimnet-lite",
-                     *         "version": "0.1.0",
-                     *         "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
-                     *       },
-                     *       "options": {
-                     *         "model": "kimnet-lite",
-                     *         "drop_policy": "wait",
-                     *         "ttl_s": 300,
-                     *         "max_people": 2
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["SessionInfo"];
                 };
             };
@@ -817,18 +792,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -851,24 +814,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "next_seq": 0,
-                     *       "expires_in_s": 300,
-                     *       "model": {
-                     *         "name": "kimnet-lite",
-                     *         "version": "0.1.0",
-                     *         "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
-                     *       },
-                     *       "options": {
-                     *         "model": "kimnet-lite",
-                     *         "drop_policy": "wait",
-                     *         "ttl_s": 300,
-                     *         "max_people": 2
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["SessionInfo"];
                 };
             };
@@ -878,18 +823,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -912,24 +845,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "next_seq": 0,
-                     *       "expires_in_s": 300,
-                     *       "model": {
-                     *         "name": "kimnet-lite",
-                     *         "version": "0.1.0",
-                     *         "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
-                     *       },
-                     *       "options": {
-                     *         "model": "kimnet-lite",
-                     *         "drop_policy": "wait",
-                     *         "ttl_s": 300,
-                     *         "max_people": 2
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["SessionInfo"];
                 };
             };
@@ -939,18 +854,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1008,58 +911,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 0,
-                     *       "pts_us": 40000,
-                     *       "outcome": "ok",
-                     *       "image_size": [
-                     *         640,
-                     *         360
-                     *       ],
-                     *       "rotation_applied": 0,
-                     *       "skeleton": "kinepose13",
-                     *       "score_kind": "heatmap_peak",
-                     *       "people": [
-                     *         {
-                     *           "track_id": 1,
-                     *           "person_score": 0.97,
-                     *           "region": [
-                     *             210,
-                     *             40,
-                     *             120,
-                     *             290
-                     *           ],
-                     *           "region_source": "tracked",
-                     *           "joints": [
-                     *             {
-                     *               "name": "head",
-                     *               "x": 268.4,
-                     *               "y": 61.9,
-                     *               "score": 0.93
-                     *             }
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "lost": [
-                     *         {
-                     *           "track_id": 2,
-                     *           "region": [
-                     *             20,
-                     *             60,
-                     *             90,
-                     *             250
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "model": {
-                     *         "name": "kimnet-lite",
-                     *         "version": "0.1.0",
-                     *         "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["PoseReply"] | components["schemas"]["FailedReply"];
                 };
             };
@@ -1069,18 +920,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1101,21 +940,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "models": [
-                     *         {
-                     *           "name": "kimnet-lite",
-                     *           "version": "0.1.0",
-                     *           "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65",
-                     *           "skeleton": "kinepose13",
-                     *           "gflop": 1.2,
-                     *           "parameters": 4000000
-                     *         }
-                     *       ],
-                     *       "default": "kimnet-lite"
-                     *     }
-                     */
                     "application/json": components["schemas"]["ModelsReply"];
                 };
             };
@@ -1125,18 +949,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1166,18 +978,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1207,18 +1007,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1248,18 +1036,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1312,78 +1088,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "clip": {
-                     *         "frames_declared": 48,
-                     *         "frames_decoded": 48,
-                     *         "frames_emitted": 48,
-                     *         "duration_us": 1920000,
-                     *         "codec": "h264",
-                     *         "start_us": 0,
-                     *         "pixel_aspect": 1,
-                     *         "gaps": [
-                     *           {
-                     *             "after_seq": 14,
-                     *             "pts_us": 600000,
-                     *             "reason": "damaged"
-                     *           }
-                     *         ]
-                     *       },
-                     *       "frames": [
-                     *         {
-                     *           "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *           "seq": 0,
-                     *           "pts_us": 40000,
-                     *           "outcome": "ok",
-                     *           "image_size": [
-                     *             640,
-                     *             360
-                     *           ],
-                     *           "rotation_applied": 0,
-                     *           "skeleton": "kinepose13",
-                     *           "score_kind": "heatmap_peak",
-                     *           "people": [
-                     *             {
-                     *               "track_id": 1,
-                     *               "person_score": 0.97,
-                     *               "region": [
-                     *                 210,
-                     *                 40,
-                     *                 120,
-                     *                 290
-                     *               ],
-                     *               "region_source": "tracked",
-                     *               "joints": [
-                     *                 {
-                     *                   "name": "head",
-                     *                   "x": 268.4,
-                     *                   "y": 61.9,
-                     *                   "score": 0.93
-                     *                 }
-                     *               ]
-                     *             }
-                     *           ],
-                     *           "lost": [
-                     *             {
-                     *               "track_id": 2,
-                     *               "region": [
-                     *                 20,
-                     *                 60,
-                     *                 90,
-                     *                 250
-                     *               ]
-                     *             }
-                     *           ],
-                     *           "model": {
-                     *             "name": "kimnet-lite",
-                     *             "version": "0.1.0",
-                     *             "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
-                     *           }
-                     *         }
-                     *       ]
-                     *     }
-                     */
                     "application/json": components["schemas"]["ClipReply"];
                     "application/x-ndjson": string;
                     "text/csv": string;
@@ -1400,29 +1104,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
-                     *       "status": "running",
-                     *       "progress": 0.5,
-                     *       "clip": {
-                     *         "frames_declared": 48,
-                     *         "frames_decoded": 26,
-                     *         "frames_emitted": 24,
-                     *         "duration_us": 1920000,
-                     *         "codec": "h264",
-                     *         "start_us": 0,
-                     *         "pixel_aspect": 1,
-                     *         "gaps": [
-                     *           {
-                     *             "after_seq": 14,
-                     *             "pts_us": 600000,
-                     *             "reason": "damaged"
-                     *           }
-                     *         ]
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["JobReply"];
                 };
             };
@@ -1432,18 +1113,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1466,29 +1135,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
-                     *       "status": "running",
-                     *       "progress": 0.5,
-                     *       "clip": {
-                     *         "frames_declared": 48,
-                     *         "frames_decoded": 26,
-                     *         "frames_emitted": 24,
-                     *         "duration_us": 1920000,
-                     *         "codec": "h264",
-                     *         "start_us": 0,
-                     *         "pixel_aspect": 1,
-                     *         "gaps": [
-                     *           {
-                     *             "after_seq": 14,
-                     *             "pts_us": 600000,
-                     *             "reason": "damaged"
-                     *           }
-                     *         ]
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["JobReply"];
                 };
             };
@@ -1498,18 +1144,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1539,18 +1173,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1578,78 +1200,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "clip": {
-                     *         "frames_declared": 48,
-                     *         "frames_decoded": 48,
-                     *         "frames_emitted": 48,
-                     *         "duration_us": 1920000,
-                     *         "codec": "h264",
-                     *         "start_us": 0,
-                     *         "pixel_aspect": 1,
-                     *         "gaps": [
-                     *           {
-                     *             "after_seq": 14,
-                     *             "pts_us": 600000,
-                     *             "reason": "damaged"
-                     *           }
-                     *         ]
-                     *       },
-                     *       "frames": [
-                     *         {
-                     *           "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *           "seq": 0,
-                     *           "pts_us": 40000,
-                     *           "outcome": "ok",
-                     *           "image_size": [
-                     *             640,
-                     *             360
-                     *           ],
-                     *           "rotation_applied": 0,
-                     *           "skeleton": "kinepose13",
-                     *           "score_kind": "heatmap_peak",
-                     *           "people": [
-                     *             {
-                     *               "track_id": 1,
-                     *               "person_score": 0.97,
-                     *               "region": [
-                     *                 210,
-                     *                 40,
-                     *                 120,
-                     *                 290
-                     *               ],
-                     *               "region_source": "tracked",
-                     *               "joints": [
-                     *                 {
-                     *                   "name": "head",
-                     *                   "x": 268.4,
-                     *                   "y": 61.9,
-                     *                   "score": 0.93
-                     *                 }
-                     *               ]
-                     *             }
-                     *           ],
-                     *           "lost": [
-                     *             {
-                     *               "track_id": 2,
-                     *               "region": [
-                     *                 20,
-                     *                 60,
-                     *                 90,
-                     *                 250
-                     *               ]
-                     *             }
-                     *           ],
-                     *           "model": {
-                     *             "name": "kimnet-lite",
-                     *             "version": "0.1.0",
-                     *             "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
-                     *           }
-                     *         }
-                     *       ]
-                     *     }
-                     */
                     "application/json": components["schemas"]["ClipReply"];
                     "application/x-ndjson": string;
                     "text/csv": string;
@@ -1666,29 +1216,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
-                     *       "status": "running",
-                     *       "progress": 0.5,
-                     *       "clip": {
-                     *         "frames_declared": 48,
-                     *         "frames_decoded": 26,
-                     *         "frames_emitted": 24,
-                     *         "duration_us": 1920000,
-                     *         "codec": "h264",
-                     *         "start_us": 0,
-                     *         "pixel_aspect": 1,
-                     *         "gaps": [
-                     *           {
-                     *             "after_seq": 14,
-                     *             "pts_us": 600000,
-                     *             "reason": "damaged"
-                     *           }
-                     *         ]
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["JobReply"];
                 };
             };
@@ -1698,18 +1225,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1741,29 +1256,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "id": "0b9d6f0a4b1e4c7c8f3c2a6d5e4f3b2a",
-                     *       "status": "running",
-                     *       "progress": 0.5,
-                     *       "clip": {
-                     *         "frames_declared": 48,
-                     *         "frames_decoded": 26,
-                     *         "frames_emitted": 24,
-                     *         "duration_us": 1920000,
-                     *         "codec": "h264",
-                     *         "start_us": 0,
-                     *         "pixel_aspect": 1,
-                     *         "gaps": [
-                     *           {
-                     *             "after_seq": 14,
-                     *             "pts_us": 600000,
-                     *             "reason": "damaged"
-                     *           }
-                     *         ]
-                     *       }
-                     *     }
-                     */
                     "application/json": components["schemas"]["JobReply"];
                 };
             };
@@ -1773,18 +1265,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
@@ -1834,44 +1314,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "image_size": [
-                     *         640,
-                     *         360
-                     *       ],
-                     *       "rotation_applied": 0,
-                     *       "skeleton": "kinepose13",
-                     *       "score_kind": "heatmap_peak",
-                     *       "people": [
-                     *         {
-                     *           "track_id": 1,
-                     *           "person_score": 0.97,
-                     *           "region": [
-                     *             210,
-                     *             40,
-                     *             120,
-                     *             290
-                     *           ],
-                     *           "region_source": "tracked",
-                     *           "joints": [
-                     *             {
-                     *               "name": "head",
-                     *               "x": 268.4,
-                     *               "y": 61.9,
-                     *               "score": 0.93
-                     *             }
-                     *           ]
-                     *         }
-                     *       ],
-                     *       "model": {
-                     *         "name": "kimnet-lite",
-                     *         "version": "0.1.0",
-                     *         "sha256": "9f86d081884c7d659f86d081884c7d659f86d081884c7d659f86d081884c7d65"
-                     *       },
-                     *       "lost": []
-                     *     }
-                     */
                     "application/json": components["schemas"]["ImageReply"];
                 };
             };
@@ -1881,18 +1323,6 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    /**
-                     * @example {
-                     *       "type": "urn:kinepose:seq_out_of_order",
-                     *       "title": "Seq out of order",
-                     *       "status": 409,
-                     *       "detail": "expected seq 7, got 9",
-                     *       "code": "seq_out_of_order",
-                     *       "session_id": "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35",
-                     *       "seq": 9,
-                     *       "expected_seq": 7
-                     *     }
-                     */
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
