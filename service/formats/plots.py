@@ -11,11 +11,12 @@ import numpy as np
 from model.skeletons import Skeleton
 from model.values import Array
 from service.formats.charts import MOST_POINTS, Line, line_chart
-from service.formats.results import Results, survey
+from service.formats.results import Results, Survey, survey
 from service.kinematics.angles import JOINTS, NAMES, SIDES, angles_of
 from service.kinematics.paths import Path, Paths, paths_of
 from service.kinematics.process import Kinematics, upwards
 
+MOST_PEOPLE: Final = 20
 COLOURS: Final = ("#444444", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 """Told apart by people who see few colours, too (Okabe and Ito): one a pair of joints."""
 STYLE: Final = (
@@ -32,10 +33,10 @@ def write_plots(results: Results) -> Iterator[bytes]:
     seen = survey(results)
     skeleton = seen.skeleton
     every = max(1, math.ceil(seen.frames / MOST_POINTS))
-    paths = paths_of(results, len(skeleton), results.info.pixel_aspect, every)
+    paths = paths_of(results, len(skeleton), results.info.pixel_aspect, every, seen.track_ids[:MOST_PEOPLE])
     title = html.escape(f"{results.name}: joints over time")
     yield f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'.encode()
-    yield f"<h1>{title}</h1><p>{_summary(results, paths, seen.frames)}</p>".encode()
+    yield f"<h1>{title}</h1><p>{_summary(results, paths, seen)}</p>".encode()
     yield from _stills(results)
     for track_id, path in paths.people.items():
         yield f"<h2>Person {track_id}</h2>".encode()
@@ -46,11 +47,13 @@ def write_plots(results: Results) -> Iterator[bytes]:
     yield b"</html>\n"
 
 
-def _summary(results: Results, paths: Paths, frames: int) -> str:
+def _summary(results: Results, paths: Paths, seen: Survey) -> str:
     seconds = float(paths.time_s[-1] - paths.time_s[0]) if len(paths.time_s) else 0.0
-    people = f"{len(paths.people)} {'person' if len(paths.people) == 1 else 'people'}"
+    count = len(seen.track_ids)
+    people = "1 person" if count == 1 else f"{count} people"
+    people += f" (the first {MOST_PEOPLE} are drawn)" if count > MOST_PEOPLE else ""
     made = "" if results.kinematics is None else " Paths and angles are of the filtered joints."
-    return f"{frames} frames, {seconds:.2f} s, {people}. Left: whole lines; right: dashed.{made}"
+    return f"{seen.frames} frames, {seconds:.2f} s, {people}. Left: whole lines; right: dashed.{made}"
 
 
 def _stills(results: Results) -> Iterator[bytes]:

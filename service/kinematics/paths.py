@@ -1,6 +1,6 @@
 """The joints of each person over a whole clip, as arrays."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +45,13 @@ class Paths:
         return 1 / float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else FALLBACK_HZ
 
 
-def paths_of(results: Iterable[FrameResult], joints: int, pixel_aspect: float = 1.0, every: int = 1) -> Paths:
+def paths_of(
+    results: Iterable[FrameResult],
+    joints: int,
+    pixel_aspect: float = 1.0,
+    every: int = 1,
+    only: Collection[int] | None = None,
+) -> Paths:
     """Take the first and each n-th result after it together.
 
     Args:
@@ -53,6 +59,7 @@ def paths_of(results: Iterable[FrameResult], joints: int, pixel_aspect: float = 
         joints: K.
         pixel_aspect: width over height of a pixel that they are told in.
         every: n.
+        only: whom, by track number; None: everybody.
     """
     times: list[float] = []
     rows: dict[int, list[tuple[int, Array]]] = {}
@@ -63,7 +70,7 @@ def paths_of(results: Iterable[FrameResult], joints: int, pixel_aspect: float = 
         index = len(times)
         times.append(place / FALLBACK_HZ if result.pts_us is None else result.pts_us / MICROSECONDS)
         height = height or (result.image_size[1] if result.image_size else 0)
-        for person in result.people:
+        for person in (person for person in result.people if only is None or person.track_id in only):
             joined = np.column_stack((person.pose.xy_px, person.pose.score))  # float32 [K, 3]
             rows.setdefault(person.track_id, []).append((index, joined))
     people = {track_id: _path(seen, len(times), joints, pixel_aspect) for track_id, seen in sorted(rows.items())}

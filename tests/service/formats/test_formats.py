@@ -307,6 +307,15 @@ def test_plots_of_a_long_clip_draw_some_frames_of_it(monkeypatch: pytest.MonkeyP
     assert re.search(r'd="M[\d.]+ [\d.]+(L[\d.]+ [\d.]+){9}"', text)
 
 
+def test_plots_of_a_crowd_draw_the_first_of_it(tmp_path: Path) -> None:
+    """And say how many there were."""
+    results = ListedResults(*(frame(seq, person(seq + 1, seq)) for seq in range(30)))
+    text = written("html", results, tmp_path).read_text()
+
+    assert text.count("<h2>") == 20
+    assert "30 people (the first 20 are drawn)" in text
+
+
 def test_charts_break_lines_where_nothing_is_known() -> None:
     """And round their ticks."""
     chart = line_chart("T", ("s", "px"), np.arange(5.0), [Line("a", np.array([0, 1, np.nan, 3, 4.0]), "#000")])
