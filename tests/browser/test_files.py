@@ -85,11 +85,12 @@ async def test_a_region_is_given_by_keyboard_too(visit: Visit, tmp_path: Path) -
     """The person is read in it; searching again forgets it."""
     await visit.tab("Picture")
     await choose_picture(visit, tmp_path)
-    await visit.page.get_by_label("Region").fill("260, 80, 150, 330")
+    panel = visit.page.locator(SHOWN)
+    await panel.get_by_label("Region").fill("260, 80, 150, 330")
     await visit.page.keyboard.press("Enter")
-    await visit.page.get_by_text("(given)").wait_for()
-    await visit.page.get_by_role("button", name="Search again").click()
-    await visit.page.get_by_text("(searched)").wait_for()
+    await panel.get_by_text("(given)").wait_for()
+    await panel.get_by_role("button", name="Search again").click()
+    await panel.get_by_text("(searched)").wait_for()
 
 
 async def shown_code(visit: Visit, language: str) -> str:
