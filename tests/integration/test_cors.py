@@ -6,12 +6,16 @@ from pathlib import Path
 import httpx
 import pytest
 import pytest_asyncio
+import websockets
 from pydantic import ValidationError
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin
 
 from service.config import Settings
 from service.processes.frontend import RunningServer
+from service.transports.http.cors import may_connect
 from tests.support.keys import Keys
-from tests.support.server import free_ports
+from tests.support.server import free_ports, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,6 +48,28 @@ async def test_a_named_origin_is_let_in_with_a_key(friendly: httpx.AsyncClient, 
         assert answer.headers["access-control-allow-origin"] == FRIEND
     assert "Location" in answered.headers["access-control-expose-headers"]
     assert "access-control-allow-credentials" not in answered.headers
+
+
+@pytest.mark.parametrize(
+    ("origin", "opens"),
+    [(None, True), ("its own", True), (FRIEND, True), (STRANGER, False), ("null", False), ("https://[", False)],
+)
+async def test_a_websocket_is_opened_by_pages_of_this_server_and_named_ones(origin: str | None, opens: bool) -> None:
+    """Browsers let any page open one and read it; what is no browser says no origin."""
+    headers = {"host": "pose.example:8000"}
+    if origin is not None:
+        headers["origin"] = "https://POSE.example:8000" if origin == "its own" else origin
+    assert may_connect(headers, Settings(cors_origins=(FRIEND,))) is opens
+
+
+async def test_a_websocket_of_another_servers_page_is_refused(server: RunningServer, http: httpx.AsyncClient) -> None:
+    """At the handshake."""
+    url = f"ws://127.0.0.1:{server.http_port}/v1/sessions/{await opened(http)}/stream"
+    with pytest.raises(InvalidStatus) as refused:
+        await websockets.connect(url, origin=Origin(STRANGER))
+    assert refused.value.response.status_code == 403
+    async with websockets.connect(url, origin=Origin(server.http_url)):
+        pass
 
 
 async def test_others_are_not(friendly: httpx.AsyncClient, keys: Keys) -> None:

@@ -1,8 +1,10 @@
 """Calls from pages of other servers, where the settings name these (Cross-Origin Resource Sharing).
 
-Their answers never count on cookies: a call brings its key, or none is wanted.
+Their answers never count on cookies: a call brings its key, or none is wanted. Browsers let any page open a WebSocket
+and read it, so there the server itself looks whose page it is.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import FastAPI
@@ -36,3 +38,11 @@ def install(app: FastAPI, settings: Settings) -> None:
             allow_headers=SENT,
             expose_headers=READ,
         )
+
+
+def may_connect(headers: Mapping[str, str], settings: Settings) -> bool:
+    """Whether whoever sent these headers may open a WebSocket: no page, one of this server, or a named one."""
+    origin = headers.get("origin")
+    if origin is None or origin in settings.cors_origins or "*" in settings.cors_origins:
+        return True
+    return origin.partition("://")[2].lower() == headers.get("host", "").lower()

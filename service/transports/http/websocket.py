@@ -9,7 +9,7 @@
 
 Every binary message gets one answer. A frame without a seq is the next one. A text that makes no sense is answered at
 once with `{"error": {problem}}`, and the picture after it, of which it said something, with that error, too. An unknown
-or expired session, or one of another API key, is refused at the handshake with problem+json.
+or expired session, one of another API key, and a page of another server are refused at the handshake with problem+json.
 """
 
 import asyncio
@@ -24,7 +24,8 @@ from starlette.websockets import WebSocketState
 from service.auth.api_keys import Caller
 from service.contract import problem, wire
 from service.contract.messages import EncodedFrame, SessionInfo
-from service.errors import BadRequest, Draining, KineposeError, TooLarge
+from service.errors import BadRequest, Draining, Forbidden, KineposeError, TooLarge
+from service.transports.http import cors
 from service.transports.http.auth import SUBPROTOCOL, caller_of
 from service.transports.http.dependencies import services_of
 from service.transports.http.errors import problem_response
@@ -45,6 +46,8 @@ async def stream(websocket: WebSocket, session_id: str) -> None:
     """Frames in, joints out, until either side ends it; work of a client that goes away is dropped."""
     services, caller = services_of(websocket), caller_of(websocket)
     try:
+        if not cors.may_connect(websocket.headers, services.settings):
+            raise Forbidden("a page of another server, which KINEPOSE_CORS_ORIGINS does not name")
         # A handshake that waits for its store when the server stops would be answered with 500 by uvicorn.
         info = services.pipeline.sessions.info(session_id, caller=caller)
         session = await services.lifecycle.unless_draining(info)
