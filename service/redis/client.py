@@ -160,13 +160,11 @@ class Scripts:
         return found
 
     async def _on_one_connection(self, key: str, commands: Sequence[Command]) -> list[Any]:
-        node = {}
         if isinstance(self.client, ClusterClient):
-            await self.client.initialize()
-            node = {"target_nodes": self.client.get_node_from_key(key)}
+            return await self.client.on_one_connection(key, commands)
         async with self.client.pipeline(transaction=False) as pipeline:
             for command in commands:
-                pipeline.execute_command(*command, **node)
+                pipeline.execute_command(*command)
             return await pipeline.execute(raise_on_error=False)
 
     async def _sent(self, script: "_Script", keys: tuple[str, ...], args: tuple[str | bytes | int, ...]) -> Any:

@@ -56,6 +56,25 @@ class ClusterClient(RedisCluster):
         except RedisConnectionError:
             return await super().execute_command(*args, **kwargs)
 
+    async def on_one_connection(self, key: str, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        """Replies, or errors, of commands that are sent together to the node of a key; once more, as one alone is."""
+        await self.initialize()
+        try:
+            replies = await self._pipelined(key, commands)
+        except RedisConnectionError as error:
+            replies = [error]
+        if any(isinstance(reply, RedisConnectionError) for reply in replies):
+            await self.nodes_manager.initialize()
+            replies = await self._pipelined(key, commands)
+        return replies
+
+    async def _pipelined(self, key: str, commands: Sequence[Sequence[Any]]) -> list[Any]:
+        node = self.get_node_from_key(key)
+        async with self.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command, target_nodes=node)
+            return await pipeline.execute(raise_on_error=False)
+
     def keys_by_node(self, keys: Sequence[str]) -> dict[tuple[str, int], list[str]]:
         """Keys, or sharded channels, by the host and port of the master that has them; who has none is left out."""
         found: dict[tuple[str, int], list[str]] = {}
