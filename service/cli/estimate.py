@@ -127,7 +127,7 @@ def run(arguments: argparse.Namespace) -> None:
     parallel = 1 if streams else min(len(sources), available_cores(), MOST_PARALLEL)
     settings = settings_with(model=arguments.model, parallel_frames=parallel)
     command = _Command(arguments, settings, alone=len(sources) == 1)
-    jobs = [partial(command.run, source, outputs.of(source.name)) for source in sources]
+    jobs = [partial(command.run, source, outputs.of(source.name, source.path)) for source in sources]
     if command.alone:
         jobs[0]()
     else:

@@ -53,6 +53,8 @@ class Outputs:
 
     def __post_init__(self) -> None:
         self.formats = list(dict.fromkeys(self.formats)) or [_by_ending(self.file)]
+        if self.formats[0] != MP4:
+            _check_installed(self.formats[0])
         if self.folder is not None and self.file is not None:
             raise CommandFailed("give --output or --output-dir, not both", BAD_INPUT)
         if self.folder is None and (self.several or len(self.formats) > 1):
@@ -62,13 +64,20 @@ class Outputs:
         if self.folder is not None:
             _make_folder(self.folder)
 
-    def of(self, name: str) -> Targets:
-        """Where the results of the input of that name go; looked at before there are any. Raises CommandFailed."""
+    def of(self, name: str, source: Path | None = None) -> Targets:
+        """Where the results of the input of that name go; looked at before there are any. `source`: its file.
+
+        Raises:
+            CommandFailed: a file that cannot be written, or is the input itself.
+        """
         targets = self._single() if self.folder is None else self._in_folder(self.folder, self._unique(name))
         if self.plot is not None:
             targets = replace(targets, results=(*targets.results, Target(FORMATS[HTML], self.plot)))
-        check_outputs(*(target.path for target in targets.results), targets.overlay)
+        files = [*(target.path for target in targets.results if not target.is_folder), targets.overlay]
+        check_outputs(*files)
         _check_container(targets.overlay)
+        if any(_is_same(path, source) for path in files):
+            raise CommandFailed(f"{source}: the output would take the input's place", BAD_INPUT)
         return targets
 
     def _single(self) -> Targets:
@@ -107,6 +116,21 @@ def format_names(text: str) -> list[str]:
         except BadRequest as error:
             raise argparse.ArgumentTypeError(str(error)) from error
     return names
+
+
+def _is_same(path: Path | None, source: Path | None) -> bool:
+    """Whether both are the same file, and there."""
+    if path is None or source is None:
+        return False
+    return path.exists() and source.exists() and path.samefile(source)
+
+
+def _check_installed(name: str) -> None:
+    """Of a format that only an ending names; others are looked at as arguments."""
+    try:
+        format_named(name)
+    except BadRequest as error:
+        raise CommandFailed(str(error), BAD_INPUT) from error
 
 
 def _check_container(overlay: Path | None) -> None:

@@ -36,6 +36,11 @@ class Target:
     form: Format
     path: Path | None
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether many files are written into `path`, which is made where it is not there."""
+        return self.form.files is not None and self.path is not None and self.path.suffix != ".zip"
+
 
 class Exports:
     """Writes results to all targets; a context manager. Files appear whole once it ends well, or not at all.
@@ -111,7 +116,9 @@ class Exports:
 
 
 def _export(target: Target, results: StoredResults) -> None:
-    if target.form.files is not None and target.path is not None and target.path.suffix != ".zip":
+    if target.is_folder:
+        assert target.form.files is not None
+        assert target.path is not None
         _fill_folder(target.path, target.form.files(results))
         return
     with _binary_output(target.path) as file:

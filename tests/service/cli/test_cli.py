@@ -390,3 +390,21 @@ def test_causal_smoothing_does_not_wait_for_the_end(clip: Path, capsys: pytest.C
     *frames, last = lines(capsys.readouterr().out)
     assert [frame["kinematics"][0]["track_id"] for frame in frames] == [1, 1, 1]
     assert last["clip"]["frames_emitted"] == 3
+
+
+def test_an_output_never_takes_the_inputs_place(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nor a link to it does; nothing is read or written."""
+    before = clip.read_bytes()
+    (tmp_path / "link.mp4").symlink_to(clip)
+
+    for output in (clip, tmp_path / "link.mp4"):
+        assert main(["estimate", str(clip), "--output", str(output)]) == 2
+        assert "would take the input's place" in capsys.readouterr().err
+    assert clip.read_bytes() == before
+
+
+def test_a_folder_of_files_may_be_there_already(clip: Path, tmp_path: Path) -> None:
+    """A second run writes its files over those of the first."""
+    for _ in range(2):
+        assert main(["estimate", str(clip), "--format", "openpose", "--output", str(tmp_path / "frames")]) == 0
+    assert len(list((tmp_path / "frames").iterdir())) == 3
