@@ -121,11 +121,12 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.plot,
         several=len(sources) > 1,
     )
-    # One input has all cores for each of its frames; of several, each has a core. Streams are ended by signals, which
-    # only one at a time can hear.
+    # Each clip has a core for the network, beside which another decodes and writes: with all cores for each frame one
+    # clip would take a third more of the processor, and end little sooner. A stream wants its answers at once. Streams
+    # are ended by signals, which only one at a time can hear.
     streams = any(source.stream for source in sources)
     parallel = 1 if streams else min(len(sources), available_cores(), MOST_PARALLEL)
-    settings = settings_with(model=arguments.model, parallel_frames=parallel)
+    settings = settings_with(model=arguments.model, parallel_frames=1 if streams else None)
     command = _Command(arguments, settings, alone=len(sources) == 1)
     jobs = [partial(command.run, source, outputs.of(source.name)) for source in sources]
     if command.alone:
