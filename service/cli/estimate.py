@@ -30,7 +30,8 @@ from service.contract import regions
 from service.contract.messages import ClipInfo
 from service.errors import KineposeError
 from service.formats.catalog import FORMATS, MP4
-from service.inference.loaded_model import MOST_PARALLEL, LoadedModel, available_cores, load_model
+from service.inference.cores import available_cores
+from service.inference.loaded_model import MOST_PARALLEL, LoadedModel, load_model
 from service.media.excerpt import Part
 from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.video import Clip

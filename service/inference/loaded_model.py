@@ -1,6 +1,5 @@
 """The model that a server serves: loaded once, onto its device."""
 
-import os
 from dataclasses import dataclass
 
 from model.cards import ModelCard
@@ -11,6 +10,7 @@ from model.skeletons import Skeleton
 from model.tracker import Tracker
 from service.config import Settings
 from service.contract.messages import ModelInfo
+from service.inference.cores import available_cores
 from service.inference.device_loop import Stepper
 from service.inference.timed_finder import TimedFinder
 from service.observability.metrics import Metrics
@@ -60,8 +60,3 @@ def load_model(settings: Settings, metrics: Metrics | None = None) -> LoadedMode
     tracker = Tracker(engine, card.sha256[:16], finder, look_every)
     stacks = engine.device == "cuda"
     return LoadedModel(card, engine.config.skeleton, tracker, stacks, engine.parallel)
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
