@@ -3,6 +3,7 @@
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -66,6 +67,7 @@ def measure(subjects: Sequence[Subject], clips: Sequence[TestClip], threads: int
         for subject in subjects:
             long, short = (run(subject, clip, threads) for clip in clips)
             runs[subject.name].append((long, short))
+            print(f"{threads} threads, {subject.name}: {figures([(long, short)]).as_json()}", file=sys.stderr)
     return {name: figures(pairs) for name, pairs in runs.items()}
 
 
