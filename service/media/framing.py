@@ -8,6 +8,7 @@ from typing import cast
 import av
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 
 from model.values import Array
 from service.errors import BadClip
@@ -24,10 +25,13 @@ def shape_of(first: VideoFrame, aspect: Fraction | None, limits: ClipLimits) -> 
     return shape
 
 
-def frame_of(picture: VideoFrame, shape: Shape, limits: ClipLimits) -> Array:
+def frame_of(picture: VideoFrame, shape: Shape, limits: ClipLimits, scaler: VideoReformatter) -> Array:
     """The frame of a picture, uint8 [H, W, 3].
 
     One of another size than the first is fitted into it, with black beside it where it has another form.
+
+    Args:
+        scaler: the same for all pictures of a clip: setting up one takes as long as using it.
 
     Raises:
         ImageTooLarge: it has more pixels than allowed.
@@ -35,13 +39,13 @@ def frame_of(picture: VideoFrame, shape: Shape, limits: ClipLimits) -> Array:
     """
     width, height = shape.squared(*shape.stored)
     if (picture.width, picture.height) != shape.stored:
-        return shape.orientation.apply(_fitted(picture, shape, limits))
+        return shape.orientation.apply(_fitted(picture, shape, limits, scaler))
     if (width, height) == shape.stored:
-        return shape.orientation.apply(_scaled(picture, None, None))
-    return shape.orientation.apply(_scaled(picture, width, height))
+        return shape.orientation.apply(_scaled(picture, None, None, scaler))
+    return shape.orientation.apply(_scaled(picture, width, height, scaler))
 
 
-def _fitted(picture: VideoFrame, shape: Shape, limits: ClipLimits) -> Array:
+def _fitted(picture: VideoFrame, shape: Shape, limits: ClipLimits, scaler: VideoReformatter) -> Array:
     limits.check_pixels(picture.width, picture.height)
     frame_width, frame_height = shape.squared(*shape.stored)
     width, height = shape.squared(picture.width, picture.height)
@@ -49,14 +53,14 @@ def _fitted(picture: VideoFrame, shape: Shape, limits: ClipLimits) -> Array:
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
     frame = np.zeros((frame_height, frame_width, 3), np.uint8)
     top, left = (frame_height - height) // 2, (frame_width - width) // 2
-    frame[top : top + height, left : left + width] = _scaled(picture, width, height)
+    frame[top : top + height, left : left + width] = _scaled(picture, width, height, scaler)
     return frame
 
 
-def _scaled(picture: VideoFrame, width: int | None, height: int | None) -> Array:
+def _scaled(picture: VideoFrame, width: int | None, height: int | None, scaler: VideoReformatter) -> Array:
     """The picture in RGB and this size; None: its own."""
     try:
-        return _pixels(picture.reformat(format="rgb24", width=width, height=height))
+        return _pixels(scaler.reformat(picture, width, height, "rgb24"))
     except av.FFmpegError as error:
         raise BadClip(f"a picture cannot be turned to RGB: {words(error)}") from error
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from model.values import Frame
@@ -99,6 +100,7 @@ class Video:
         self._damaged, self._first = self._take_first()
         self.shape = shape_of(self._first, stream.sample_aspect_ratio, limits)
         self.rotation = self.shape.orientation.turn
+        self._scaler = VideoReformatter()
         self._given = 0
         self._end_us = 0
 
@@ -135,7 +137,7 @@ class Video:
     def _frame(self, picture: VideoFrame) -> Frame:
         pts_us = self._clock.next_us(picture.pts, after_loss=self._is_in_gap())
         self._limits.check_place(pts_us, self._given)
-        rgb = frame_of(picture, self.shape, self._limits)
+        rgb = frame_of(picture, self.shape, self._limits, self._scaler)
         self._given += 1
         self._end_us = pts_us + max(0, in_us(picture.duration, self._unit_us) or 0)
         self.duration_us = max(self.duration_us or 0, pts_us)

@@ -3,6 +3,7 @@
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from tests.bench.peers.footage import TestClip
 from tests.bench.peers.subjects import Subject
 
+_RSS_EVERY = 50
 _SETTLED = 50
 """Frames after which intervals between lines count."""
 
@@ -65,6 +67,7 @@ def measure(subjects: Sequence[Subject], clips: Sequence[TestClip], threads: int
         for subject in subjects:
             long, short = (run(subject, clip, threads) for clip in clips)
             runs[subject.name].append((long, short))
+            print(f"{threads} threads, {subject.name}: {figures([(long, short)]).as_json()}", file=sys.stderr)
     return {name: figures(pairs) for name, pairs in runs.items()}
 
 
@@ -100,13 +103,24 @@ def run(subject: Subject, clip: TestClip, threads: int) -> Run:
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=subject.whole_environment, cwd=Path("/")
     )
     assert process.stdout is not None
+    times: list[float] = []
+    rss_mb = 0.0
     with process.stdout as lines:
-        times = [time.perf_counter() for line in lines if not line.startswith(b'{"clip"')]
+        for line in lines:
+            if not line.startswith(b'{"clip"'):
+                times.append(time.perf_counter())
+            if len(times) % _RSS_EVERY == 0:
+                rss_mb = max(rss_mb, _most_resident(process.pid))
     _, status, usage = os.wait4(process.pid, 0)
     end = time.perf_counter()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode or len(times) != clip.frames:
         raise SystemExit(f"{subject.name}: exit code {process.returncode}, {len(times)} of {clip.frames} frames")
     intervals = tuple(np.diff(times[_SETTLED:]).tolist())
-    rss_mb = usage.ru_maxrss / 1024
     return Run(clip.frames, usage.ru_utime + usage.ru_stime, times[0] - begin, end - begin, rss_mb, intervals)
+
+
+def _most_resident(pid: int) -> float:
+    """MB so far. What the kernel tells of an ended child counts this process's own memory, from which it was forked."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)

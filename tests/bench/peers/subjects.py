@@ -44,6 +44,7 @@ def subjects(tools: Path, checkouts: Mapping[str, Path], only: tuple[str, ...] =
     """
     found = [
         *(_kinepose(model, model, _ROOT) for model in _OURS),
+        *(_kinepose(f"{model}-bf16", model, _ROOT, "bf16") for model in _OURS),
         *(_kinepose(f"{name}/{model}", model, folder) for name, folder in checkouts.items() for model in _OURS),
         *(_mediapipe(kind, tools) for kind in _MEDIAPIPE),
         *(_movenet(kind, tools) for kind in _MOVENET),
@@ -54,10 +55,10 @@ def subjects(tools: Path, checkouts: Mapping[str, Path], only: tuple[str, ...] =
     return chosen
 
 
-def _kinepose(name: str, model: str, folder: Path) -> Subject:
+def _kinepose(name: str, model: str, folder: Path, precision: str = "f32") -> Subject:
     # The command's own environment: a checkout goes before what is installed.
     command = (sys.executable, "-m", "service", "estimate", "--format", "ndjson", "--model", model)
-    return Subject(name, command, "kinepose", {"PYTHONPATH": str(folder)})
+    return Subject(name, command, "kinepose", {"PYTHONPATH": str(folder), "KINEPOSE_PRECISION": precision})
 
 
 def _mediapipe(kind: str, tools: Path) -> Subject:
