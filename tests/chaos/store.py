@@ -16,7 +16,7 @@ from tests.support.redis_nodes import MASTERS, NODE_TIMEOUT_MS, form_cluster, is
 
 BELOW_EPHEMERAL = (20_000, 30_000)
 """Ports that no outgoing connection gets by chance while Redis is away."""
-LONGER_S = 4.0
+LONGER_S = 2.5
 """Beyond its time a master of a cluster stays away: longer than it takes a replica to follow it."""
 
 
