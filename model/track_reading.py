@@ -23,12 +23,18 @@ TURNS_EVERY = 16
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Whom a track is, and where they are looked for. `last`: where they were last seen; None if never."""
+    """Whom a track is, and where they are looked for.
+
+    Attributes:
+        last: where they were last seen; None if never.
+        least_strength: strength from which on somebody counts as seen there.
+    """
 
     track_id: int
     region: Region
     source: RegionSource
     last: Region | None
+    least_strength: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,8 +46,8 @@ class Reading:
 
     @property
     def is_there(self) -> bool:
-        """Whether somebody is in the crop."""
-        return self.person.person_score >= PRESENT
+        """Whether somebody is in the crop, with joints enough to tell where."""
+        return self.person.person_score >= PRESENT and not self.track.lost_frames
 
     @property
     def is_lost(self) -> bool:
@@ -87,8 +93,9 @@ def _finish(
     request: TrackRequest, place: Place, transform: FrameTransform, output: ModelOutput, track: TrackState | None
 ) -> Reading:
     pose = read_pose(output, transform)
-    last = place.region if place.last is None or output.presence >= PRESENT else place.last
-    following = next_box(place.region, pose, output.presence, request.frame.size)
+    is_clear = output.presence * float(pose.score.mean()) >= place.least_strength
+    following = next_box(place.region, pose, output.presence if is_clear else 0.0, request.frame.size)
+    last = place.region if place.last is None or following.seen else place.last
     q, m = output.kept or (quantise(output.q), quantise(output.carry))
     new_track = TrackState(
         track_id=place.track_id,

@@ -23,7 +23,7 @@ from model.requests import (
     Tracked,
     TrackRequest,
 )
-from model.search import search_person
+from model.search import LEAST_STRENGTH, search_person
 from model.state import MOST_TRACKS, UNNAMED, SessionState, TrackState
 from model.track_reading import LOST_PATIENCE, TRACK_PATIENCE, Place, Reading, read_place
 from model.values import Frame, Region, RegionSource
@@ -153,7 +153,9 @@ class Tracker:
         elif region is None and track is not None:
             region, source = track.box, RegionSource.TRACKED
         assert region is not None  # each branch above sets it
-        place = Place(track_id, region, source, last)
+        # A given region is somebody's; whoever is found where nobody was has to be clear.
+        is_new = track_id == UNNAMED and source is not RegionSource.GIVEN
+        place = Place(track_id, region, source, last, LEAST_STRENGTH if is_new else 0.0)
         return (yield from read_place(request, place, track, turn, self.input_size))
 
     # -- all of a frame -------------------------------------------------------------------------------------

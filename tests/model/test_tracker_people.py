@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from model.engines.base import ModelInput, ModelOutput
 from model.tracker import TRACK_PATIENCE, EndedTrack, EndReason, TooManyRegions, Tracked, Tracker, TrackRequest
 from model.values import Array, Frame, LostTrack, Region
 from tests.support.dots import DotEngine, person, picture
@@ -60,6 +61,38 @@ def test_a_person_who_is_not_seen_is_lost_with_the_last_region() -> None:
     assert gone.people == still.people == ()
     assert gone.lost == still.lost == (LostTrack(1, HERE),)
     assert _seen(_one(tracker, TrackRequest(picture(joints), 3, still.state))) == ([1], [])
+
+
+class _Dim(DotEngine):
+    """Sees people, but none of them clearly."""
+
+    def _read(self, item: ModelInput) -> ModelOutput:
+        output = super()._read(item)
+        return replace(output, m=output.m * np.float32(0.2), carry=output.carry * np.float32(0.2))
+
+
+def test_whoever_is_found_in_many_windows_has_to_be_clear() -> None:
+    """Or they are nobody; in a region that the client gives a person need not be, there and in the frames after."""
+    tracker, joints = Tracker(_Dim(), "digest"), person(60, 60, 100)
+    found = _one(tracker, TrackRequest(picture(joints), 0))
+    watched = _one(tracker, TrackRequest(picture(joints), 1, found.state))
+    assert _seen(found) == _seen(watched) == ([], [])
+    given = _one(tracker, TrackRequest(picture(joints), 0, regions=(HERE,)))
+    assert _seen(given) == _seen(_one(tracker, TrackRequest(picture(joints), 1, given.state))) == ([1], [])
+
+
+class _Guessing(DotEngine):
+    """Takes everything for somebody, without any joint."""
+
+    def _read(self, item: ModelInput) -> ModelOutput:
+        return replace(super()._read(item), presence=1.0)
+
+
+def test_somebody_without_joints_is_nobody() -> None:
+    """Where nobody was, and in a region: there they are lost."""
+    tracker = Tracker(_Guessing(), "digest")
+    assert _seen(_one(tracker, TrackRequest(picture(None), 0))) == ([], [])
+    assert _seen(_one(tracker, TrackRequest(picture(None), 0, regions=(HERE,)))) == ([], [1])
 
 
 def test_a_given_region_with_nobody_in_it_is_a_person_who_is_lost() -> None:

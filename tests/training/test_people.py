@@ -7,7 +7,6 @@ import pytest
 
 from model.engines.base import ModelInput, ModelOutput
 from model.tracker import Tracker
-from model.values import Array
 from tests.support.dots import DotEngine, person, picture
 from tests.training import made_up
 from training.commands.people import false_table, found_table, identities_table
@@ -125,14 +124,11 @@ class _Blind(DotEngine):
         return replace(super()._read(item), presence=self.presence)
 
 
-def _grey() -> list[tuple[str, Array]]:
-    return [("grey", np.full((240, 320, 3), 90, np.uint8))] * 2
-
-
 def test_false_people_are_counted_in_every_frame() -> None:
     """Each picture is shown for four."""
-    assert false_people(Tracker(_Blind(0.0), "digest"), _grey(), 1) == {"grey": Shares(8, 0)}
-    assert false_people(Tracker(_Blind(1.0), "digest"), _grey(), 1) == {"grey": Shares(8, 8)}
+    pictures = [("dots", picture(person(100, 60, 110)).rgb)] * 2
+    assert false_people(Tracker(_Blind(0.0), "digest"), pictures, 1) == {"dots": Shares(8, 0)}
+    assert false_people(Tracker(_Blind(1.0), "digest"), pictures, 1) == {"dots": Shares(8, 8)}
 
 
 def test_a_person_who_is_read_where_they_are_is_found() -> None:
