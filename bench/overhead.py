@@ -92,7 +92,7 @@ async def measure(settings: Settings, streams: Sequence[int], frames: int) -> di
     loaded = await asyncio.to_thread(load_model, settings)
     assert isinstance(loaded.stepper, Tracker)
     engine = TimedEngine(loaded.stepper.engine)
-    timed = replace(loaded, stepper=Tracker(engine, loaded.stepper.model_digest))
+    timed = replace(loaded, stepper=Tracker(engine, loaded.stepper.model_digest, loaded.stepper.finder))
     runs = [await _run(settings, timed, engine, count, frames) for count in streams]
     return {
         "measures": "milliseconds a frame, in one process, without transport; overhead = latency less decoding"

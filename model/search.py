@@ -3,9 +3,11 @@
 The number of windows is bounded whatever the frame's shape: in a strip they lie apart from one another.
 """
 
+from dataclasses import dataclass
 from itertools import product
 
 from model.coords import letterbox_transform, region_to_transform
+from model.finder.base import LEAST_SCORE
 from model.finder.look import people_in
 from model.passes import Passes
 from model.reading import CLEARLY, Candidate, best_candidate, strength_of, turned
@@ -35,42 +37,56 @@ _MOST_FOUND = 4
 """Of those that the finder sees, the clearest so many are read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Somebody who was found.
+
+    Attributes:
+        region: their box.
+        turn: radians, in which they are seen best.
+        least_strength: strength from which on it is somebody: none where the finder saw them, too.
+    """
+
+    region: Region
+    turn: float
+    least_strength: float
+
+
 def search_person(
-    frame: Frame, lost_frames: int | None, input_size: int, finder_size: int | None = None
-) -> Passes[tuple[Region, float] | None]:
-    """Look for a person in the whole frame: their box, and the turn in which they are seen best; None: nobody.
+    frame: Frame, lost_frames: int | None, input_size: int, finder_size: int | None
+) -> Passes[Sighting | None]:
+    """Look for a person in the whole frame; None: nobody.
 
     Args:
         lost_frames: how many frames in a row nobody was seen, so that an empty scene is not searched thoroughly every
             time; None at the start.
         finder_size: side of the finder's pictures: it is asked first, and where the network sees somebody clearly in
-            what it found, no window is read. None: it is not asked.
+            what it found, no window is read. None: there is no finder.
     """
-    found = None
+    best, least = None, LEAST_STRENGTH
     if finder_size is not None and _looks_around(lost_frames):
-        found = yield from _found_clearest(frame, input_size, finder_size)
-    if found is None or found.strength < _GOOD_STRENGTH:
+        best = yield from _found_clearest(frame, input_size, finder_size)
+        least = 0.0
+    if best is None or best.strength < _GOOD_STRENGTH:
         seen = yield from _search_windows(frame, lost_frames, input_size)
-        found = seen if found is None else max(found, seen, key=strength_of)
+        if best is None or seen.strength > best.strength:
+            best, least = seen, LEAST_STRENGTH
     for _ in range(_REFINEMENTS):
-        region = seen_box(found.pose, found.presence, frame.size)
+        region = seen_box(best.pose, best.presence, frame.size)
         if region is None:
             return None
-        found = yield from best_candidate(
-            frame, [region_to_transform(region, input_size, turn=found.transform.rotation)]
-        )
-    region = seen_box(found.pose, found.presence, frame.size)
-    return None if region is None or found.strength < LEAST_STRENGTH else (region, found.transform.rotation)
+        best = yield from best_candidate(frame, [region_to_transform(region, input_size, turn=best.transform.rotation)])
+    region = seen_box(best.pose, best.presence, frame.size)
+    found = region is not None and best.strength >= least
+    return Sighting(region, best.transform.rotation, least) if region is not None and found else None
 
 
 def _found_clearest(frame: Frame, input_size: int, finder_size: int) -> Passes[Candidate | None]:
     """Whom the network sees most clearly of those that the finder does; None where it sees nobody."""
-    people = yield from people_in(frame, finder_size)
+    people = [one for one in (yield from people_in(frame, finder_size)) if one.score >= LEAST_SCORE][:_MOST_FOUND]
     if not people:
         return None
-    return (
-        yield from best_candidate(frame, [region_to_transform(one.region, input_size) for one in people[:_MOST_FOUND]])
-    )
+    return (yield from best_candidate(frame, [region_to_transform(one.region, input_size) for one in people]))
 
 
 def _search_windows(frame: Frame, lost_frames: int | None, input_size: int) -> Passes[Candidate]:

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-_ARITHMETIC = "2"
+_ARITHMETIC = "3"
 """Changes when crops, previous maps or joints are computed to other bits than before."""
 
 
@@ -51,16 +51,14 @@ class Tracker:
     Args:
         engine: the loaded network.
         model_digest: first 16 hexadecimal digits of the weights' sha256.
-        finder: finds people where more than one may be followed. One person is looked for with the network alone: its
-            windows turn, and so find people who lie. Without a finder several people are followed from given regions.
+        finder: finds people. Where one is followed, windows that the network reads come after it: they turn, and so
+            find people who lie. Without a finder several people are followed from given regions.
         look_every: how often the finder looks while there is room for more people.
-        finds_one: whether the finder is asked where one person is looked for, too.
 
     Attributes:
-        state_digest: of the weights and of the engine's signature. A state goes on only on its like: the same weights
-            on another runtime, precision or instruction set give other joints. On any other state people are looked
-            for afresh, under new numbers.
-        people_digest: the same where the finder takes part.
+        state_digest: of the weights, of the engine's signature and of the finder. A state goes on only on its like:
+            the same weights on another runtime, precision or instruction set give other joints. On any other state
+            people are looked for afresh, under new numbers.
     """
 
     def __init__(
@@ -69,16 +67,13 @@ class Tracker:
         model_digest: str,
         finder: Finder | None = None,
         look_every: LookEvery | None = None,
-        *,
-        finds_one: bool = False,
     ) -> None:
         self.engine = engine
         self.finder = finder
         self.model_digest = model_digest
-        parts = (model_digest, engine.signature, _ARITHMETIC)
-        self.state_digest = _digest(*parts)
-        self.people_digest = _digest(*parts, finder.digest) if finder else self.state_digest
-        self._finds_one = finder.size if finder and finds_one else None
+        self.state_digest = _digest(
+            model_digest, engine.signature, _ARITHMETIC, *([finder.digest] if finder is not None else [])
+        )
         self.input_size = engine.config.input_size
         self.look_every = look_every or LookEvery()
 
@@ -120,7 +115,7 @@ class Tracker:
         state = self._usable_state(request)
         _check(request, state)
         if self.finder is not None and request.max_people > 1:
-            follower = Follower(self.people_digest, self.input_size, self.finder.size, self.look_every)
+            follower = Follower(self.state_digest, self.input_size, self.finder.size, self.look_every)
             return (yield from follower.passes(request, state))
         tracks = state.tracks if state is not None else ()
         places = list(zip_longest(tracks, request.regions)) or [(None, None)]
@@ -130,8 +125,7 @@ class Tracker:
 
     def _usable_state(self, request: TrackRequest) -> SessionState | None:
         state = request.state
-        digest = self.people_digest if request.max_people > 1 else self.state_digest
-        return state if state is not None and state.model == digest else None
+        return state if state is not None and state.model == self.state_digest else None
 
     # -- one track ------------------------------------------------------------------------------------------
 
@@ -139,23 +133,23 @@ class Tracker:
         """One track in the frame. `track`: None starts one; `region`: None follows it, or looks for somebody."""
         source = RegionSource.GIVEN
         track_id, last = (track.track_id, track.last_region) if track else (UNNAMED, None)
-        turn = track.transform.rotation if track else 0.0
+        turn, least = (track.transform.rotation if track else 0.0), LEAST_STRENGTH
         if region is None and (track is None or track.lost_frames > LOST_PATIENCE):
             source = RegionSource.SEARCHED
-            found = yield from search_person(
-                request.frame, track.lost_frames if track else None, self.input_size, self._finds_one
-            )
+            lost_frames, finder_size = track.lost_frames if track else None, self.finder.size if self.finder else None
+            found = yield from search_person(request.frame, lost_frames, self.input_size, finder_size)
             if found is None:
                 region = track.box if track else _whole(request.frame)
             else:
-                (region, turn), track = found, None  # A person found anew has no past here.
+                region, turn, least = found.region, found.turn, found.least_strength
+                track = None  # A person found anew has no past here.
                 track_id = track_id if last is not None and _overlap(region, last) else UNNAMED
         elif region is None and track is not None:
             region, source = track.box, RegionSource.TRACKED
         assert region is not None  # each branch above sets it
         # A given region is somebody's; whoever is found where nobody was has to be clear.
         is_new = track_id == UNNAMED and source is not RegionSource.GIVEN
-        place = Place(track_id, region, source, last, LEAST_STRENGTH if is_new else 0.0)
+        place = Place(track_id, region, source, last, least if is_new else 0.0)
         return (yield from read_place(request, place, track, turn, self.input_size))
 
     # -- all of a frame -------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ from model.coords import input_to_frame
 from model.finder.decode import Person17
 from model.values import Array, FrameTransform, Region
 
+LEAST_SCORE = 0.15
+"""Weaker sightings are nobody. Low: whether somebody is there says the network's own presence."""
+
 _MIN_SIDE = 4.0
 
 _BODY = (5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16)

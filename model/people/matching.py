@@ -4,13 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.finder.base import Found
+from model.finder.base import LEAST_SCORE, Found
 from model.people.assignment import best_pairs
 from model.people.member import Member
 from model.people.similarity import distance, joint_similarity, overlap
 
-_LEAST_SCORE = 0.15
-"""The finder's weaker sightings are nobody. Low: whether somebody is there says the network's own presence."""
 _LEAST_SIMILARITY = 0.3
 _SAME = 0.6
 """Similarity to a person that is seen, from which on a sighting that is left over is that person once more."""
@@ -38,7 +36,7 @@ class Matches:
 
 def match(members: list[Member], found: list[Found], image_size: tuple[int, int]) -> Matches:
     """Sort the finder's sightings by who they are."""
-    clear = [one for one in found if one.score >= _LEAST_SCORE]
+    clear = [one for one in found if one.score >= LEAST_SCORE]
     values = np.zeros((len(members), len(clear)))
     for i, member in enumerate(members):
         values[i] = [_similarity(member, one, image_size) for one in clear]

@@ -57,7 +57,7 @@ def load_model(settings: Settings, metrics: Metrics | None = None) -> LoadedMode
     engine, card = open_model(
         settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision, parallel
     )
-    finder = TimedFinder(MultiPoseFinder(), (metrics or Metrics()).finder) if settings.max_people > 1 else None
+    finder = TimedFinder(MultiPoseFinder(), (metrics or Metrics()).finder)
     look_every = LookEvery(settings.search_every, round(1e6 * settings.search_every_s))
     tracker = Tracker(engine, card.sha256[:16], finder, look_every)
     stacks = engine.device == "cuda"

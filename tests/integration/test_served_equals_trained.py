@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from model import weights_file
 from model.engines.choose import open_engine
+from model.finder.finder import MultiPoseFinder
 from model.tracker import Tracker
 from model.values import Array, Region
 from service.config import Settings
@@ -42,7 +43,7 @@ async def bundled() -> AsyncIterator[httpx.AsyncClient]:
 def tracker() -> Tracker:
     """As the commands of `kinepose-train` open the served weights."""
     network, card = weights_file.load("kimnet-lite")
-    return Tracker(open_engine(network, device="cpu"), card.sha256[:16])
+    return Tracker(open_engine(network, device="cpu"), card.sha256[:16], MultiPoseFinder(threads=1))
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from model.config import CONFIGS
-from model.finder.finder import MultiPoseFinder
 from model.tracker import Tracker
 from training.commands import subject
 from training.datasets import catalog
 from training.evaluation.identities import Identities
-from training.evaluation.run import READERS, FirstFrames
+from training.evaluation.run import READERS, with_reader
 from training.people.measure import FRAMES_OF_A_PICTURE, Shares, false_people, followed, found
 from training.people.nobody import beside_people, nobodies
 from training.people.scenes import WITH_OTHERS, scenes
@@ -75,6 +74,4 @@ def found_table(figures: Mapping[int, Shares]) -> str:
 
 
 def _tracker(args: argparse.Namespace) -> Tracker:
-    measured = subject.open_subject(args)
-    engine = measured.engine if args.reader == "recurrent" else FirstFrames(measured.engine)
-    return Tracker(engine, measured.card.sha256[:16], MultiPoseFinder(threads=1))
+    return with_reader(subject.tracker_of(subject.open_subject(args)), args.reader)

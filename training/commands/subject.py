@@ -7,6 +7,7 @@ from typing import get_args
 from model import weights_file
 from model.config import CONFIGS
 from model.engines.choose import open_engine
+from model.finder.finder import MultiPoseFinder
 from model.tracker import Tracker
 from training.evaluation.metrics import MetricOptions
 from training.evaluation.metrics.options import Impl, TorsoInvalid, Visibility
@@ -35,7 +36,7 @@ def open_subject(args: argparse.Namespace) -> Subject:
 
 def tracker_of(subject: Subject) -> Tracker:
     """The tracker as served."""
-    return Tracker(subject.engine, subject.card.sha256[:16])
+    return Tracker(subject.engine, subject.card.sha256[:16], MultiPoseFinder(threads=1))
 
 
 def metric_options(args: argparse.Namespace) -> MetricOptions:

@@ -64,7 +64,12 @@ class FirstFrames:
 
 def with_reader(tracker: Tracker, reader: Reader) -> Tracker:
     """The tracker itself, or one whose network has no memory."""
-    return tracker if reader == "recurrent" else Tracker(FirstFrames(tracker.engine), tracker.model_digest)
+    return tracker if reader == "recurrent" else with_engine(tracker, FirstFrames(tracker.engine))
+
+
+def with_engine(tracker: Tracker, engine: Engine) -> Tracker:
+    """The same tracker on another engine."""
+    return Tracker(engine, tracker.model_digest, tracker.finder, tracker.look_every)
 
 
 def run_clip(
@@ -81,7 +86,7 @@ def run_clip(
     """
     reading = with_reader(tracker, reader)
     if seed is not None:
-        reading = Tracker(NoisyEngine(reading.engine, seed), tracker.model_digest)
+        reading = with_engine(reading, NoisyEngine(reading.engine, seed))
     state, poses = None, []
     for t, rgb in enumerate(clip.frames):
         given = mode == "box" or (mode == "region" and t == 0)

@@ -14,6 +14,7 @@ import torch
 
 from model.cards import ModelCard
 from model.engines.base import Engine
+from model.finder.finder import MultiPoseFinder
 from model.kimnet import KIMNet
 from model.pck import PCK
 from model.region import PRESENT
@@ -95,7 +96,7 @@ def measure(
     if not clips:
         raise ValueError("measure: expected at least one clip, got none")
     chosen, work, skeleton = options or MetricOptions(), effort or Effort(), clips[0].skeleton
-    tracker = Tracker(subject.engine, subject.card.sha256[:16])
+    tracker = Tracker(subject.engine, subject.card.sha256[:16], MultiPoseFinder(threads=1))
     modes = _run(tracker, clips, "recurrent", work.seeds, progress)
     alone = _run(tracker, clips, "frame by frame", 1, progress)
     first = {mode: runs[0] for mode, runs in modes.items()}

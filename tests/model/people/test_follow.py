@@ -218,13 +218,27 @@ def test_a_frame_of_many_people_takes_turns_with_others() -> None:
     assert max(session.engine.batches) == 2
 
 
-def test_one_person_is_followed_as_without_a_finder() -> None:
-    """To the last bit, and under the same digest."""
-    with_finder, without = Session(most=1), Session(most=1)
-    without.tracker = Tracker(DotEngine(), "digest")
-    for frame in [_people(HERE)] * 2 + [_people()] * 6 + [_people(THERE)] * 2:
-        assert encode_state(with_finder.read(frame).state) == encode_state(without.read(frame).state)
-    assert with_finder.finder.looks == 0
+def test_one_person_is_looked_for_by_the_finder_first() -> None:
+    """Whom the network sees clearly there is followed, and no window is read; windows find whom the finder misses."""
+    clear, missed = Session(most=1), Session(most=1)
+    assert _seen(clear.read(_people(HERE))) == ([1], [])
+    assert (clear.finder.looks, sum(clear.engine.batches)) == (1, 4)
+    missed.finder.find = lambda pictures: [[] for _ in pictures]  # type: ignore[method-assign]
+    assert _seen(missed.read(_people(HERE))) == ([1], [])
+    assert sum(missed.engine.batches) > 4
+
+
+def test_one_person_who_is_lost_is_looked_for_by_the_finder_now_and_then() -> None:
+    """Not in every frame, and never while they are seen."""
+    session = Session(most=1)
+    for _ in range(20):
+        session.read(_people(HERE))
+    assert session.finder.looks == 1
+    for _ in range(20):
+        assert _seen(session.read(_people())) == ([], [1])
+    assert 2 <= session.finder.looks <= 6
+    back = [session.read(_people((70, 62))) for _ in range(4)][-1]
+    assert _seen(back) == ([1], [])
 
 
 def test_a_state_of_another_finder_starts_afresh() -> None:
