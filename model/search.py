@@ -28,10 +28,9 @@ _COARSE_EVERY, _FINE_EVERY = 4, 64
 at once, which is one pass."""
 
 _GOOD_STRENGTH = 0.35
-LEAST_STRENGTH = 0.25
-"""Strength from which on somebody who is found in so many windows is somebody. Chosen on JHMDB val and pictures of
-nobody, `kimnet-lite`: of 103 pictures it leaves 1 false person of 7, and of 58 frames 52 of 54 people; turned by 90 degrees
-42 of 45."""
+LEAST_STRENGTH = 0.35
+"""Strength from which on somebody who is found in so many windows, and not by the finder, is somebody. Chosen on JHMDB
+val and pictures of nobody (docs/training.md): 0.25 leaves 25 false people in 892 frames, 0.35 leaves 4."""
 _REFINEMENTS = 2
 _MOST_FOUND = 4
 """Of those that the finder sees, the clearest so many are read."""
