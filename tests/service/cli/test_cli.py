@@ -349,6 +349,8 @@ def test_kinematics_stand_beside_the_raw_joints(clip: Path, tmp_path: Path) -> N
         [
             "estimate",
             str(clip),
+            "--region",
+            "1,1,60,44",
             *asked,
             "--format",
             "csv,json,trc",
@@ -385,7 +387,7 @@ def test_kinematics_that_make_no_sense_exit_with_2(clip: Path, arguments: list[s
 
 def test_causal_smoothing_does_not_wait_for_the_end(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lines come as without it, each with what was made of its joints."""
-    assert main(["estimate", str(clip), "--smooth", "one_euro:2", "--format", "ndjson"]) == 0
+    assert main(["estimate", str(clip), "--region", "1,1,60,44", "--smooth", "one_euro:2", "--format", "ndjson"]) == 0
 
     *frames, last = lines(capsys.readouterr().out)
     assert [frame["kinematics"][0]["track_id"] for frame in frames] == [1, 1, 1]
