@@ -23,6 +23,7 @@ def open_model(
     runtime: Runtime = "auto",
     precision: Precision = "f32",
     parallel: int = 1,
+    threads: int = 1,
 ) -> tuple[Engine, ModelCard]:
     """The model of that name (`model.zoo`), ready to infer, and its card.
 
@@ -30,6 +31,7 @@ def open_model(
         device: "auto" is CUDA where this machine has a driver for it and torch finds a device, else the CPU.
         runtime, precision: as `model.engines.choose.open_engine`.
         parallel: threads that may call the engine at once, where that is OpenVINO's; another takes one at a time.
+        threads: CPU threads that share a frame, likewise.
 
     Raises:
         UnknownModel, BadWeights: its weights are not here, or they or their graphs are not what their card says.
@@ -40,7 +42,7 @@ def open_model(
     if runtime != "torch" and (device == "cpu" or (device == "auto" and not _has_cuda())):
         card, path = zoo.card(name, weights_dir), zoo.path_of(name, weights_dir)
         if facts := zoo.graph_facts(path):
-            return _out_of_graphs(card, path, facts, precision, parallel), card
+            return _out_of_graphs(card, path, facts, precision, parallel, threads), card
         if not _has_torch():
             raise zoo.NoGraphs(
                 f"{name}: there are no OpenVINO graphs beside its weights. Where torch is installed, "
@@ -50,13 +52,13 @@ def open_model(
 
 
 def _out_of_graphs(
-    card: ModelCard, path: Path, facts: Mapping[str, str], precision: Precision, parallel: int
+    card: ModelCard, path: Path, facts: Mapping[str, str], precision: Precision, parallel: int, threads: int
 ) -> Engine:
     # Imported here: a frontend lists models and does without.
     from model.engines.openvino_engine import OpenVINOEngine
     from model.graph_file import read_graphs
 
-    return OpenVINOEngine(CONFIGS[card.name], read_graphs(path, facts, card.sha256), precision, parallel=parallel)
+    return OpenVINOEngine(CONFIGS[card.name], read_graphs(path, facts, card.sha256), precision, threads, parallel)
 
 
 def _through_torch(

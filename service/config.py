@@ -57,7 +57,8 @@ class Settings(BaseSettings):
     precision: Literal["f32", "bf16"] = "f32"
     parallel_frames: int | None = Field(default=None, ge=1, le=64)
     """Frames computed at once on a CPU, one core each; unset: as many as there are cores, at most 8. With 1, all cores
-    compute one frame after the other: that has a lone stream's answers sooner, and takes more of the processor."""
+    compute one frame after the other: a lone stream has its answers sooner, it takes more of the processor, and joints
+    differ a little from those of machines with another number of cores."""
 
     # Sessions.
     session_ttl_s: float = Field(default=300.0, gt=0)

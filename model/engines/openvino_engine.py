@@ -28,10 +28,9 @@ class OpenVINOEngine:
         config: of the network.
         graphs: FIRST and NEXT, out of `model.graph_file` or `model.engines.openvino_convert`.
         precision: "f32" holds also on a CPU whose matrix units would make OpenVINO choose bfloat16 by itself.
-        threads: how many CPU threads one frame may use; 0 leaves the choice to OpenVINO. Without meaning where
-            `parallel` is not 1.
-        parallel: threads that may call `infer` at once. From 2 on, each of them computes a frame on one core, which
-            costs less than all cores together for one frame after the other.
+        threads: CPU threads that share a frame. With 1 the numbers are the same on machines with any number of cores,
+            and a frame costs least; several have a lone frame sooner, and other numbers.
+        parallel: frames computed at once: so many callers of `infer`.
 
     Raises:
         EngineError: OpenVINO cannot compile the graphs.
@@ -44,16 +43,16 @@ class OpenVINOEngine:
         config: KIMNetConfig,
         graphs: Mapping[str, ov.Model],
         precision: Literal["f32", "bf16"] = "f32",
-        threads: int = 0,
+        threads: int = 1,
         parallel: int = 1,
     ) -> None:
         self.config, self.parallel = config, parallel
-        self.signature = signature("openvino", ov.get_version(), self.device, precision)
+        self.signature = signature("openvino", ov.get_version(), self.device, precision, threads)
         settings = {
             "PERFORMANCE_HINT": "LATENCY" if parallel == 1 else "THROUGHPUT",
             "NUM_STREAMS": str(parallel),
             "INFERENCE_PRECISION_HINT": precision,
-            "INFERENCE_NUM_THREADS": str(threads if parallel == 1 else parallel),
+            "INFERENCE_NUM_THREADS": str(threads * parallel),
         }
         try:
             self._first, self._next = (

@@ -6,9 +6,20 @@ _MATTERS = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", 
 """Instruction sets that runtimes choose their kernels, and so the order of their sums, by."""
 
 
-def signature(runtime: str, version: str, device: str, precision: str, cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """One line, e.g. "openvino 2026.4 cpu f32 avx2+fma"."""
-    return f"{runtime} {version} {device} {precision} {'+'.join(_instruction_sets(cpuinfo)) or 'unknown'}"
+def signature(
+    runtime: str,
+    version: str,
+    device: str,
+    precision: str,
+    threads: int = 1,
+    cpuinfo: Path = Path("/proc/cpuinfo"),
+) -> str:
+    """One line, e.g. "openvino 2026.4 cpu f32 avx2+fma".
+
+    threads: that share a frame; where they are several they add up in another order.
+    """
+    shared = "" if threads == 1 else f" {threads} threads"
+    return f"{runtime} {version} {device} {precision} {'+'.join(_instruction_sets(cpuinfo)) or 'unknown'}{shared}"
 
 
 def _instruction_sets(cpuinfo: Path) -> list[str]:

@@ -37,15 +37,15 @@ class MultiPoseFinder:
     Args:
         path: of the weights.
         size: side of the pictures.
-        threads: how many CPU threads it may use; 0 leaves the choice to OpenVINO.
+        threads: CPU threads that share a picture, see `OpenVINOEngine`.
 
     Raises:
         BadWeights: the file is missing or is no safetensors; by `find`: it is none of the finder.
     """
 
-    def __init__(self, path: Path = BUNDLED / f"{NAME}.safetensors", size: int = SIZE, threads: int = 0) -> None:
+    def __init__(self, path: Path = BUNDLED / f"{NAME}.safetensors", size: int = SIZE, threads: int = 1) -> None:
         _, sha256 = _read(path)
-        how = signature("openvino", ov.get_version(), "cpu", "f32")
+        how = signature("openvino", ov.get_version(), "cpu", "f32", threads)
         self.digest = hashlib.sha256(f"{sha256} {size} {how}".encode()).hexdigest()[:16]
         self.size = size
         self._path = path

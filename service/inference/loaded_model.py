@@ -53,11 +53,13 @@ def load_model(settings: Settings, metrics: Metrics | None = None) -> LoadedMode
         EngineError: there is no such device, or it needs torch, which is not installed.
         ValueError: the settings ask for a runtime that the device does not have.
     """
-    parallel = settings.parallel_frames or min(available_cores(), MOST_PARALLEL)
+    cores = available_cores()
+    parallel = settings.parallel_frames or min(cores, MOST_PARALLEL)
+    threads = cores if settings.parallel_frames == 1 else 1
     engine, card = open_model(
-        settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision, parallel
+        settings.model, settings.weights_dir, settings.device, settings.runtime, settings.precision, parallel, threads
     )
-    finder = TimedFinder(MultiPoseFinder(), (metrics or Metrics()).finder)
+    finder = TimedFinder(MultiPoseFinder(threads=threads), (metrics or Metrics()).finder)
     look_every = LookEvery(settings.search_every, round(1e6 * settings.search_every_s))
     tracker = Tracker(engine, card.sha256[:16], finder, look_every)
     stacks = engine.device == "cuda"

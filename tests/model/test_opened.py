@@ -68,6 +68,17 @@ def test_both_ways_of_opening_give_the_same_bits(lite_weights: Path, tmp_path: P
     assert_same_bits(after.infer([item])[0], before.infer([item])[0])
 
 
+def test_machines_with_any_number_of_cores_give_the_same_bits() -> None:
+    """Frames side by side change no number; cores that share a frame do, and the state's digest says so."""
+    alone, side_by_side, shared = (
+        open_model("kimnet-lite", device="cpu", parallel=parallel, threads=threads)[0]
+        for parallel, threads in ((1, 1), (3, 1), (1, 2))
+    )
+    item = make_input(alone.config, 3, fresh=False)
+    assert_same_bits(side_by_side.infer([item])[0], alone.infer([item])[0])
+    assert alone.signature == side_by_side.signature != shared.signature
+
+
 def test_openvino_is_not_asked_for_on_cuda() -> None:
     """A wish that cannot be met is refused, not reinterpreted."""
     with pytest.raises(ValueError, match="openvino runs on device cpu"):
