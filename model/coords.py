@@ -151,11 +151,12 @@ def _halvings(shrink: float, short_side: int) -> int:
 def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Array:
     """Maps [K, h, w] that lie in the old crop, read at the cells of the new; 0 where the old did not look.
 
-    A tracked person's crop moves from frame to frame, and the previous q and m have to move with it. Places are rounded
-    to 1/32 of a cell, as OpenCV does where a picture has many channels.
+    A tracked person's crop moves from frame to frame, and the previous q and m have to move with it.
     """
     if old == new:
         return maps
+    if not maps.size:
+        return np.zeros((len(maps), new.heatmap_size, new.heatmap_size), np.float32)
     scale = new.side / old.side * old.heatmap_size / new.heatmap_size
     middle_new = (new.heatmap_size - 1) / 2
     origin = frame_to_heatmap(np.array([new.center_x, new.center_y]), old)
@@ -163,10 +164,11 @@ def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Arra
     matrix = np.array([[scale, 0, origin[0] - scale * middle_new], [0, scale, origin[1] - scale * middle_new]])
     size = (new.heatmap_size, new.heatmap_size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    # All maps at once, as channels of one picture, take a third of the time.
-    picture = np.ascontiguousarray(np.asarray(maps, np.float32).transpose(1, 2, 0))  # [h, w, K]
-    moved = cv2.warpAffine(picture, matrix, size, flags=flags).reshape(*size, len(maps))
-    return moved.transpose(2, 0, 1)
+    planes = np.asarray(maps, np.float32).transpose(1, 2, 0)  # [h, w, K]
+    # As channels of one picture; where there are more than four, OpenCV rounds places to 1/32 of a cell.
+    parts = [np.ascontiguousarray(planes[:, :, first : first + 4]) for first in range(0, len(maps), 4)]
+    moved = [cv2.warpAffine(part, matrix, size, flags=flags).reshape(*size, part.shape[2]) for part in parts]
+    return np.concatenate(moved, axis=2).transpose(2, 0, 1)
 
 
 def resampling_theta(old: FrameTransform, new: FrameTransform) -> Array:

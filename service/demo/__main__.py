@@ -153,6 +153,8 @@ def _fail(message: str, exit_code: int) -> int:
 
 
 if __name__ == "__main__":
-    # A terminated demo must take its server along, as an interrupted one does.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A terminated demo must take its server along, as an interrupted one does. Where a shell has started it in the
+    # background, SIGINT would be ignored.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
     sys.exit(main())

@@ -53,10 +53,11 @@ async def test_eight_streams_and_two_clips_do_not_touch_each_other(stub: AsyncSt
     assert len({b"".join(results) for results in alone}) == STREAMS + CLIPS
 
 
-async def test_batches_held_frames_of_several_sessions(stub: AsyncStub, http: httpx.AsyncClient) -> None:
-    """The streams above did meet in micro-batches, or the test above would say nothing."""
+async def test_frames_waited_for_those_of_other_sessions(stub: AsyncStub, http: httpx.AsyncClient) -> None:
+    """The streams above did meet before the network, or the test above would say nothing."""
     await asyncio.gather(*(stream(stub, number) for number in range(STREAMS)))
 
     lines = (await http.get("/metrics")).text.splitlines()
     values = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
-    assert float(values["kinepose_batch_size_sum"]) > float(values["kinepose_batch_size_count"])
+    at_once = float(values['kinepose_queue_duration_seconds_bucket{le="0.001"}'])
+    assert float(values["kinepose_queue_duration_seconds_count"]) - at_once > STREAMS

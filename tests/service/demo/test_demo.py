@@ -87,8 +87,12 @@ def test_at_a_terminal_the_demo_ends_with_the_page_until_ctrl_c(tmp_path: Path) 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout is not None
         address = next(line for line in demo.stdout if line.startswith("The page")).split()[-4]
-        page = httpx.get(address)
-        demo.send_signal(signal.SIGINT)
+        try:
+            page = httpx.get(address)
+            demo.send_signal(signal.SIGINT)
+            demo.wait(60)
+        finally:
+            demo.kill()
 
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert demo.returncode == 0
