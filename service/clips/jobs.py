@@ -123,7 +123,7 @@ class ClipJobs:
             try:
                 yield file
             finally:
-                await self.storage.run(file.close)
+                file.close()  # At once: whoever is cancelled here waits for nothing more, and all of it is written.
         self._at_work.take(job.caller)
         job.has_place = True
 

@@ -69,7 +69,9 @@ async def test_a_server_runs_on_ipv6_alone(weights: Path) -> None:
             session_id = await opened(http)
         async with grpc.aio.insecure_channel(server.grpc_target) as channel:
             stub: AsyncStub = PoseServiceStub(channel)
-            result = await stub.EstimateFrame(pb.Frame(session_id=session_id, image=jpegs(1)[0]))
+            result = await stub.EstimateFrame(
+                pb.Frame(session_id=session_id, image=jpegs(1)[0], region=pb.Region(x=5, y=5, w=40, h=50))
+            )
     assert server.grpc_target == f"[::1]:{server.grpc_port}"
     assert result.people[0].joints
 
