@@ -8,8 +8,9 @@ what it reads beyond them is a search. Searches and clips are the background: wh
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeAlias
 
 from model.passes import WINDOWS_A_PASS, FrameWork
@@ -73,6 +74,7 @@ class FrameQueue:
         self._line: deque[WorkItem] = deque()
         self._changed = asyncio.Event()
         self._closed: KineposeError | None = None
+        self._passed_over = 0
 
     async def submit(self, session_id: str, request: TrackRequest, priority: Priority) -> Tracked:
         """Wait for the answer. Cancelling takes the frame out, or ends its computation after the pass it is in."""
@@ -94,11 +96,27 @@ class FrameQueue:
             self._changed.clear()
             await self._changed.wait()
 
-    def take_next(self, busy: Container[str] = (), *, live_only: bool = False) -> list[WorkItem]:
-        """Take the oldest live frame of no busy session; without one the oldest other, unless `live_only`."""
-        waiting = [item for item in self._line if item.session_id not in busy and not item.reply.done()]
+    def take_live(self, busy: Container[str] = ()) -> list[WorkItem]:
+        """Take the oldest live frame of no busy session, if there is one."""
+        return self._taken(item for item in self._waiting(busy) if item.priority is Priority.LIVE)
+
+    def take_next(self, background_every: int) -> list[WorkItem]:
+        """Take the oldest live frame; the oldest other one where there is none, and once in so many while both wait."""
+        waiting = list(self._waiting())
         live = [item for item in waiting if item.priority is Priority.LIVE]
-        taken = (live or ([] if live_only else waiting))[:1]
+        others = [item for item in waiting if item.priority is not Priority.LIVE]
+        self._passed_over = self._passed_over + 1 if live and others else 0
+        if others and (not live or self._passed_over >= background_every):
+            self._passed_over = 0
+            return self._taken(others)
+        return self._taken(live)
+
+    def _waiting(self, busy: Container[str] = ()) -> Iterator[WorkItem]:
+        return (item for item in self._line if item.session_id not in busy and not item.reply.done())
+
+    def _taken(self, items: Iterable[WorkItem]) -> list[WorkItem]:
+        """The first of them, out of the line."""
+        taken = list(islice(items, 1))
         for item in taken:
             self._line.remove(item)
         return taken
@@ -106,9 +124,8 @@ class FrameQueue:
     def take(self, busy: Container[str] = ()) -> list[WorkItem]:
         """Take the oldest frame of each session, none of those that are busy; whoever takes them answers them."""
         first: dict[str, WorkItem] = {}
-        for item in self._line:
-            if item.session_id not in busy and not item.reply.done():
-                first.setdefault(item.session_id, item)
+        for item in self._waiting(busy):
+            first.setdefault(item.session_id, item)
         for item in first.values():
             self._line.remove(item)
         return list(first.values())
@@ -170,7 +187,7 @@ class Batcher:
             return self._queue.take(busy)
         if any(job.inputs_due for job in jobs):
             return []
-        return self._queue.take_next(busy, live_only=bool(jobs))
+        return self._queue.take_live(busy) if jobs else self._queue.take_next(self._background_every)
 
     async def _wait_for_company(self) -> None:
         company = min(self._live_sessions(), self._most_inputs)

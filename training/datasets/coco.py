@@ -11,30 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from model.skeletons import COCO_17
 from model.values import Array
 from training.datasets.errors import DatasetError
 from training.datasets.files import ImageFiles
 from training.datasets.person import SKELETON, Clip
 
-JOINTS_17 = (
-    "nose",
-    "left_eye",
-    "right_eye",
-    "left_ear",
-    "right_ear",
-    "left_shoulder",
-    "right_shoulder",
-    "left_elbow",
-    "right_elbow",
-    "left_wrist",
-    "right_wrist",
-    "left_hip",
-    "right_hip",
-    "left_knee",
-    "right_knee",
-    "left_ankle",
-    "right_ankle",
-)
+JOINTS_17 = COCO_17.joints
 
 MIN_LABELLED = 5
 """With fewer labelled joints of the served skeleton a person teaches little."""

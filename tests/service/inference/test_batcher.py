@@ -170,3 +170,17 @@ async def test_where_others_take_from_the_queue_only_what_comes_next_is_taken() 
     [other_clip] = other.more_frames([])
     assert other_clip.session_id == "d"
     await drop(*tasks)
+
+
+async def test_clips_do_not_starve_where_loops_share_a_queue() -> None:
+    """However many live frames always wait, one frame of every three taken is a clip's."""
+    queue = FrameQueue()
+    tasks = [submit(queue, f"clip{n}", priority=Priority.CLIP) for n in range(2)]
+    tasks += [submit(queue, f"live{n}") for n in range(6)]
+    await asyncio.sleep(0)
+    loops = [
+        Batcher(queue, lambda: 1, most_inputs=1, wait_s=0, background_every=3, shares_queue=True) for _ in range(2)
+    ]
+    order = [item.session_id for _ in range(4) for former in loops for item in await former.next_frames()]
+    assert order == ["live0", "live1", "clip0", "live2", "live3", "clip1", "live4", "live5"]
+    await drop(*tasks)
