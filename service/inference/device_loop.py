@@ -78,6 +78,8 @@ class DeviceLoop:
         self.alive = True
         self.last_success = -float("inf")
         """When a batch last came through, on `clock`."""
+        self.batch_since: float | None = None
+        """Since when it has been at its present batch, on `clock`; None while it waits for work."""
 
     async def warm_up(self, max_batch: int) -> None:
         """Compute fresh and continuing frames in batches of 1, 2, 4 .. max_batch.
@@ -131,7 +133,9 @@ class DeviceLoop:
         """One batch of these frames' inputs; answers those frames that it brings to their end."""
         begin = time.perf_counter()
         batch: dict[Job, int] = {}
+        self.batch_since = self._clock()
         error = await self._on_device(lambda: self._advance(jobs, batch))
+        self.batch_since = None
         self._metrics.batch_size.observe(sum(batch.values()))
         self._metrics.compute_duration.labels("step").observe(time.perf_counter() - begin)
         for job in batch:

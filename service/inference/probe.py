@@ -46,15 +46,18 @@ class HealthProbe:
         return all(loop.alive for loop in self._device_loops)
 
     async def ready(self) -> bool:
-        """True where the worker computed a batch within the last second, or computes a probe now."""
+        """True where no batch hangs, and the worker computed one within the last second or computes a probe now."""
         async with self._one_at_a_time:
-            if not self.live():
+            if not self.live() or any(self._hangs(loop) for loop in self._device_loops):
                 return False
             if self._clock() - max(loop.last_success for loop in self._device_loops) < FRESH_S:
                 return True
             if self._clock() - self._failed_at < FRESH_S:
                 return False
             return await self._forward_pass()
+
+    def _hangs(self, loop: DeviceLoop) -> bool:
+        return loop.batch_since is not None and self._clock() - loop.batch_since > self._timeout_s
 
     async def _forward_pass(self) -> bool:
         try:
