@@ -10,7 +10,6 @@ turn. Places, turns, results and bytes on disk are shared among API keys: see `s
 import asyncio
 import json
 import logging
-import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, aclosing, asynccontextmanager
@@ -242,20 +241,18 @@ class ClipJobs:
         It is computed without waiting for whoever takes the lines.
         """
         self._begin(job)
-        file = await self.storage.run(lambda: job.results_path.open("rb"))
-        with file:
-            read = 0
-            while True:
-                job.changed.clear()
-                if read < job.written:
-                    pieces = await self.storage.run(partial(_whole_lines, file, read, job.written))
-                    for line in pieces:
-                        yield line
-                    read += sum(map(len, pieces))
-                elif job.finished:
-                    break
-                else:
-                    await job.changed.wait()
+        read = 0
+        while True:
+            job.changed.clear()
+            if read < job.written:
+                pieces = await self.storage.run(partial(_whole_lines, job.results_path, read, job.written))
+                for line in pieces:
+                    yield line
+                read += sum(map(len, pieces))
+            elif job.finished:
+                break
+            else:
+                await job.changed.wait()
         if job.error:
             raise job.error
 
@@ -326,11 +323,14 @@ def _make_empty(job: ClipJob) -> None:
     job.results_path.touch()
 
 
-def _whole_lines(file: BinaryIO, start: int, end: int) -> list[bytes]:
+def _whole_lines(path: Path, start: int, end: int) -> list[bytes]:
     """The next lines from a place on: as many as are read at a time, one at least."""
-    data = os.pread(file.fileno(), min(end - start, READ_BYTES), start)
-    while not (cut := data.rfind(b"\n") + 1):
-        data += os.pread(file.fileno(), READ_BYTES, start + len(data))
+    # Opened for every piece: a file held open between two would stay so where its reader is cancelled meanwhile.
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read(min(end - start, READ_BYTES))
+        while not (cut := data.rfind(b"\n") + 1):
+            data += file.read(READ_BYTES)
     return data[:cut].splitlines(keepends=True)
 
 

@@ -1,8 +1,11 @@
 """Whole clips over HTTP: at once, line by line, as a job."""
 
 import asyncio
+import gc
 import io
 import json
+import threading
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 
 from kinepose_client import wire_json
 from service.auth.api_keys import ANYONE
+from service.clips.storage import WRITERS
 from service.contract import wire
 from service.processes.frontend import RunningServer
 from tests.support.clips import make_cut_off
@@ -233,3 +237,24 @@ async def test_results_survive_json(http: httpx.AsyncClient, clip: bytes) -> Non
     frames = (await at_once(http, clip))["frames"]
 
     assert [wire.result_to_json(wire_json.result_from_json(frame)) for frame in frames] == frames
+
+
+async def test_a_reader_who_leaves_while_the_disk_answers_leaves_no_file_open(
+    server: RunningServer, clip: bytes
+) -> None:
+    """What a thread has done for a reader who is cancelled before he hears of it is undone."""
+    jobs, all_threads = server.services.jobs, threading.Barrier(WRITERS + 1)
+    async with jobs.scratch(ANYONE) as job:
+        async with jobs.upload(job) as file:
+            await jobs.storage.write(file, clip)
+        async with aclosing(jobs.lines(job)) as lines:
+            reader = asyncio.ensure_future(anext(lines))
+            await asyncio.sleep(0)
+            others = [asyncio.ensure_future(jobs.storage.run(all_threads.wait)) for _ in range(WRITERS)]
+            await asyncio.sleep(0)
+            all_threads.wait(30)  # The loop stands still: whatever was asked for the reader is done, and not yet told.
+            reader.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await reader
+        await asyncio.gather(*others)
+        await jobs.storage.run(gc.collect)  # A file that nobody closed would be told here, and fail this test.
