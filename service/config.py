@@ -147,7 +147,8 @@ class Settings(BaseSettings):
     max_clip_frames: int = Field(default=432_000, ge=1)
     """Pictures of one clip; the default is an hour at 120 a second."""
     clip_memory_bytes: int = Field(default=1024 * MIB, ge=64 * MIB)
-    """What the process that reads a clip may take; pictures of 40 million pixels in H.264 take about half."""
+    """What the process that reads a clip may take; pictures of 40 million pixels in H.264 take about half. One that
+    draws an overlay may take twice as much."""
     max_uploads: int = Field(default=64, ge=1)
     """Clips that are being received; they take no place among `max_clip_jobs` before they are whole."""
     max_uploads_per_key: int = Field(default=8, ge=1)

@@ -50,6 +50,7 @@ class ClipJob:
     run: ClipRun | None = None
     error: KineposeError | None = None
     task: asyncio.Task[None] | None = None
+    drawing: asyncio.Task[None] | None = None
     overlay_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

@@ -8,7 +8,6 @@ turn. Places, turns, results and bytes on disk are shared among API keys: see `s
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,6 @@ from types import TracebackType
 from typing import BinaryIO, Final, Self
 from uuid import uuid4
 
-from kinepose_client import wire_json
 from service.auth.access import Quota, check_owner
 from service.auth.api_keys import Caller
 from service.clips.job import ClipJob, Status
@@ -32,12 +30,12 @@ from service.config import Settings
 from service.contract import wire
 from service.errors import ClipUnknown, KineposeError, QueueFull, StorageFull
 from service.formats.native import ndjson_line
-from service.media.overlay import render_overlay
-from service.media.readers import ClipReaders
+from service.media.limits import ClipLimits
+from service.media.readers import ClipReaders, Drawing
 from service.pipeline.pipeline import Pipeline
 
 OVERLAYS: Final = 2
-"""Overlays that are drawn at once, each in a thread that does nothing else; one of a key."""
+"""Overlays that are drawn at once, each in a process of its own, for which a thread waits; one of a key."""
 READ_BYTES: Final = 64 * 1024
 IDLE_READERS: Final = 2
 """Processes that wait for the next clip, 90 MB each; another one is ready 0.2 s after it is needed."""
@@ -165,9 +163,10 @@ class ClipJobs:
         expiry = self._expiries.pop(job.id, None)
         if expiry:
             expiry.cancel()
-        if job.task:
-            job.task.cancel()
-            await asyncio.gather(job.task, return_exceptions=True)
+        work = [task for task in (job.task, job.drawing) if task]
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
         self._leave_place(job)
         await self.storage.remove(job.folder)
         job.disk.clear()
@@ -300,22 +299,48 @@ class ClipJobs:
             await self._places.finished(job.id)
 
     async def overlay(self, job: ClipJob) -> Path:
-        """The clip with its skeleton drawn; made when first asked for. Raises StorageFull, QueueFull."""
+        """The clip with its skeleton drawn; made when first asked for. Whoever is cancelled ends the drawing.
+
+        Raises:
+            OverlayFailed: the encoder gives up, or its process came to its end.
+            StorageFull, QueueFull: there is no room for it.
+            ClipUnknown: the job was cleared away meanwhile.
+        """
         async with job.overlay_lock:
-            if not job.overlay_path.exists():
-                async with self._overlay_turns.turn(job.caller):
-                    drawing = asyncio.get_running_loop().run_in_executor(self._artists, _draw, job, self._settings)
-                    self._count_overlay(job, await drawing)
+            if job.id in self._jobs and not job.overlay_path.exists():
+                job.drawing = asyncio.create_task(self._draw(job), name=f"overlay-{job.id}")
+                try:
+                    await asyncio.wait({job.drawing})
+                finally:
+                    job.drawing.cancel()
+                    await asyncio.gather(job.drawing, return_exceptions=True)
+                if not job.drawing.cancelled():
+                    job.drawing.result()
+        if job.id not in self._jobs:
+            raise ClipUnknown("the clip was cleared away meanwhile")
         return job.overlay_path
 
-    def _count_overlay(self, job: ClipJob, size: int) -> None:
-        if job.id not in self._jobs:
-            return  # It was cleared away meanwhile.
+    async def _draw(self, job: ClipJob) -> None:
+        async with self._overlay_turns.turn(job.caller):
+            drawing = self._readers.drawing(self._most_drawn(job))
+            draw = partial(_draw, job, drawing, clip_limits(self._settings))
+            drawn = asyncio.get_running_loop().run_in_executor(self._artists, draw)
+            try:
+                size = await asyncio.shield(drawn)
+            finally:
+                drawing.stop()
+                await asyncio.gather(drawn, return_exceptions=True)
         try:
             self.grow(job, size)
         except KineposeError:
             job.overlay_path.unlink()
             raise
+
+    def _most_drawn(self, job: ClipJob) -> int:
+        """Bytes that its drawing may have: older results of its key would give way to it."""
+        settings = self._settings
+        share = settings.max_clip_bytes if job.caller.key_id is None else settings.max_clip_bytes_per_key
+        return max(0, min(share, settings.max_clip_bytes) - job.disk.bytes)
 
 
 def _make_empty(job: ClipJob) -> None:
@@ -334,14 +359,12 @@ def _whole_lines(path: Path, start: int, end: int) -> list[bytes]:
     return data[:cut].splitlines(keepends=True)
 
 
-def _draw(job: ClipJob, settings: Settings) -> int:
+def _draw(job: ClipJob, drawing: Drawing, limits: ClipLimits) -> int:
     """Draw the overlay; how many bytes it has."""
     # Drawn beside its place and then moved there: a broken attempt never looks like a result.
     part = job.drawing_path
     try:
-        with full_disk_told(), job.results_path.open("rb") as lines:
-            results = (wire_json.result_from_json(json.loads(text)) for text in lines)
-            render_overlay(job.clip_path, results, part, clip_limits(settings))
+        drawing.draw(job.clip_path, job.results_path, part, limits)
         part.rename(job.overlay_path)
     finally:
         part.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from typing import BinaryIO, Final, TypeVar
 from service.auth.access import Quota
 from service.auth.api_keys import Caller
 from service.config import Settings
-from service.errors import OverlayFailed, StorageFull
+from service.errors import StorageFull
 
 T = TypeVar("T")
 
@@ -29,10 +29,8 @@ def full_disk_told() -> Iterator[None]:
     """Raises StorageFull where the block meets a full disk."""
     try:
         yield
-    except (OSError, OverlayFailed) as error:
-        # An overlay that cannot be drawn tells why in its cause.
-        met = error if isinstance(error, OSError) else error.__cause__
-        if not isinstance(met, OSError) or met.errno not in NO_SPACE:
+    except OSError as error:
+        if error.errno not in NO_SPACE:
             raise
         log.error("the disk for clips is full: %s", error)
         raise StorageFull("the server's disk for clips is full") from error

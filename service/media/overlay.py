@@ -29,6 +29,11 @@ CONTAINERS = {"": "mp4", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "m
 TICKS_A_SECOND = {"mp4": 90_000, "mov": 90_000, "matroska": 1000}
 """How finely times are told: Matroska tells milliseconds."""
 SLOWEST_RATE = Fraction(1)
+ENCODER_THREADS = 2
+"""Each holds pictures of its own, and by itself x264 takes more of them than the machine has cores."""
+LOOKAHEAD_PIXELS = 1920 * 1088
+"""Above this, pictures are encoded as they come: those that an encoder looks ahead at would take most of the memory."""
+NO_LOOKAHEAD = "rc-lookahead=0:sync-lookahead=0:sliced-threads=1"
 FULL_DISK = (errno.ENOSPC, errno.EDQUOT)
 LONGEST_PAUSE_S = 6 * 3600
 """An MP4 counts the ticks of a pause in 31 bits; a longer one is shortened to this."""
@@ -179,8 +184,11 @@ def _typed_errors() -> Iterator[None]:
 def _add_stream(container: OutputContainer, shape: Shape, rate: Fraction, ticks_a_second: int) -> VideoStream:
     # No B-frames: with them, a pause between pictures becomes an offset that an MP4 may have no room for.
     options = {"preset": "veryfast", "crf": "20", "bf": "0"}
+    if shape.stored[0] * shape.stored[1] > LOOKAHEAD_PIXELS:
+        options["x264-params"] = NO_LOOKAHEAD
     # The last picture is shown for as long as the rate says.
     stream = container.add_stream("libx264", rate=max(rate, SLOWEST_RATE), options=options)
+    stream.codec_context.thread_count = ENCODER_THREADS
     stream.width, stream.height = (side + side % 2 for side in shape.size)
     stream.pix_fmt = "yuv420p"
     stream.time_base = stream.codec_context.time_base = Fraction(1, ticks_a_second)

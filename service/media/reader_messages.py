@@ -1,4 +1,4 @@
-"""What a server and its reading processes say to each other, as msgpack, one message a packet of a local socket.
+"""What a server and its processes for clips say to each other, as msgpack, one message a packet of a local socket.
 
 A clip may have taken a process over: what it answers has the ranges that are declared here, or is refused.
 """
@@ -41,6 +41,17 @@ class Next(msgspec.Struct, frozen=True, tag=True):
     slot: int
 
 
+class Draw(msgspec.Struct, frozen=True, tag=True):
+    """Draw the people of `results` (a file of NDJSON) on this clip, into a file; answered by Drawn or Failed."""
+
+    path: str
+    results: str
+    drawing: str
+    seconds: float
+    frames: int
+    pixels: int
+
+
 class Facts(msgspec.Struct, frozen=True, tag=True):
     """What is known of a clip before its first frame: as the attributes of `media.video.Video`."""
 
@@ -79,6 +90,10 @@ class End(msgspec.Struct, frozen=True, tag=True):
     gaps: Gaps | None
 
 
+class Drawn(msgspec.Struct, frozen=True, tag=True):
+    """The drawing is whole."""
+
+
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """The clip ends with an error of this code of `service.errors`."""
 
@@ -86,12 +101,13 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     detail: str
 
 
-Request: TypeAlias = Open | Next
-Answer: TypeAlias = Facts | Picture | End | Failed
+Request: TypeAlias = Open | Next | Draw
+Answer: TypeAlias = Facts | Picture | End | Drawn | Failed
 
 REQUESTS = msgspec.msgpack.Decoder(Request)
 _ANSWERS = msgspec.msgpack.Decoder(Answer)
 _ENCODER = msgspec.msgpack.Encoder()
+_EXPECTED = {Open: Facts | Failed, Next: Picture | End | Failed, Draw: Drawn | Failed}
 
 
 def send(channel: socket.socket, message: Request | Answer) -> None:
@@ -102,8 +118,7 @@ def send(channel: socket.socket, message: Request | Answer) -> None:
 def answer_of(packet: bytes, request: Request) -> Answer:
     """What a process answered to a request. ValueError where it is no answer to that, or none at all."""
     answer = _ANSWERS.decode(packet)
-    expected = Facts | Failed if isinstance(request, Open) else Picture | End | Failed
-    if not isinstance(answer, expected):
+    if not isinstance(answer, _EXPECTED[type(request)]):
         raise ValueError(f"{type(answer).__name__} is no answer to {type(request).__name__}")
     return answer
 

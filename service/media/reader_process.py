@@ -1,30 +1,34 @@
-"""`python -m service.media.reader_process SOCKET MEMORY BYTES`: reads clips for a server, within limits of its own.
+"""`python -m service.media.reader_process SOCKET MEMORY BYTES FILE_BYTES`: reads clips for a server, or draws on one.
 
 A clip that crashes a decoder, hangs it, or makes it ask for all memory ends this process and no other. It knows nothing
-of the server's settings and writes no files.
+of the server's settings; see `media.confinement` for what it may do.
 """
 
 import gc
+import json
 import mmap
-import os
 import resource
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from kinepose_client import wire_json
 from model.values import Array, Frame
-from service.contract.messages import ClipGap
-from service.errors import BadClip, KineposeError
+from service.contract.messages import ClipGap, FrameResult
+from service.errors import BadClip, KineposeError, OverlayFailed, StorageFull
+from service.media.confinement import confine
 from service.media.limits import ClipLimits
+from service.media.overlay import FULL_DISK, render_overlay
 from service.media.reader_messages import (
     MOST_BYTES,
     REQUESTS,
     SLOTS,
     Answer,
+    Draw,
+    Drawn,
     End,
     Facts,
     Failed,
@@ -37,22 +41,24 @@ from service.media.reader_messages import (
 )
 from service.media.video import Video, open_video
 
-NICENESS = 10
-"""A clip may wait for processor time, a live stream may not."""
 PICTURE_CPU_S = 30
 """Seconds of CPU time that opening a clip, or one of its pictures, may take; beyond, the kernel ends this process."""
+LAST_PICTURES = 10
+"""An encoder looks so many pictures ahead: at the end of a drawing, it has time for them all."""
 
 
 def main(arguments: list[str]) -> int:
     """Serve until the server closes its end."""
-    channel, memory, memory_bytes = socket.socket(fileno=int(arguments[0])), int(arguments[1]), int(arguments[2])
-    _limit_process(memory_bytes)
+    channel, memory = socket.socket(fileno=int(arguments[0])), int(arguments[1])
+    confine(memory_bytes=int(arguments[2]), file_bytes=int(arguments[3]))
     gc.freeze()
     while (request := _receive(channel)) is not None:
         if isinstance(request, Open):
             _read(request, channel, memory)
             # PyAV's objects of a clip refer to each other: until they are collected, its decoder's threads go on.
             gc.collect()
+        elif isinstance(request, Draw):
+            send(channel, _draw(request))
     return 0
 
 
@@ -75,24 +81,9 @@ def _mapped(memory: int, frame: Frame) -> Array:
     return np.frombuffer(shared, np.uint8).reshape(SLOTS, *frame.rgb.shape)
 
 
-def _limit_process(memory_bytes: int) -> None:
-    with suppress(OSError):  # Where the machine has no memory left, the kernel ends this process before the server.
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-    address_space = memory_bytes + _address_space()
-    resource.setrlimit(resource.RLIMIT_AS, (address_space, address_space))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    os.nice(NICENESS)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
-def _address_space() -> int:
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    return pages * resource.getpagesize()
-
-
-def _allow_cpu() -> None:
+def _allow_cpu(pictures: int = 1) -> None:
     used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime) + PICTURE_CPU_S + 1
+    soft = int(used.ru_utime + used.ru_stime) + pictures * PICTURE_CPU_S + 1
     resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.RLIM_INFINITY))
 
 
@@ -138,6 +129,33 @@ def _facts(video: Video) -> Facts:
         turn=shape.orientation.turn,
         mirrored=shape.orientation.mirrored,
     )
+
+
+# -- overlays ---------------------------------------------------------------------------------------------
+
+
+def _draw(request: Draw) -> Answer:
+    limits = ClipLimits(request.seconds, request.frames, request.pixels)
+    _allow_cpu()
+    try:
+        render_overlay(Path(request.path), _results(Path(request.results)), Path(request.drawing), limits)
+    except KineposeError as error:
+        return Failed(error.code, error.detail)
+    except MemoryError:
+        return Failed(OverlayFailed.code, "the clip takes more memory to draw than is allowed")
+    except OSError as error:
+        kind = StorageFull if error.errno in FULL_DISK else OverlayFailed
+        return Failed(kind.code, f"the clip could not be drawn: {error.strerror}")
+    return Drawn()
+
+
+def _results(path: Path) -> Iterator[FrameResult]:
+    """One a picture, which is drawn before the next is asked for."""
+    with path.open("rb") as lines:
+        for line in lines:
+            _allow_cpu()
+            yield wire_json.result_from_json(json.loads(line))
+    _allow_cpu(LAST_PICTURES)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
-"""Clips read in processes of their own, which can be lost: what the server opens clips with. Blocking, for threads.
+"""Clips read and drawn in processes of their own, which can be lost: what the server opens clips with. For threads.
 
-A frame travels through shared memory and is not copied here. A process reads one clip at a time, many in turn.
+A frame travels through shared memory and is not copied here. A process reads one clip at a time, many in turn; each
+drawing has one to itself.
 """
 
 import fcntl
@@ -25,13 +26,14 @@ import numpy as np
 from kinepose_client.wire_errors import error_of
 from model.values import Array, Frame
 from service.contract.messages import ClipGap
-from service.errors import BadClip
+from service.errors import BadClip, KineposeError, OverlayFailed
 from service.media import reader_process
 from service.media.limits import ClipLimits
 from service.media.reader_messages import (
     MOST_BYTES,
     SLOTS,
     Answer,
+    Draw,
     End,
     Facts,
     Failed,
@@ -55,7 +57,7 @@ class ClipReaders:
     """Reading processes; a context manager, at whose end all of them are.
 
     Args:
-        memory_bytes: what each may take beyond what it has when it starts.
+        memory_bytes: what each may take beyond what it has when it starts; one that draws, twice as much.
         idle: so many wait for the next clip; more are started where more clips are read at once.
     """
 
@@ -96,6 +98,10 @@ class ClipReaders:
             yield RemoteVideo(reader, facts)
         finally:
             self._put_back(reader)
+
+    def drawing(self, file_bytes: int) -> "Drawing":
+        """A drawing that has not begun, whose file may grow so large. It holds pictures of an encoder, too."""
+        return Drawing(2 * self._memory_bytes, file_bytes)
 
     def _take(self) -> "_Reader":
         with self._lock:
@@ -144,6 +150,38 @@ class RemoteVideo:
             yield Frame(slots[slot], answer.pts_us, self.rotation)
 
 
+class Drawing:
+    """An overlay, drawn in a process of its own."""
+
+    def __init__(self, memory_bytes: int, file_bytes: int) -> None:
+        self._limits = memory_bytes, file_bytes
+        self._process: _Reader | None = None
+        self._stopped = False
+
+    def draw(self, clip: Path, results: Path, drawing: Path, limits: ClipLimits) -> None:
+        """As `media.overlay.render_overlay`, elsewhere; `results` is a file of NDJSON. Blocks until it is done.
+
+        Raises:
+            OverlayFailed: also where the process came to its end by this clip, or by `stop`.
+            StorageFull: the disk is full.
+            KineposeError: as reading the clip does.
+        """
+        self._process = _Reader(*self._limits)
+        if self._stopped:
+            self._process.kill()
+        try:
+            asked = Draw(str(clip), str(results), str(drawing), limits.seconds, limits.frames, limits.pixels)
+            self._process.ask(asked)
+        finally:
+            self._process.close()
+
+    def stop(self) -> None:
+        """End it, from any thread, and before it has begun, too."""
+        self._stopped = True
+        if self._process is not None:
+            self._process.kill()
+
+
 class _Reader:
     """One process.
 
@@ -151,35 +189,33 @@ class _Reader:
         is_idle: whether it may be given a clip: it has read the last one to its end.
     """
 
-    def __init__(self, memory_bytes: int) -> None:
+    def __init__(self, memory_bytes: int, file_bytes: int = 0) -> None:
         self.is_idle = True
         self._memory = os.memfd_create("kinepose-frame", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         # Whatever happens there, the pages that are mapped here stay.
         fcntl.fcntl(self._memory, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            numbers = [str(theirs.fileno()), str(self._memory), str(memory_bytes)]
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", reader_process.__name__, *numbers],
-                pass_fds=(theirs.fileno(), self._memory),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,  # An interrupt at the terminal is the server's business.
-                env=_environment(),
-            )
+            try:
+                self._process = _start(theirs.fileno(), self._memory, memory_bytes, file_bytes)
+            except BaseException:
+                self._channel.close()
+                os.close(self._memory)
+                raise
 
     def ask(self, request: Request) -> Answer:
         """The answer to a request.
 
         Raises:
-            KineposeError: what it says of the clip; BadClip where it ended instead, or made no sense.
+            KineposeError: what it says of the clip; BadClip (of a drawing: OverlayFailed) where it ended instead, or
+                made no sense.
         """
         self.is_idle = False
         try:
             send(self._channel, request)
             answer = answer_of(self._channel.recv(MOST_BYTES), request)
         except (OSError, ValueError) as error:
-            raise BadClip(self._last_words()) from error
+            raise self._failure(request) from error
         self.is_idle = isinstance(answer, End | Failed)
         if isinstance(answer, Failed):
             raise error_of(answer.code, answer.detail)
@@ -191,6 +227,10 @@ class _Reader:
             os.ftruncate(self._memory, size)
         return np.frombuffer(mmap.mmap(self._memory, size, prot=mmap.PROT_READ), np.uint8)
 
+    def kill(self) -> None:
+        """Let the process end; whoever asks it something is told so."""
+        self._process.kill()
+
     def close(self) -> None:
         """End the process."""
         self._channel.close()
@@ -198,13 +238,26 @@ class _Reader:
         self._process.wait()
         os.close(self._memory)
 
-    def _last_words(self) -> str:
+    def _failure(self, request: Request) -> KineposeError:
         self._process.kill()
         code = self._process.wait()
         log.warning("a process that read a clip ended with %d", code)
+        kind, what = (OverlayFailed, "draw") if isinstance(request, Draw) else (BadClip, "decode")
         if code == -signal.SIGXCPU:
-            return f"the clip takes more than {reader_process.PICTURE_CPU_S} s to decode one picture"
-        return "the clip made its decoder fail"
+            return kind(f"the clip takes more than {reader_process.PICTURE_CPU_S} s to {what} one picture")
+        return kind("the clip made its decoder fail")
+
+
+def _start(channel: int, memory: int, memory_bytes: int, file_bytes: int) -> subprocess.Popen[bytes]:
+    numbers = map(str, (channel, memory, memory_bytes, file_bytes))
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", reader_process.__name__, *numbers],
+        pass_fds=(channel, memory),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,  # An interrupt at the terminal is the server's business.
+        env=_environment(),
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -134,16 +134,6 @@ def test_a_picture_may_take_so_much_time(tmp_path: Path, own: ClipReaders) -> No
     assert PICTURE_CPU_S <= soft <= 3 * PICTURE_CPU_S
 
 
-def test_a_reading_process_knows_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Passwords and keys of the server stay in the server."""
-    monkeypatch.setenv("KINEPOSE_REDIS_URL", "redis://:secret@nowhere")
-    with ClipReaders(512 * MIB, idle=1) as own:
-        [reader] = own._idle
-        environment = Path(f"/proc/{reader._process.pid}/environ").read_bytes()
-
-    assert b"secret" not in environment
-
-
 FAKED = {
     "no message": b"\xc1",
     "text that is no UTF-8": b"\x83\xa4type\xa6Failed\xa4code\xa1x\xa6detail\xa1\xff",

@@ -20,6 +20,8 @@ from service.contract.messages import EncodedFrame, GapReason
 from service.errors import BadRegion, BadRequest, KineposeError, TooLarge
 from service.media.reader_messages import (
     Answer,
+    Draw,
+    Drawn,
     End,
     Facts,
     Failed,
@@ -174,7 +176,7 @@ def _read_flag(_: bytes, text: str) -> None:
 
 def check_reader_answer(data: bytes) -> None:
     """What a process that may be taken over by a clip says is refused, or has sizes, times and reasons."""
-    for request in (Open("/clip", 1.0, 1, 1, False), Next(0)):
+    for request in (Open("/clip", 1.0, 1, 1, False), Next(0), Draw("/clip", "/results", "/drawing", 1.0, 1, 1)):
         try:
             answer = answer_of(data, request)
         except ValueError:
@@ -189,7 +191,7 @@ def _check_answer(answer: Answer) -> None:
         assert answer.rate is None or min(answer.rate) > 0
     elif isinstance(answer, Failed):
         check_told(wire_errors.error_of(answer.code, answer.detail))
-    elif answer.gaps is not None:
+    elif isinstance(answer, Picture | End) and answer.gaps is not None:
         assert gaps_to_message(gaps_of_message(answer.gaps)) == answer.gaps
 
 
@@ -267,6 +269,7 @@ def reader_answers() -> list[bytes]:
         Picture(40_000, 400_000, 0, None),
         Picture(40_000, None, 0, [(3, 160_000, GapReason.DAMAGED), (None, 0, GapReason.CUT_OFF)]),
         End(400_000, -5, [(3, 160_000, GapReason.SIZE_CHANGED)]),
+        Drawn(),
         Failed("bad_clip", "the clip is damaged"),
     )
     return [ENCODER.encode(answer) for answer in answers]

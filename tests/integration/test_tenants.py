@@ -15,8 +15,7 @@ import websockets
 
 from kinepose_client.pb import pose_pb2 as pb
 from kinepose_client.pb.pose_pb2_grpc import PoseServiceStub
-from service.clips import jobs
-from service.media import overlay
+from service.media.readers import Drawing
 from service.processes.frontend import RunningServer
 from tests.support.clips import make_clip
 from tests.support.keys import Keys, make_keys
@@ -161,13 +160,13 @@ async def test_overlays_that_are_drawn_hold_up_no_upload(
 ) -> None:
     """More of them than the event loop has threads; forms with pictures and clips are answered meanwhile."""
     go_on = threading.Event()
-    real = overlay.render_overlay
+    real = Drawing.draw
 
     def drawn_later(*args: Any) -> None:
         go_on.wait()
         real(*args)
 
-    monkeypatch.setattr(jobs, "render_overlay", drawn_later)
+    monkeypatch.setattr(Drawing, "draw", drawn_later)
     locations = [await finished(http, clip) for _ in range(8)]
     overlays = [asyncio.create_task(http.get(f"{location}/overlay.mp4")) for location in locations]
     try:

@@ -187,7 +187,7 @@ async def get_poses(
     if not _done(job):
         return _accepted(request, job)
     if wanted == MP4:
-        return FileResponse(await services.jobs.overlay(job), media_type=MP4_TYPE)
+        return FileResponse(await while_connected(request, services.jobs.overlay(job)), media_type=MP4_TYPE)
     assert job.info is not None
     return formats.answer(wanted, job.info, job.results_path.open("rb"), AsyncExitStack())
 
@@ -205,7 +205,7 @@ async def get_overlay(request: Request, clip_id: str, services: ServicesOf, call
     job = services.jobs.get(clip_id, caller)
     if not _done(job):
         return _accepted(request, job)
-    return FileResponse(await services.jobs.overlay(job), media_type=MP4_TYPE)
+    return FileResponse(await while_connected(request, services.jobs.overlay(job)), media_type=MP4_TYPE)
 
 
 async def on_clip_unknown(request: Request, error: Exception) -> Response:
