@@ -114,6 +114,10 @@ class Settings(BaseSettings):
     """A worker that has not been heard of for so long is taken for dead, and others go on with its frames."""
     worker_frames: int = Field(default=32, ge=1)
     """Frames, of live streams and of clips each, that a worker takes on at once."""
+    worker_clips: int = Field(default=4, ge=0)
+    """Clips that a worker decodes itself, each in a process that may take `clip_memory_bytes`; of more, pixels come."""
+    worker_clip_bytes: int = Field(default=4096 * MIB, ge=0)
+    """On disk: these clips' files; what is beyond comes as pixels."""
 
     # Who may use it: a file of hashed API keys (`kinepose keys`); without one, everybody. TLS for HTTP and gRPC.
     api_keys_file: Path | None = None

@@ -23,7 +23,6 @@ from service.auth.api_keys import Caller
 from service.clips.job import ClipJob, Status
 from service.clips.places import ClipPlaces
 from service.clips.run import ClipRun, clip_limits
-from service.clips.scratch import scratch_folder
 from service.clips.storage import ClipStorage, DiskShare, full_disk_told
 from service.clips.turns import Turns
 from service.config import Settings
@@ -32,6 +31,7 @@ from service.errors import ClipUnknown, KineposeError, QueueFull, StorageFull
 from service.formats.native import ndjson_line
 from service.media.limits import ClipLimits
 from service.media.readers import ClipReaders, Drawing
+from service.media.scratch import scratch_folder
 from service.pipeline.pipeline import Pipeline
 
 OVERLAYS: Final = 2

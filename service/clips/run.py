@@ -17,6 +17,7 @@ from service.errors import SessionExpired, SessionUnknown, StoreUnavailable
 from service.media.limits import ClipLimits
 from service.media.video import OpenClip, OpenedClip, open_video
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.request import ClipFile
 
 READ_AHEAD = 2
 """Frames decoded before they are needed: decoding and computing overlap, and a clip holds no more memory."""
@@ -92,8 +93,10 @@ class ClipRun:
         opening = partial(self._open_clip, self._path, limits, strict=self._options.strict)
         async with _reading(opening) as (video, frames):
             self.info = known_of(video)
+            size = (await asyncio.to_thread(self._path.stat)).st_size
+            clip = ClipFile(self._path, size)
             async with self._session() as session_id:
-                async for result in self._estimate(session_id, video, frames):
+                async for result in self._estimate(session_id, clip, video, frames):
                     yield result
             self.info = brought_up_to(self.info, video)
 
@@ -112,13 +115,15 @@ class ClipRun:
                 await self._pipeline.sessions.close(session.session_id, caller=self._caller)
 
     async def _estimate(
-        self, session_id: str, video: OpenedClip, frames: AsyncIterator[Frame]
+        self, session_id: str, clip: ClipFile, video: OpenedClip, frames: AsyncIterator[Frame]
     ) -> AsyncIterator[FrameResult]:
         seq = 0
         async for frame in frames:
             self.info = brought_up_to(self.info, video, decoded=1)
             regions = video.shape.regions_to_frame(self._options.regions) if seq == 0 else ()
-            result = await self._pipeline.frames.estimate_decoded(session_id, seq, frame, regions, caller=self._caller)
+            result = await self._pipeline.frames.estimate_decoded(
+                session_id, seq, frame, regions, clip=clip, caller=self._caller
+            )
             self.info = replace(self.info, frames_emitted=self.info.frames_emitted + 1)
             yield video.shape.result_to_stored(result)
             seq += 1

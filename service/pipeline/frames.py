@@ -29,7 +29,7 @@ from service.errors import (
 from service.observability.metrics import Metrics
 from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.processor import failed, ok_or_raise, outcome_of
-from service.pipeline.request import FrameRequest, Priority, Transport
+from service.pipeline.request import ClipFile, FrameRequest, Priority, Transport
 from service.pipeline.sequencer import Sequencer
 from service.pipeline.sessions import Sessions
 from service.pipeline.stream import StreamRun
@@ -90,11 +90,18 @@ class Frames:
         return ok_or_raise(await self._answer(request_of(frame, transport, caller)))
 
     async def estimate_decoded(
-        self, session_id: str, seq: int, frame: Frame, regions: tuple[Region, ...] = (), *, caller: Caller = ANYONE
+        self,
+        session_id: str,
+        seq: int,
+        frame: Frame,
+        regions: tuple[Region, ...] = (),
+        *,
+        clip: ClipFile | None = None,
+        caller: Caller = ANYONE,
     ) -> FrameResult:
         """As `estimate` for a frame of a clip: after interactive ones, and waiting where the server is full.
 
-        Goes on while the server drains, so that a clip that was begun comes to its end.
+        Goes on while the server drains, so that a clip that was begun comes to its end. `clip` is its file.
         """
         self._lifecycle.begin_clip(session_id)
         request = FrameRequest(
@@ -106,6 +113,7 @@ class Frames:
             transport="clip",
             priority=Priority.CLIP,
             waits_for_capacity=True,
+            clip=clip,
             caller=caller,
         )
         return ok_or_raise(await self._answer(request))

@@ -3,7 +3,8 @@
 import time
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Literal
+from pathlib import Path
+from typing import Literal, NamedTuple
 
 from model.values import Frame, Region
 from service import errors
@@ -43,12 +44,25 @@ STREAM_FAULTS = (
 """On a stream the next frames are under way already, so all but an error of the order uses up the seq."""
 
 
+class ClipFile(NamedTuple):
+    """The file that a session's frames are decoded from: frame number `seq` of it is the session's.
+
+    Attributes:
+        path: on this process's disk.
+        size: bytes.
+    """
+
+    path: Path
+    size: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameRequest:
     """A frame to be answered.
 
     Attributes:
         picture: encoded bytes, or a frame that is decoded already.
+        clip: where that was decoded from a clip's file, the file: on its way elsewhere it is smaller than its pixels.
         deadline: event-loop time after which nobody waits, or None.
         streamed: it came on a stream, and others follow.
         priority: whether it goes before others or after them.
@@ -70,6 +84,7 @@ class FrameRequest:
     priority: Priority = Priority.LIVE
     waits_for_capacity: bool = False
     early_error: KineposeError | None = None
+    clip: ClipFile | None = None
     caller: Caller = ANYONE
     delivery: Delivery | None = None
     received_at: float = field(default_factory=time.perf_counter)

@@ -19,13 +19,14 @@ from service.contract.messages import FrameResult
 from service.errors import DeviceLost, KineposeError, NotReplicated, PoisonFrame, StoreUnavailable
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
-from service.pipeline.processor import FrameExecutor, FrameProcessor
+from service.pipeline.processor import FrameExecutor, FrameProcessor, Turn
 from service.pipeline.request import FrameRequest, Priority
 from service.redis.channels import Subscriber
 from service.redis.client import RedisClient, raise_if_cancelled
 from service.redis.cluster import ClusterClient
-from service.redis.codec import Sent, encode_answer
+from service.redis.codec import Sent, Wanted, encode_answer
 from service.redis.keys import Keyspace
+from service.redis.queue.clip_files import ClipFiles
 from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, WorkerRegistry, queue_scripts
 from service.sessions.store import Delivery, Place
 
@@ -60,6 +61,7 @@ class FrameTasks:
     processor: FrameProcessor
     group: ConsumerGroup
     registry: WorkerRegistry
+    clips: ClipFiles
     most: int
     left: set[str] = field(default_factory=set)
     at_work: dict[Place, _Work] = field(default_factory=dict)
@@ -135,7 +137,7 @@ class FrameTasks:
         fields = {"request_id": sent.origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
         try:
             with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
-                answer: FrameResult | KineposeError = await self.processor.process(request, turn)
+                answer: FrameResult | KineposeError | Wanted = await self._answered(sent, request, turn)
         except KineposeError as error:
             if isinstance(error, (StoreUnavailable, DeviceLost)) and not isinstance(error, NotReplicated):
                 log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
@@ -147,7 +149,15 @@ class FrameTasks:
             return await self._settle(delivery)
         return delivery.settled or await self._settle(delivery, answer)
 
-    async def _settle(self, delivery: Delivery, answer: FrameResult | KineposeError | None = None) -> bool:
+    async def _answered(self, sent: Sent, request: FrameRequest, turn: Turn) -> FrameResult | Wanted:
+        if sent.part is None:
+            return await self.processor.process(request, turn)
+        frame = await self.clips.frame(request, sent.part)
+        if isinstance(frame, Wanted):
+            return frame
+        return await self.processor.process(replace(request, picture=frame), turn)
+
+    async def _settle(self, delivery: Delivery, answer: FrameResult | KineposeError | Wanted | None = None) -> bool:
         """Take a frame out, with its answer if there is one; False where Redis cannot be told."""
         try:
             await self._answer(delivery, answer)
@@ -156,7 +166,7 @@ class FrameTasks:
             return False
         return True
 
-    async def _answer(self, delivery: Delivery, answer: FrameResult | KineposeError | None) -> None:
+    async def _answer(self, delivery: Delivery, answer: FrameResult | KineposeError | Wanted | None) -> None:
         """That of an error does not wait for replicas."""
         blob = b"" if answer is None else encode_answer(delivery.reply_id, answer)
         channel, durably = delivery.channel if blob else b"", isinstance(answer, FrameResult)
@@ -292,7 +302,8 @@ class StreamConsumer:
             groups = [ConsumerGroup(scripts, keyspace, name, settings.worker_lease_s, [shard]) for shard in shards]
             block_ms = min(BLOCK_IN_CLUSTER_MS, round(500 * settings.redis_timeout_s))
         self._tasks = asyncio.TaskGroup()
-        self.frames = FrameTasks(self._tasks, processor, group, self.registry, settings.worker_frames)
+        self._clips = ClipFiles(settings)
+        self.frames = FrameTasks(self._tasks, processor, group, self.registry, self._clips, settings.worker_frames)
         parts = (self.registry, self.frames, executor, metrics, block_ms)
         self._readers = [FrameReader(group, *parts) for group in groups]
         self._control = WorkerControl(client, keyspace.orders(), self.registry, executor, self.frames)
@@ -307,7 +318,8 @@ class StreamConsumer:
         """
         try:
             async with self._tasks:
-                beside = [self._tasks.create_task(part()) for part in (self._control.beat, self._control.hear_orders)]
+                parts = (self._control.beat, self._control.hear_orders, self._clips.expire)
+                beside = [self._tasks.create_task(part()) for part in parts]
                 await asyncio.wait([self._tasks.create_task(reader.run(self._stopping)) for reader in self._readers])
                 for task in beside:
                     task.cancel()
@@ -316,6 +328,8 @@ class StreamConsumer:
                 return await self.frames.finish(self._grace_s)
         except BaseExceptionGroup as group:
             raise group.exceptions[0] from group
+        finally:
+            await asyncio.to_thread(self._clips.close)
 
     def stop(self) -> None:
         """Take no more. What the read that is under way brings is not lost."""
@@ -331,4 +345,4 @@ def _poisoned(sent: Sent, deliveries: int) -> Sent:
     request = sent.request
     log.error("session %s frame %d ended %d workers", request.session_id, request.seq, deliveries)
     error = PoisonFrame(f"the frame ended {deliveries} workers and is given to no more")
-    return sent._replace(request=replace(request, early_error=error, picture=b""))
+    return sent._replace(request=replace(request, early_error=error, picture=b""), part=None)

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.exceptions import OutOfMemoryError
 
@@ -30,8 +30,17 @@ from service.pipeline.request import FrameRequest, Priority
 from service.redis.channels import Subscriber
 from service.redis.client import RedisClient, Scripts, raise_if_cancelled, run_uncancelled
 from service.redis.cluster import ClusterClient
-from service.redis.codec import REPLY_ID_BYTES, Origin, RecordError, decode_answer, encode_request
+from service.redis.codec import (
+    REPLY_ID_BYTES,
+    ClipPart,
+    Origin,
+    RecordError,
+    Wanted,
+    decode_answer,
+    encode_request,
+)
 from service.redis.keys import Keyspace
+from service.redis.queue.clip_parts import ask_by_file, ask_by_picture
 from service.redis.queue.consumer_group import ShardMismatch, WorkerRegistry, queue_scripts
 
 log = logging.getLogger(__name__)
@@ -54,13 +63,13 @@ class PendingReply:
     """A frame that waits for its answer."""
 
     id: bytes = field(default_factory=lambda: secrets.token_bytes(REPLY_ID_BYTES))
-    _heard: "asyncio.Queue[FrameResult | KineposeError | None]" = field(default_factory=asyncio.Queue)
+    _heard: "asyncio.Queue[FrameResult | KineposeError | Wanted | None]" = field(default_factory=asyncio.Queue)
 
-    def deliver(self, answer: FrameResult | KineposeError | None) -> None:
+    def deliver(self, answer: FrameResult | KineposeError | Wanted | None) -> None:
         """Its answer; None where it had better look."""
         self._heard.put_nowait(answer)
 
-    async def answer(self, wait_s: float) -> FrameResult | None:
+    async def answer(self, wait_s: float) -> FrameResult | Wanted | None:
         """Wait at most so long; None where there is none yet. Raises the error that was the answer."""
         try:
             async with asyncio.timeout(wait_s):
@@ -70,6 +79,16 @@ class PendingReply:
         if isinstance(answer, KineposeError):
             raise answer
         return answer
+
+
+class _Asked(NamedTuple):
+    """A frame as it is handed over: `part` goes in the place of its picture, `size` bytes of either."""
+
+    request: FrameRequest
+    part: ClipPart | None
+    reply: PendingReply
+    stream: str
+    size: int
 
 
 class ReplyChannel:
@@ -225,51 +244,56 @@ class RedisExecutor:
         await turn()
         if not self._registry.alive():
             raise NoWorker("no worker is alive", retry_after_ms=RETRY_AFTER_MS)
-        stream = self._keyspace.stream(self._keyspace.shard_of(request.session_id), request.priority)
-        size = _size(request)
         end = None if request.deadline is None else request.deadline + PAST_DEADLINE_S
-        with self._replies.expected() as reply:
-            async with asyncio.timeout_at(end):
-                await self._room(request, stream, size)
-                with self._load.counted(stream, size):
-                    return await self._asked(request, reply, stream)
+        async with asyncio.timeout_at(end):
+            if request.clip is not None:
+                return await ask_by_file(request, request.clip, self._asked)
+            return await ask_by_picture(request, self._asked)
 
-    async def _asked(self, request: FrameRequest, reply: PendingReply, stream: str) -> FrameResult:
+    async def _asked(self, request: FrameRequest, part: ClipPart | None) -> FrameResult | Wanted:
+        stream = self._keyspace.stream(self._keyspace.shard_of(request.session_id), request.priority)
+        size = _size(request, part)
+        with self._replies.expected() as reply:
+            await self._room(request, stream, size)
+            with self._load.counted(stream, size):
+                return await self._answered(_Asked(request, part, reply, stream, size))
+
+    async def _answered(self, asked: _Asked) -> FrameResult | Wanted:
         handed_over: asyncio.Task[bytes] | None = None
         try:
             for time in range(MOST_TIMES_LOST):
                 self._metrics.frames_asked_again.inc(time > 0)
-                handed_over = asyncio.create_task(self._submit(request, reply, stream))
+                handed_over = asyncio.create_task(self._submit(asked))
                 # Shielded: whoever cancels this must not leave an entry that nobody knows of.
-                answer = await self._answer(reply, stream, await asyncio.shield(handed_over))
+                answer = await self._answer(asked.reply, asked.stream, await asyncio.shield(handed_over))
                 if answer is not None:
                     return answer
         except (asyncio.CancelledError, NoWorker):
             if handed_over is not None:
-                self._in_background(self._withdraw(reply, stream, handed_over))
+                self._in_background(self._withdraw(asked.reply, asked.stream, handed_over))
             raise
         raise WorkerFailed("the frame's answer was lost time and again", retry_after_ms=RETRY_AFTER_MS)
 
-    async def _submit(self, request: FrameRequest, reply: PendingReply, stream: str) -> bytes:
-        budget_ms = None
+    async def _submit(self, asked: _Asked) -> bytes:
+        request, budget_ms = asked.request, None
         if request.deadline is not None:
             budget_ms = max(0, round(1000 * (request.deadline - asyncio.get_running_loop().time())))
         request_id = str(logs.context().get("request_id", ""))
         channel = self._replies.channel(self._keyspace.shard_of(request.session_id))
         origin = Origin(channel, request_id, tracing.current_traceparent())
-        fields: Any = encode_request(request, reply.id, origin, budget_ms)
+        fields: Any = encode_request(request, asked.reply.id, origin, budget_ms, asked.part)
         entry: bytes
         with self._scripts.translate_errors():
             try:
-                add: Any = self._client.xadd(stream, fields)
+                add: Any = self._client.xadd(asked.stream, fields)
                 entry = await run_uncancelled(add)
                 self._load.redis_is_full = False
             except OutOfMemoryError:
                 self._load.redis_is_full = True
-                excess = self._load.excess(stream, _size(request), counted=True)
+                excess = self._load.excess(asked.stream, asked.size, counted=True)
                 if excess is not None and not request.waits_for_capacity:
                     raise QueueFull(excess, retry_after_ms=RETRY_AFTER_MS) from None
-                [entry] = await self._scripts.run("submit", (stream,), *fields.values())
+                [entry] = await self._scripts.run("submit", (asked.stream,), *fields.values())
         return entry
 
     async def _room(self, request: FrameRequest, stream: str, size: int) -> None:
@@ -279,7 +303,7 @@ class RedisExecutor:
                 raise QueueFull(excess, retry_after_ms=RETRY_AFTER_MS)
             await asyncio.sleep(self._registry.beat_s)
 
-    async def _answer(self, reply: PendingReply, stream: str, entry: bytes) -> FrameResult | None:
+    async def _answer(self, reply: PendingReply, stream: str, entry: bytes) -> FrameResult | Wanted | None:
         """The frame's answer; None where it is not under way any more and none was heard."""
         loop = asyncio.get_running_loop()
         last_worker = loop.time()
@@ -354,6 +378,8 @@ class RedisExecutor:
         task.add_done_callback(self._tasks.discard)
 
 
-def _size(request: FrameRequest) -> int:
-    """Bytes of its picture."""
+def _size(request: FrameRequest, part: ClipPart | None) -> int:
+    """Bytes of its picture, or of what goes in its place."""
+    if part is not None:
+        return len(part.data)
     return request.picture.rgb.nbytes if isinstance(request.picture, Frame) else len(request.picture)

@@ -17,6 +17,7 @@ from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionIn
 from service.errors import BadClip, BadRegion, SessionExpired, UnsupportedMedia
 from service.pipeline.frames import Frames
 from service.pipeline.pipeline import Pipeline
+from service.pipeline.request import ClipFile
 from service.pipeline.sessions import Sessions
 from tests.support.clips import make_clip, make_cut_off, make_sound
 from tests.support.people import person
@@ -65,7 +66,14 @@ class RecordingFrames(Frames):
         self._kept = kept
 
     async def estimate_decoded(
-        self, session_id: str, seq: int, frame: Frame, regions: tuple[Region, ...] = (), *, caller: Caller = ANYONE
+        self,
+        session_id: str,
+        seq: int,
+        frame: Frame,
+        regions: tuple[Region, ...] = (),
+        *,
+        clip: ClipFile | None = None,
+        caller: Caller = ANYONE,
     ) -> FrameResult:
         self._kept.regions.append(regions)
         if self._kept.stuck_at is not None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,11 +16,13 @@ from model.values import Frame, Region
 from service import errors
 from service.contract.messages import FrameResult, Outcome
 from service.errors import KineposeError
-from service.pipeline.request import FrameRequest
+from service.pipeline.request import ClipFile, FrameRequest
 from service.redis.codec import (
     VERSION,
+    ClipPart,
     Origin,
     RecordError,
+    Wanted,
     decode_answer,
     decode_meta,
     decode_request,
@@ -82,6 +85,33 @@ def test_a_frame_comes_out_as_it_went_in(
         assert (got.picture.rotation_applied, got.picture.pts_us) == (picture.rotation_applied, pts_us)
     else:
         assert got.picture == picture
+
+
+@given(st.integers(0, 2**40), st.binary(), st.integers(0, 2**40))
+def test_a_part_of_a_clip_comes_out_as_it_went_in(offset: int, data: bytes, more: int) -> None:
+    """In the place of the frame's pixels, which do not travel."""
+    part = ClipPart(offset + len(data) + more, offset, data)
+    frame = Frame(np.zeros((9, 9, 3), np.uint8), pts_us=7)
+    request = FrameRequest("s", 3, 7, frame, (), "clip", clip=ClipFile(Path("clip.mp4"), part.size))
+    fields = encode_request(request, REQUEST, Origin("c", "", None), None, part)
+    sent = decode_request("stream", b"1-0", {name.encode(): blob for name, blob in fields.items()})
+    assert sent.part == part
+    assert (sent.request.seq, sent.request.pts_us, sent.request.picture, sent.request.clip) == (3, 7, b"", None)
+
+
+@pytest.mark.parametrize("place", [(2, 0), (3, 1), (-1, 0), (3, -1)])
+def test_a_part_that_lies_outside_its_file_is_refused(place: tuple[int, int]) -> None:
+    """Three bytes of a file of two, or behind its end, or before its beginning."""
+    request = FrameRequest("s", 0, None, b"", (), "clip")
+    fields = encode_request(request, REQUEST, Origin("c", "", None), None, ClipPart(*place, b"abc"))
+    with pytest.raises(RecordError):
+        decode_request("stream", b"1-0", {name.encode(): blob for name, blob in fields.items()})
+
+
+@pytest.mark.parametrize("wanted", [Wanted(None), Wanted(0), Wanted(2**40)])
+def test_what_a_worker_wants_of_a_clip_is_answered_as_it_is(wanted: Wanted) -> None:
+    """A place in its file, or pixels."""
+    assert decode_answer(encode_answer(REQUEST, wanted)) == (REQUEST, wanted)
 
 
 def test_a_result_is_answered_bit_for_bit() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from service.clips.scratch import scratch_folder
+from service.media.scratch import scratch_folder
 
 KILLED = """
 import os, sys, tempfile
 tempfile.tempdir = sys.argv[1]
-from service.clips.scratch import scratch_folder
+from service.media.scratch import scratch_folder
 with scratch_folder("clips-") as folder:
     (folder / "clip").write_bytes(b"much")
     print(folder, flush=True)
