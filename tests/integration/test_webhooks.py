@@ -1,5 +1,6 @@
 """Webhooks of clip jobs, at a real receiver."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ import httpx
 import pytest
 from standardwebhooks import Webhook
 
+from kinepose_client import AsyncClient, Client, ClipJob
+from kinepose_client.errors import BadClip, ClipUnknown, UnsupportedMedia, WebhookRefused
 from service.processes.frontend import RunningServer
 from service.transports.http.server import StartFailed
 from tests.support.clips import make_clip
@@ -137,7 +140,7 @@ async def test_a_client_that_waits_for_the_answer_wants_no_webhook(weights: Path
 
 async def test_a_key_has_its_share_of_webhooks(weights: Path, clip: bytes, tmp_path: Path, keys: Keys) -> None:
     """One that waits for its receiver counts; what was refused leaves nothing behind."""
-    limits = {"max_webhooks_per_key": 1, "api_keys_file": keys.file}
+    limits = {"max_webhooks_per_key": 1, "api_keys_file": keys.file, "webhook_timeout_s": 0.5}
     secrets = secrets_file(tmp_path)
     async with receiving(SILENCE) as receiver, telling(weights, receiver, secrets, **limits) as (_, http):
         url = f"http://127.0.0.1:{receiver.port}/"
@@ -177,3 +180,58 @@ async def test_secrets_that_cannot_be_read_fail_the_start(weights: Path, tmp_pat
     with pytest.raises(StartFailed, match="missing"):
         async with RunningServer(settings):
             pass
+
+
+async def test_the_python_client_begins_a_job_with_a_webhook_and_fetches_what_it_made(
+    weights: Path, clip: bytes, tmp_path: Path
+) -> None:
+    """Awaiting and blocking; a job that was deleted is known no more."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip)
+
+    def blocking(url: str, webhook: str) -> ClipJob:
+        with Client(url) as client:
+            job = client.start_clip(path, webhook=webhook)
+            return client.job(job.id)
+
+    async with receiving() as receiver, telling(weights, receiver, secrets_file(tmp_path)) as (server, _):
+        url = f"http://127.0.0.1:{receiver.port}/"
+        async with AsyncClient(server.http_url) as client:
+            job = await client.start_clip(path, webhook=url)
+            message = verified(await receiver.requests.get())
+            done = await client.job(job.id)
+            await client.save_results(job.id, tmp_path / "table.csv", "csv")
+            await client.delete_job(job.id)
+            with pytest.raises(ClipUnknown):
+                await client.job(job.id)
+            other = await asyncio.to_thread(blocking, server.http_url, url)
+            told = verified(await receiver.requests.get())
+            with pytest.raises(WebhookRefused):
+                await client.start_clip(path, webhook="https://evil.example/")
+
+    assert message["data"]["id"] == job.id
+    assert told["data"]["id"] == other.id
+    assert done.finished
+    assert done.clip is not None
+    assert (done.status, done.clip.frames_emitted) == ("done", 10)
+    assert (tmp_path / "table.csv").read_text().startswith("frame")
+
+
+async def test_results_of_a_job_at_work_are_not_written(weights: Path, long_clip: bytes, tmp_path: Path) -> None:
+    """Nor those of one that failed, which raises its error."""
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(long_clip)
+    async with (
+        receiving() as receiver,
+        telling(weights, receiver, secrets_file(tmp_path), drain_grace_s=0.0) as (server, _),
+        AsyncClient(server.http_url) as client,
+    ):
+        job = await client.start_clip(path)
+        with pytest.raises(ValueError, match="still worked on"):
+            await client.save_results(job.id, tmp_path / "a.csv", "csv")
+        path.write_bytes(b"no clip at all")
+        failed = await client.start_clip(path, webhook=f"http://127.0.0.1:{receiver.port}/")
+        await receiver.requests.get()
+        with pytest.raises((BadClip, UnsupportedMedia)):
+            await client.save_results(failed.id, tmp_path / "a.csv", "csv")
+    assert not (tmp_path / "a.csv").exists()

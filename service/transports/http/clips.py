@@ -165,14 +165,20 @@ webhooks = APIRouter()
 """What the server itself calls: for the OpenAPI document alone."""
 
 
-@webhooks.post("clip-finished", openapi_extra=openapi.WEBHOOK_BODY)
+@webhooks.post(
+    "clip-finished",
+    status_code=204,
+    response_description="Taken; any other 2xx is as good.",
+    responses={410: {"description": "No more of this one, please."}, "default": {"description": "Tried again later."}},
+    openapi_extra=openapi.WEBHOOK_BODY,
+)
 def clip_finished(
     body: ClipFinished,
     webhook_id: Annotated[str, Header(description="The same in every attempt.")],
     webhook_timestamp: Annotated[int, Header(description="Unix seconds of the attempt.")],
     webhook_signature: Annotated[str, Header(description="`v1,` and base64, one for each secret.")],
 ) -> None:
-    """A clip job with `webhook` has finished. Signed by the Standard Webhooks scheme; answer 2xx within 10 s."""
+    """A clip job with `webhook` has finished. Signed by the Standard Webhooks scheme."""
 
 
 # -- jobs -------------------------------------------------------------------------------------------------
