@@ -43,7 +43,7 @@ async def telling(
     weights: Path, receiver: Receiver, secrets: Path, **changes: Any
 ) -> AsyncIterator[tuple[RunningServer, httpx.AsyncClient]]:
     """A server that may send webhooks to the receiver, and a client of it."""
-    chosen = {
+    chosen: dict[str, Any] = {
         "webhook_inside_hosts": (f"http://127.0.0.1:{receiver.port}",),
         "webhook_secrets_file": secrets,
     }
@@ -123,7 +123,9 @@ async def test_a_host_that_is_not_listed_is_refused_with_the_call(
     """Before any work, and its place is free again."""
     async with receiving() as receiver, telling(weights, receiver, secrets_file(tmp_path)) as (server, http):
         said = {"webhook": "https://evil.example/"}
-        body = {"data": said, "files": {"file": ("a.mp4", clip)}} if form else {"params": said, "content": clip}
+        body: dict[str, Any] = (
+            {"data": said, "files": {"file": ("a.mp4", clip)}} if form else {"params": said, "content": clip}
+        )
         refused = await http.post("/v1/clips", headers=LATER, **body)
 
         assert status_and_code(refused) == (422, "webhook_refused")
@@ -146,7 +148,7 @@ async def test_a_key_has_its_share_of_webhooks(weights: Path, clip: bytes, tmp_p
         url = f"http://127.0.0.1:{receiver.port}/"
         await begun(http, clip, url, **keys.header("robot"))
         await receiver.requests.get()
-        asked = {"content": clip, "params": {"webhook": url}}
+        asked: dict[str, Any] = {"content": clip, "params": {"webhook": url}}
         refused = await http.post("/v1/clips", **asked, headers=LATER | keys.header("robot"))
         other = await http.post("/v1/clips", **asked, headers=LATER | keys.header("drone"))
 

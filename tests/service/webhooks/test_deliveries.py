@@ -48,7 +48,7 @@ class Sending:
 async def sending(receiver: Receiver, folder: Path, url: str = "", **changes: Any) -> AsyncIterator[Sending]:
     """Webhooks to a receiver, tried again soon where they fail."""
     url = url or f"http://127.0.0.1:{receiver.port}"
-    chosen = {
+    chosen: dict[str, Any] = {
         "webhook_inside_hosts": (url,),
         "webhook_secrets_file": secrets_file(folder),
         "webhook_retry_s": 0.001,
@@ -114,7 +114,7 @@ async def test_a_webhook_ends(tmp_path: Path, answers: tuple[str, ...], outcome:
 
 async def test_no_attempt_is_made_once_the_results_are_gone(tmp_path: Path) -> None:
     """A pause that would end later is not begun."""
-    late = {"webhook_retry_s": 1000.0, "clip_result_ttl_s": 1.0}
+    late: dict[str, Any] = {"webhook_retry_s": 1000.0, "clip_result_ttl_s": 1.0}
     async with receiving(BROKEN) as receiver, sending(receiver, tmp_path, **late) as one:
         one.send()
         await one.ended("given_up")
