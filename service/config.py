@@ -172,6 +172,23 @@ class Settings(BaseSettings):
     """Less than this where clips are kept, and the server takes none and is not ready."""
     clip_result_ttl_s: float = Field(default=3600.0, gt=0)
 
+    # Webhooks, which tell that a clip job has finished; none without hosts.
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Where clients may have them sent: hooks.example.com,https://b.example:8443 (https where no scheme is said).
+    Addresses that are private, loopback or link-local are refused, whatever the name."""
+    webhook_inside_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """The same for hosts that may be at any address: http://10.0.0.7:9000,https://hooks.internal."""
+    webhook_secrets_file: Path | None = None
+    """Holds what signs them: lines of whsec_BASE64, or HOST whsec_BASE64. Read anew for each attempt."""
+    webhook_attempts: int = Field(default=8, ge=1, le=20)
+    webhook_retry_s: float = Field(default=5.0, gt=0)
+    """Between the first two attempts; each further pause is three times as long. After `clip_result_ttl_s` it ends."""
+    webhook_timeout_s: float = Field(default=10.0, gt=0, le=60)
+    """How long one attempt may take; also, those that a shutdown cuts short, all together."""
+    max_webhooks: int = Field(default=1024, ge=1)
+    """Of clip jobs at work and of those that wait to be delivered; further jobs with one are refused."""
+    max_webhooks_per_key: int = Field(default=256, ge=1)
+
     # Operation.
     drain_grace_s: float = Field(default=30.0, ge=0)
     ready_timeout_s: float = Field(default=5.0, gt=0)
@@ -184,7 +201,7 @@ class Settings(BaseSettings):
         """`host` and a port as URLs and gRPC targets have them: an IPv6 address in brackets."""
         return f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "webhook_hosts", "webhook_inside_hosts", mode="before")
     @classmethod
     def _split_origins(cls, origins: Any) -> Any:
         return (
@@ -201,6 +218,11 @@ class Settings(BaseSettings):
             ):
                 raise ValueError("expected origins such as https://a.example, without a path, or *")
         return origins
+
+    @field_validator("webhook_hosts", "webhook_inside_hosts")
+    @classmethod
+    def _check_webhooks(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(_origin(host) for host in hosts)
 
     @field_validator("redis_url")
     @classmethod
@@ -235,6 +257,8 @@ class Settings(BaseSettings):
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             raise ValueError("tls_cert_file and tls_key_file go together")
         self._check_redis_tls()
+        if (self.webhook_hosts or self.webhook_inside_hosts) and self.webhook_secrets_file is None:
+            raise ValueError("webhook_hosts needs webhook_secrets_file: webhooks are signed")
         if self.max_decoded_pixels < 2 * self.max_image_pixels:
             raise ValueError(
                 f"max_decoded_pixels ({self.max_decoded_pixels}) is below twice "
@@ -264,3 +288,17 @@ class Settings(BaseSettings):
             raise ValueError("redis_ca_file and redis_cert_file are for a redis_url of rediss://")
         if self.redis_sentinel_password_file is not None and (place is None or place.topology is not Topology.SENTINEL):
             raise ValueError("redis_sentinel_password_file is for a redis_url of redis+sentinel://")
+
+
+def _origin(host: str) -> str:
+    """An origin with its port, of HOST, HOST:PORT or a whole origin."""
+    text = host.lower() if "://" in host else f"https://{host.lower()}"
+    try:
+        parts = urlsplit(text)
+        port = parts.port or {"https": 443, "http": 80}[parts.scheme]
+        if not parts.hostname or f"{parts.scheme}://{parts.netloc}" != text or "@" in text or "*" in text:
+            raise ValueError
+    except (KeyError, ValueError):
+        raise ValueError("expected hosts such as hooks.example.com or https://hooks.example.com:8443") from None
+    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{name}:{port}"

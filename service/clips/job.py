@@ -12,6 +12,7 @@ from service.clips.storage import DiskShare
 from service.contract import problem, wire
 from service.contract.messages import ClipInfo
 from service.errors import KineposeError
+from service.webhooks.deliveries import Ticket
 
 
 class Status(StrEnum):
@@ -35,6 +36,7 @@ class ClipJob:
         written: bytes of whole lines in `results_path`.
         changed: set whenever there are more of them, and at the end.
         error: set when it failed.
+        webhook: room for the message that it has finished, where its client wants one.
     """
 
     id: str
@@ -51,6 +53,7 @@ class ClipJob:
     error: KineposeError | None = None
     task: asyncio.Task[None] | None = None
     drawing: asyncio.Task[None] | None = None
+    webhook: Ticket | None = None
     overlay_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property

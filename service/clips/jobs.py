@@ -20,6 +20,7 @@ from uuid import uuid4
 
 from service.auth.access import Quota, check_owner
 from service.auth.api_keys import Caller
+from service.clips.finished import message_body, message_id
 from service.clips.job import ClipJob, Status
 from service.clips.places import ClipPlaces
 from service.clips.run import ClipRun, clip_limits
@@ -27,7 +28,7 @@ from service.clips.storage import ClipStorage, DiskShare, full_disk_told
 from service.clips.turns import Turns
 from service.config import Settings
 from service.contract import wire
-from service.errors import ClipUnknown, KineposeError, QueueFull, StorageFull
+from service.errors import ClipUnknown, Draining, KineposeError, QueueFull, StorageFull
 from service.formats.native import ndjson_line
 from service.media.limits import ClipLimits
 from service.media.readers import ClipReaders, Drawing
@@ -78,7 +79,7 @@ class ClipJobs:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await asyncio.gather(*(self.discard(job) for job in list(self._jobs.values())), *self._clearing)
+        await asyncio.gather(*(self._abandon(job) for job in list(self._jobs.values())), *self._clearing)
         self._artists.shutdown(wait=False)
         self._pipeline.lifecycle.ready_checks.remove(self.storage.check_free)
         self.storage.close()
@@ -157,9 +158,18 @@ class ClipJobs:
         finally:
             await self.discard(job)
 
+    async def _abandon(self, job: ClipJob) -> None:
+        """As `discard`, where the server ends; whoever waits for word of the job gets it."""
+        if not job.finished:
+            job.status, job.error = Status.FAILED, Draining("the server shut down before the clip had finished")
+            self._send_webhook(job)
+        await self.discard(job)
+
     async def discard(self, job: ClipJob) -> None:
         """Stop the job's work if it has any left, and remove its folder."""
         self._jobs.pop(job.id, None)
+        if job.webhook:
+            job.webhook.release()
         expiry = self._expiries.pop(job.id, None)
         if expiry:
             expiry.cancel()
@@ -294,9 +304,14 @@ class ClipJobs:
             job.disk.clear()
         loop = asyncio.get_running_loop()
         self._expiries[job.id] = loop.call_later(self._ttl_s, self._discard_soon, job.id)
+        self._send_webhook(job)
         self._limit_results(job.caller.key_id)
         if self._places:
             await self._places.finished(job.id)
+
+    def _send_webhook(self, job: ClipJob) -> None:
+        if job.webhook and job.kept:
+            job.webhook.send(message_id(job), message_body(job, self._settings.http_path_prefix))
 
     async def overlay(self, job: ClipJob) -> Path:
         """The clip with its skeleton drawn; made when first asked for. Whoever is cancelled ends the drawing.

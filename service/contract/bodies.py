@@ -4,6 +4,7 @@ Sessions, clips and model cards travel as their dataclasses are (`kinepose_clien
 """
 
 from dataclasses import astuple
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 import numpy as np
@@ -169,6 +170,32 @@ class JobReply(BaseModel):
     progress: float | None = Field(description="Share of the frames done; null where the container tells no number.")
     clip: ClipInfo | None
     error: Problem | None
+
+
+class ClipLinks(BaseModel):
+    """Paths of this server's HTTP interface; null where there is nothing to fetch."""
+
+    job: str
+    poses: str | None
+    overlay: str | None
+
+
+class FinishedClip(BaseModel):
+    """A clip job that has come to its end."""
+
+    id: str
+    status: Literal["done", "failed"]
+    frames: int = Field(ge=0, description="How many were read.")
+    error: Problem | None = Field(description="Why it failed; null where it is done.")
+    links: ClipLinks
+
+
+class ClipFinished(BaseModel):
+    """The body of a webhook (Standard Webhooks)."""
+
+    type: Literal["clip.done", "clip.failed"]
+    timestamp: datetime = Field(description="When the clip had finished.")
+    data: FinishedClip
 
 
 class ModelsReply(BaseModel):

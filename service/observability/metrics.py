@@ -89,6 +89,15 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.webhooks = Counter(
+            "kinepose_webhooks",
+            "Webhooks by outcome (delivered, gone, given_up, lost), and attempts that failed (failed).",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self.webhooks_pending = Gauge(
+            "kinepose_webhooks_pending", "Webhooks that are sent, or wait to be sent again.", registry=self.registry
+        )
         self._add_queue()
 
     def _add_queue(self) -> None:

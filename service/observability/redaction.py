@@ -18,6 +18,8 @@ _PATTERNS: Final = tuple(
     for pattern, replacement in (
         # Our API keys, wherever they stand; the id in them is no secret.
         (r"\bkp_([A-Za-z0-9-]+)_[A-Za-z0-9_-]{8,}", rf"kp_\1_{REDACTED}"),
+        # Secrets that sign webhooks.
+        (r"\bwhsec_[A-Za-z0-9+/=_-]{8,}", f"whsec_{REDACTED}"),
         # redis://user:password@host, and the same of any other scheme.
         (r"\b([a-z][a-z0-9+.-]{0,30}://)[^\s/?#'\"]+@", rf"\1{REDACTED}@"),
         # Authorization: Basic x, (b'authorization', b'Basic x') and _Metadatum(key='authorization', value='x').

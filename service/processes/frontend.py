@@ -24,6 +24,7 @@ from service.transports.http.auth import ApiKeyMiddleware
 from service.transports.http.errors import install_error_handlers
 from service.transports.http.server import HttpServer, until_signal
 from service.transports.services import Services
+from service.webhooks.deliveries import open_webhooks
 
 # Of the HTTP interface, stated in its OpenAPI document.
 API_VERSION = "1.0"
@@ -56,6 +57,7 @@ def create_app(settings: Settings, http_port: Callable[[], int] | None = None) -
         summary="Human joints from video, one video a session.",
         version=API_VERSION,
         lifespan=lifespan,
+        webhooks=clips.webhooks,
         docs_url=None,  # FastAPI's own load their scripts from elsewhere.
         redoc_url=None,
     )
@@ -71,8 +73,10 @@ def create_app(settings: Settings, http_port: Callable[[], int] | None = None) -
 async def _open(app: FastAPI, settings: Settings, http_port: int, stack: AsyncExitStack) -> None:
     pipeline = await stack.enter_async_context(open_pipeline(settings))
     relay = await stack.enter_async_context(open_clip_relay(settings, http_port))
+    # Closed after the jobs, which still tell of their end then.
+    webhooks = await stack.enter_async_context(open_webhooks(settings, pipeline.metrics))
     jobs = await stack.enter_async_context(ClipJobs(pipeline, settings, relay.places if relay else None))
-    services = Services(settings, pipeline, jobs)
+    services = Services(settings, pipeline, jobs, webhooks)
     app.state.clip_relay = relay
     app.state.services = app.state.probed = services
     app.state.grpc_port, services.grpc_health = await stack.enter_async_context(servicer.serving(services))

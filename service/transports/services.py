@@ -11,6 +11,7 @@ from service.errors import ServerBusy
 from service.observability.metrics import Metrics
 from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.pipeline import Pipeline
+from service.webhooks.deliveries import Webhooks
 
 
 class GrpcHealth(Protocol):
@@ -28,11 +29,13 @@ class Services:
     Attributes:
         keys: who may call.
         calls: under way, of all transports.
+        webhooks: what tells that clip jobs have finished.
     """
 
     settings: Settings
     pipeline: Pipeline
     jobs: ClipJobs
+    webhooks: Webhooks
     grpc_health: GrpcHealth | None = None
     keys: KeyRing = field(init=False)
     calls: Quota = field(init=False)

@@ -202,6 +202,16 @@ async def test_probes_and_metrics_answer(http: httpx.AsyncClient) -> None:
     assert session_id not in text
 
 
+async def test_the_openapi_document_tells_of_webhooks(http: httpx.AsyncClient) -> None:
+    """With an example of the message."""
+    document = (await http.get("/openapi.json")).json()
+    told = document["webhooks"]["clip-finished"]["post"]
+
+    assert [one["name"] for one in told["parameters"]] == ["webhook-id", "webhook-timestamp", "webhook-signature"]
+    assert told["requestBody"]["content"]["application/json"]["example"]["type"] == "clip.done"
+    assert set(told["responses"]) == {"204", "410", "default"}
+
+
 async def test_openapi_has_examples(http: httpx.AsyncClient) -> None:
     """The document describes every route, with an example of its answer."""
     paths = (await http.get("/openapi.json")).json()["paths"]
@@ -219,6 +229,7 @@ async def test_openapi_has_examples(http: httpx.AsyncClient) -> None:
         (openapi.CLIP, bodies.ClipReply),
         (openapi.SESSION, SessionInfo),
         (openapi.JOB, bodies.JobReply),
+        (openapi.CLIP_FINISHED, bodies.ClipFinished),
         (openapi.MODELS, bodies.ModelsReply),
         (openapi.PROBLEM, Problem),
     ],

@@ -13,14 +13,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kinepose_client.async_client import AsyncClient
     from kinepose_client.calls import AsyncClipResults, ClipResults, Picture, Progress, Unreachable
     from kinepose_client.cards import ModelCard
-    from kinepose_client.client import AsyncClient, Client
+    from kinepose_client.client import Client
     from kinepose_client.errors import KineposeError
     from kinepose_client.export import to_dataframe, to_supervision
     from kinepose_client.messages import (
         ClipGap,
         ClipInfo,
+        ClipJob,
         DropPolicy,
         FrameResult,
         GapReason,
@@ -33,14 +35,16 @@ if TYPE_CHECKING:
     from kinepose_client.values import LostTrack, Person, Pose, Region, RegionSource
 
 _MODULES = {
+    "async_client": ("AsyncClient",),
     "calls": ("AsyncClipResults", "ClipResults", "Picture", "Progress", "Unreachable"),
     "cards": ("ModelCard",),
-    "client": ("AsyncClient", "Client"),
+    "client": ("Client",),
     "errors": ("KineposeError",),
     "export": ("to_dataframe", "to_supervision"),
     "messages": (
         "ClipGap",
         "ClipInfo",
+        "ClipJob",
         "DropPolicy",
         "FrameResult",
         "GapReason",
@@ -60,6 +64,7 @@ __all__ = [
     "Client",
     "ClipGap",
     "ClipInfo",
+    "ClipJob",
     "ClipResults",
     "DropPolicy",
     "FrameResult",

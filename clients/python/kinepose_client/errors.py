@@ -8,7 +8,7 @@
       │             └ SessionUnknown, SessionExpired, SeqOutOfOrder, PtsNotIncreasing, QueueFull, FrameDropped,
       │               TooManySessions, ModelUnknown, Draining, StoreUnavailable
       └ ServerBusy, Unauthenticated, Forbidden, RateLimited, BadRequest, TooLarge, TooSlow, StorageFull,
-        UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown, OverlayFailed
+        UnsupportedMedia, BadClip, ClipTooLong, ClipUnknown, OverlayFailed, WebhookRefused
 
 One class an outcome. `code` is stable: it is the metric label, the `code` of problem+json and the reason in
 gRPC's ErrorInfo.
@@ -126,6 +126,12 @@ class OverlayFailed(KineposeError):
     """The clip could not be drawn; its joints are whole."""
 
     code, http_status, grpc_code = "overlay_failed", 500, grpc.StatusCode.INTERNAL
+
+
+class WebhookRefused(KineposeError):
+    """A webhook to a host that the server's operator has not listed for them, or to what is no URL."""
+
+    code, http_status, grpc_code = "webhook_refused", 422, grpc.StatusCode.INVALID_ARGUMENT
 
 
 class ModelUnknown(KineposeError):

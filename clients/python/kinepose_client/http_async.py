@@ -11,7 +11,7 @@ import httpx
 from kinepose_client import http_form, wire_json
 from kinepose_client.calls import Access, AsyncClipAnswers, ClipFile, ClipRequest, Picture
 from kinepose_client.cards import ModelCard
-from kinepose_client.messages import ClipInfo, FrameResult, ImageResult, SessionInfo, SessionOptions
+from kinepose_client.messages import ClipInfo, ClipJob, FrameResult, ImageResult, SessionInfo, SessionOptions
 
 T = TypeVar("T")
 
@@ -68,10 +68,7 @@ class AsyncHttpCalls:
         await asyncio.to_thread(file.measure)
         with http_form.connected(), http_form.complete(output) as part:
             async with self._posted(file, asked, {}) as response:
-                written = await asyncio.to_thread(part.open, "wb")
-                with written:
-                    async for piece in response.aiter_bytes():
-                        await asyncio.to_thread(written.write, piece)
+                await _write(response, part)
 
     @asynccontextmanager
     async def _posted(
@@ -90,6 +87,34 @@ class AsyncHttpCalls:
             http_form.raise_for(response)
             yield response
 
+    async def start_clip(self, file: ClipFile, asked: ClipRequest) -> ClipJob:
+        """POST /v1/clips, worked on in the background."""
+        await asyncio.to_thread(file.measure)
+        with http_form.connected():
+            async with self._posted(file, asked, http_form.IN_BACKGROUND) as response:
+                await response.aread()
+                return http_form.job(response)
+
+    async def job(self, job_id: str) -> ClipJob:
+        """GET /v1/clips/{id}."""
+        return await self._call(wire_json.job_from_json, "GET", f"/v1/clips/{job_id}")
+
+    async def save_results(self, job_id: str, output: Path, form: str) -> None:
+        """GET /v1/clips/{id}/poses, into a file."""
+        path, timeout = f"/v1/clips/{job_id}/poses", http_form.clip_timeout(self._timeout_s)
+        with http_form.connected():
+            async with self._client.stream("GET", path, params={"format": form}, timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                http_form.check_finished(response)
+                with http_form.complete(output) as part:
+                    await _write(response, part)
+
+    async def delete_job(self, job_id: str) -> None:
+        """DELETE /v1/clips/{id}."""
+        with http_form.connected():
+            http_form.raise_for(await self._client.delete(f"/v1/clips/{job_id}"))
+
     async def clip(self, file: ClipFile, asked: ClipRequest) -> AsyncClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""
         last: FrameResult | ClipInfo | None = None
@@ -101,3 +126,11 @@ class AsyncHttpCalls:
                     file.answered(last)
                     yield last
         http_form.check_ended(last)
+
+
+async def _write(response: httpx.Response, output: Path) -> None:
+    """The body of a response, into a file."""
+    written = await asyncio.to_thread(output.open, "wb")
+    with written:
+        async for piece in response.aiter_bytes():
+            await asyncio.to_thread(written.write, piece)

@@ -13,10 +13,12 @@ from kinepose_client import wire_errors, wire_json
 from kinepose_client.calls import Access, ClipRequest, Picture, Unreachable
 from kinepose_client.cards import ModelCard
 from kinepose_client.errors import KineposeError
-from kinepose_client.messages import ClipInfo, FrameResult
+from kinepose_client.messages import ClipInfo, ClipJob, FrameResult
 
 T = TypeVar("T")
 NDJSON = {"Accept": "application/x-ndjson"}
+IN_BACKGROUND = {"Prefer": "respond-async"}
+UNFINISHED = 202
 
 
 def trusted(access: Access) -> ssl.SSLContext | bool:
@@ -57,6 +59,7 @@ def clip_query(asked: ClipRequest) -> dict[str, Any]:
         "strict": "true" if asked.strict else None,
         "max_people": asked.max_people,
         "format": asked.format,
+        "webhook": asked.webhook,
     }
     return {name: value for name, value in said.items() if value is not None}
 
@@ -95,6 +98,18 @@ def raise_for(response: httpx.Response) -> None:
     if isinstance(body, dict) and "code" in body:
         raise wire_errors.from_problem(body)
     raise KineposeError(f"the server answered {response.status_code} {response.reason_phrase}")
+
+
+def job(response: httpx.Response) -> ClipJob:
+    """The job that was begun. The response has been read."""
+    return answer(response, wire_json.job_from_json)
+
+
+def check_finished(response: httpx.Response) -> None:
+    """Raise where results are asked for that are not there (yet). A response that is not a success has been read."""
+    raise_for(response)
+    if response.status_code == UNFINISHED:
+        raise ValueError("the clip is still worked on: ask for its job until that has finished")
 
 
 def clip_line(line: str) -> FrameResult | ClipInfo:

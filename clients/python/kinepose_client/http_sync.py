@@ -10,7 +10,7 @@ import httpx
 from kinepose_client import http_form, wire_json
 from kinepose_client.calls import Access, ClipAnswers, ClipFile, ClipRequest, Picture
 from kinepose_client.cards import ModelCard
-from kinepose_client.messages import ClipInfo, FrameResult, ImageResult, SessionInfo, SessionOptions
+from kinepose_client.messages import ClipInfo, ClipJob, FrameResult, ImageResult, SessionInfo, SessionOptions
 
 T = TypeVar("T")
 
@@ -87,6 +87,35 @@ class HttpCalls:
                 response.read()
             http_form.raise_for(response)
             yield response
+
+    def start_clip(self, file: ClipFile, asked: ClipRequest) -> ClipJob:
+        """POST /v1/clips, worked on in the background."""
+        file.measure()
+        with http_form.connected(), self._posted(file, asked, http_form.IN_BACKGROUND) as response:
+            response.read()
+            return http_form.job(response)
+
+    def job(self, job_id: str) -> ClipJob:
+        """GET /v1/clips/{id}."""
+        return self._call(wire_json.job_from_json, "GET", f"/v1/clips/{job_id}")
+
+    def save_results(self, job_id: str, output: Path, form: str) -> None:
+        """GET /v1/clips/{id}/poses, into a file."""
+        path, timeout = f"/v1/clips/{job_id}/poses", http_form.clip_timeout(self._timeout_s)
+        with (
+            http_form.connected(),
+            self._client.stream("GET", path, params={"format": form}, timeout=timeout) as response,
+        ):
+            if not response.is_success:
+                response.read()
+            http_form.check_finished(response)
+            with http_form.complete(output) as part, part.open("wb") as written:
+                written.writelines(response.iter_bytes())
+
+    def delete_job(self, job_id: str) -> None:
+        """DELETE /v1/clips/{id}."""
+        with http_form.connected():
+            http_form.raise_for(self._client.delete(f"/v1/clips/{job_id}"))
 
     def clip(self, file: ClipFile, asked: ClipRequest) -> ClipAnswers:
         """POST /v1/clips, answered as NDJSON while it works."""

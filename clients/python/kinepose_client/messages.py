@@ -158,3 +158,28 @@ class ClipInfo:
     start_us: int | None = None
     pixel_aspect: float = 1.0
     gaps: tuple[ClipGap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ClipJob:
+    """A clip that the server works on in the background.
+
+    Attributes:
+        id: what calls for it take.
+        status: "queued", "running", "done" or "failed".
+        progress: share of its frames that are done, 0 to 1; None where its container tells no number.
+        clip: what is known of it by now.
+        error_code, error_detail: why it failed.
+    """
+
+    id: str
+    status: str
+    progress: float | None
+    clip: ClipInfo | None
+    error_code: str | None = None
+    error_detail: str | None = None
+
+    @property
+    def finished(self) -> bool:
+        """True once nothing more comes."""
+        return self.status in ("done", "failed")

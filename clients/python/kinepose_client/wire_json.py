@@ -13,6 +13,7 @@ from kinepose_client.cards import ModelCard
 from kinepose_client.messages import (
     ClipGap,
     ClipInfo,
+    ClipJob,
     DropPolicy,
     FrameResult,
     GapReason,
@@ -124,6 +125,19 @@ def clip_from_json(data: Json) -> ClipInfo:
     """What is known of a clip. A server of an earlier build tells neither start nor aspect nor gaps."""
     gaps = tuple(ClipGap(gap["after_seq"], gap["pts_us"], GapReason(gap["reason"])) for gap in data.get("gaps", ()))
     return ClipInfo(**_known(ClipInfo, data) | {"gaps": gaps})
+
+
+def job_from_json(data: Json) -> ClipJob:
+    """A clip in the background."""
+    clip, error = data["clip"], data["error"] or {}
+    return ClipJob(
+        id=data["id"],
+        status=data["status"],
+        progress=data["progress"],
+        clip=None if clip is None else clip_from_json(clip),
+        error_code=error.get("code"),
+        error_detail=error.get("detail"),
+    )
 
 
 def _known(kind: type, data: Json) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import type {
   Image,
   ImageParams,
   Job,
+  JobParams,
   Models,
   Problem,
   Region,
@@ -114,7 +115,7 @@ export class KineposeClient {
   }
 
   /** Begin a clip in the background: a job, whose `id` the calls below take. */
-  startClip(clip: Picture, params: ClipParams = {}): Promise<Job> {
+  startClip(clip: Picture, params: JobParams = {}): Promise<Job> {
     return this.#json("POST", `/v1/clips${query(params)}`, {
       body: clip,
       headers: { ...OCTETS, Prefer: "respond-async" },

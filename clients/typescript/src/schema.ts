@@ -259,9 +259,48 @@ export interface paths {
         trace?: never;
     };
 }
-export type webhooks = Record<string, never>;
+export interface webhooks {
+    "clip-finished": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Clip Finished
+         * @description A clip job with `webhook` has finished. Signed by the Standard Webhooks scheme.
+         */
+        post: operations["clip_finishedclip_finished_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export interface components {
     schemas: {
+        /**
+         * ClipFinished
+         * @description The body of a webhook (Standard Webhooks).
+         */
+        ClipFinished: {
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "clip.done" | "clip.failed";
+            /**
+             * Timestamp
+             * Format: date-time
+             * @description When the clip had finished.
+             */
+            timestamp: string;
+            data: components["schemas"]["FinishedClip"];
+        };
         /**
          * ClipGap
          * @description A place where a clip is not whole.
@@ -318,6 +357,18 @@ export interface components {
             gaps: components["schemas"]["ClipGap"][];
         };
         /**
+         * ClipLinks
+         * @description Paths of this server's HTTP interface; null where there is nothing to fetch.
+         */
+        ClipLinks: {
+            /** Job */
+            job: string;
+            /** Poses */
+            poses: string | null;
+            /** Overlay */
+            overlay: string | null;
+        };
+        /**
          * ClipReply
          * @description The answer for a whole clip.
          */
@@ -354,6 +405,27 @@ export interface components {
             /** Skeleton */
             skeleton: string;
             model: components["schemas"]["ModelInfo"];
+        };
+        /**
+         * FinishedClip
+         * @description A clip job that has come to its end.
+         */
+        FinishedClip: {
+            /** Id */
+            id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "done" | "failed";
+            /**
+             * Frames
+             * @description How many were read.
+             */
+            frames: number;
+            /** @description Why it failed; null where it is done. */
+            error: components["schemas"]["Problem"] | null;
+            links: components["schemas"]["ClipLinks"];
         };
         /**
          * FrameError
@@ -1056,6 +1128,8 @@ export interface operations {
                 strict?: string | null;
                 /** @description json, ndjson, csv, dlc, parquet, coco, coco-results, openpose, openpose-coco, html, trc, mp4; without it `Accept` decides, and JSON where that names none. */
                 format?: "json" | "ndjson" | "csv" | "dlc" | "parquet" | "coco" | "coco-results" | "openpose" | "openpose-coco" | "html" | "trc" | "mp4";
+                /** @description With `Prefer: respond-async`: where to tell that the job has finished; a host that the server lists. */
+                webhook?: string | null;
             };
             header?: {
                 prefer?: string;
@@ -1078,6 +1152,7 @@ export interface operations {
                     model?: string;
                     strict?: boolean;
                     format?: string;
+                    webhook?: string;
                 };
             };
         };
@@ -1325,6 +1400,49 @@ export interface operations {
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
+            };
+        };
+    };
+    clip_finishedclip_finished_post: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description The same in every attempt. */
+                "webhook-id": string;
+                /** @description Unix seconds of the attempt. */
+                "webhook-timestamp": number;
+                /** @description `v1,` and base64, one for each secret. */
+                "webhook-signature": string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ClipFinished"];
+            };
+        };
+        responses: {
+            /** @description Taken; any other 2xx is as good. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No more of this one, please. */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Tried again later. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
         };
     };

@@ -53,6 +53,14 @@ export interface ClipParams extends ImageParams {
   strict?: boolean;
 }
 
+export interface JobParams extends ClipParams {
+  /** A URL that is told when the job has finished, on a host that the server's operator lists for that. */
+  webhook?: string;
+}
+
+/** The body of a webhook; its signature is checked by any library of the Standard Webhooks scheme. */
+export type ClipFinished = Schemas["ClipFinished"];
+
 /** True for a frame that was read; people may be none. */
 export function isPose(frame: Frame): frame is Pose {
   return !("error" in frame);

@@ -15,8 +15,8 @@ from service.clips.jobs import ClipJobs
 from service.clips.run import ClipOptions
 from service.contract import problem, wire
 from service.contract import regions as regions_of
-from service.contract.bodies import ClipReply, JobReply
-from service.errors import BadClip, KineposeError, TooLarge
+from service.contract.bodies import ClipFinished, ClipReply, JobReply
+from service.errors import BadClip, BadRequest, KineposeError, TooLarge
 from service.formats.catalog import MP4, MP4_TYPE, NDJSON
 from service.formats.native import ndjson_line
 from service.transports.http import formats, openapi
@@ -47,6 +47,7 @@ router = APIRouter(
         model="string",
         strict="boolean",
         format="string",
+        webhook="string",
     ),
     responses={
         200: openapi.in_formats("The joints of every frame.", openapi.CLIP, ClipReply),
@@ -63,14 +64,17 @@ async def post_clip(
     model: Annotated[str | None, Query(description="A name from GET /v1/models.")] = None,
     strict: Annotated[str | None, Query(description="true: damage ends the clip with an error; else `gaps`.")] = None,
     form: Annotated[str | None, openapi.FORMAT] = None,
+    webhook: Annotated[str | None, openapi.WEBHOOK] = None,
     prefer: Annotated[str, Header()] = "",
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """Joints of a whole clip. As NDJSON: a line a frame while it works, then `clip`; other formats once it is done."""
     async with AsyncExitStack() as stack:
         said = {"region": region, "regions": regions, "max_people": max_people, "model": model, "strict": strict}
-        job, wanted = await _receive(request, services, caller, stack, said | {"format": form}, accept)
-        if "respond-async" in prefer:
+        said |= {"format": form, "webhook": webhook}
+        later = "respond-async" in prefer
+        job, wanted = await _receive(request, services, caller, stack, said, accept, later)
+        if later:
             await services.jobs.start(job)
             stack.pop_all()
             return _accepted(request, job)
@@ -91,9 +95,11 @@ async def _receive(
     stack: AsyncExitStack,
     said: Mapping[str, str | None],
     accept: str,
+    later: bool,
 ) -> tuple[ClipJob, str]:
     """The job with the clip and its options, and the name of the format that is wanted."""
     _options(said)  # A wrong parameter is refused before the upload.
+    _check_webhook(services, said["webhook"], later)
     formats.wanted(said["format"], accept)
     jobs, limit = services.jobs, services.settings.max_body_bytes
     if declared_bytes(request) > limit + FORM_OVERHEAD_BYTES:
@@ -107,6 +113,8 @@ async def _receive(
             raise BadClip("the clip is empty (0 bytes): send the file as the body, or as the part `file` of a form")
         said = {name: value or form.get(name) for name, value in said.items()}
         job.options = _options(said)
+        if url := _check_webhook(services, said["webhook"], later):
+            job.webhook = services.webhooks.ticket(url, caller)
     return job, formats.wanted(said["format"], accept)
 
 
@@ -117,6 +125,16 @@ def _options(said: Mapping[str, str | None]) -> ClipOptions:
         strict=wire.flag("strict", said["strict"]),
         max_people=wire.max_people(said["max_people"]),
     )
+
+
+def _check_webhook(services: Services, url: str | None, later: bool) -> str | None:
+    """The URL, if there is one. Raises WebhookRefused; BadRequest where the client waits for the answer anyway."""
+    if not url:
+        return None
+    services.webhooks.check(url)
+    if not later:
+        raise BadRequest("webhook: it goes with `Prefer: respond-async`, a job in the background")
+    return url
 
 
 async def _line_by_line(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:
@@ -139,6 +157,28 @@ async def _lines(job: ClipJob, first: bytes | None, others: AsyncGenerator[bytes
     except Exception:
         log.exception("clip %s failed", job.id)
         yield ndjson_line({"error": problem.to_problem(KineposeError())})
+
+
+# -- webhooks ---------------------------------------------------------------------------------------------
+
+webhooks = APIRouter()
+"""What the server itself calls: for the OpenAPI document alone."""
+
+
+@webhooks.post(
+    "clip-finished",
+    status_code=204,
+    response_description="Taken; any other 2xx is as good.",
+    responses={410: {"description": "No more of this one, please."}, "default": {"description": "Tried again later."}},
+    openapi_extra=openapi.WEBHOOK_BODY,
+)
+def clip_finished(
+    body: ClipFinished,
+    webhook_id: Annotated[str, Header(description="The same in every attempt.")],
+    webhook_timestamp: Annotated[int, Header(description="Unix seconds of the attempt.")],
+    webhook_signature: Annotated[str, Header(description="`v1,` and base64, one for each secret.")],
+) -> None:
+    """A clip job with `webhook` has finished. Signed by the Standard Webhooks scheme."""
 
 
 # -- jobs -------------------------------------------------------------------------------------------------

@@ -37,6 +37,22 @@ JOB = {
     "clip": {**CLIP_INFO, "frames_decoded": 77, "frames_emitted": 75},
     "error": None,
 }
+CLIP_FINISHED = {
+    "type": "clip.done",
+    "timestamp": "2026-11-25T12:00:00Z",
+    "data": {
+        "id": JOB["id"],
+        "status": "done",
+        "frames": CLIP_INFO["frames_emitted"],
+        "error": None,
+        "links": {
+            "job": f"/v1/clips/{JOB['id']}",
+            "poses": f"/v1/clips/{JOB['id']}/poses",
+            "overlay": f"/v1/clips/{JOB['id']}/overlay.mp4",
+        },
+    },
+}
+WEBHOOK_BODY = {"requestBody": {"content": {"application/json": {"example": CLIP_FINISHED}}}}
 MODELS = {
     "models": [asdict(zoo.card(MODEL["name"]))],
     "default": MODEL["name"],
@@ -83,6 +99,10 @@ FORMAT = Query(
     alias="format",
     description=f"{', '.join((*FORMATS, MP4))}; without it `Accept` decides, and JSON where that names none.",
     json_schema_extra={"enum": [*FORMATS, MP4]},
+)
+WEBHOOK = Query(
+    description="With `Prefer: respond-async`: where to tell that the job has finished; a host that the server lists.",
+    json_schema_extra={"format": "uri"},
 )
 
 

@@ -148,6 +148,7 @@ def test_long_message_is_cut(stderr: Lines) -> None:
 
 
 SECRETS = [
+    f"signing with whsec_Zx9-_Zx9{PASSWORD}=",
     f"caller {KEY} refused",
     f"connecting to redis://default:{PASSWORD}@redis:6379/0",
     f"connecting to rediss://:{PASSWORD}@redis:6379/0?db=1",
