@@ -107,6 +107,27 @@ class TrackState:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FilterState:
+    """What a causal filter of one person's joints goes on from. It is kept with the tracks and not read by the model.
+
+    Attributes:
+        time_s: of the frame that it is of.
+        xy, speed: float64 [K, 2], pixels, and pixels a second.
+    """
+
+    track_id: int
+    time_s: float
+    xy: Array
+    speed: Array
+
+    def __post_init__(self) -> None:
+        for name in ("xy", "speed"):
+            value: Array = getattr(self, name)
+            if value.dtype != np.float64 or value.shape != (len(self.xy), 2):
+                raise ValueError(f"FilterState.{name}: expected float64 [K, 2], got {value.dtype} {value.shape}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SessionState:
     """All that a frame of a session leaves behind: whoever has it continues the session exactly.
 
@@ -117,6 +138,7 @@ class SessionState:
         next_id: the number that the next new person gets.
         looked_ago: frames since the finder looked at a whole one; 0 where it never did.
         looked_us: pts_us of the frame that the finder last looked at; None where it had none, or there was no look.
+        filters: of people in the frame, by whoever makes their joints smooth; at most `MOST_TRACKS`.
         scene: uint8, a small picture of the frame, by which a cut is told; empty where one person is followed.
     """
 
@@ -127,10 +149,12 @@ class SessionState:
     looked_ago: int = 0
     scene: bytes = b""
     looked_us: int | None = None
+    filters: tuple[FilterState, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.tracks) > MOST_TRACKS:
-            raise ValueError(f"SessionState.tracks: expected at most {MOST_TRACKS}, got {len(self.tracks)}")
+        for name in ("tracks", "filters"):
+            if len(getattr(self, name)) > MOST_TRACKS:
+                raise ValueError(f"SessionState.{name}: expected at most {MOST_TRACKS}, got {len(getattr(self, name))}")
         if len(self.scene) not in (0, SCENE_BYTES):
             raise ValueError(f"SessionState.scene: expected {SCENE_BYTES} bytes or none, got {len(self.scene)}")
         named = [track.track_id for track in self.tracks if track.track_id != UNNAMED]

@@ -11,6 +11,7 @@ StateError
   CorruptState            changed on its way, or with values that no state has
 """
 
+import math
 import struct
 import zlib
 
@@ -18,11 +19,11 @@ import msgspec
 import numpy as np
 import zstandard
 
-from model.state import MOST_TRACKS, QuantisedMaps, SessionState, TrackState
+from model.state import MOST_TRACKS, FilterState, QuantisedMaps, SessionState, TrackState
 from model.values import Array, FrameTransform, Region
 
 MAGIC = b"KPTS"
-VERSION = 5
+VERSION = 6
 
 MOST_CELLS = 2 * 64 * 128 * 128
 """Numbers in the maps of one track at most: more is unpacked for nobody."""
@@ -80,6 +81,14 @@ class _StoredTrack(msgspec.Struct, array_like=True, forbid_unknown_fields=True, 
     levels: bytes
 
 
+class _StoredFilter(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """One filter. numbers: float64 [2, K, 2], xy and speed."""
+
+    track_id: int
+    time_s: float
+    numbers: bytes
+
+
 class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
     """The body: the fields of a SessionState."""
 
@@ -90,6 +99,7 @@ class _Stored(msgspec.Struct, array_like=True, forbid_unknown_fields=True, froze
     looked_us: int | None
     scene: bytes
     tracks: list[_StoredTrack]
+    filters: list[_StoredFilter]
 
 
 def encode_state(state: SessionState) -> bytes:
@@ -110,6 +120,7 @@ def encode_state(state: SessionState) -> bytes:
         looked_us=state.looked_us,
         scene=state.scene,
         tracks=tracks,
+        filters=[_stored_filter(one) for one in state.filters],
     )
     body = msgspec.msgpack.encode(stored)
     return _HEADER.pack(MAGIC, VERSION, zlib.crc32(body)) + body
@@ -130,6 +141,10 @@ def _stored_track(track: TrackState) -> _StoredTrack:
         scales=b"".join(scale.astype("<f4").tobytes() for scale in (q.low, q.step, m.low, m.step)),
         levels=zstandard.ZstdCompressor(_COMPRESSION).compress(q.levels.tobytes() + m.levels.tobytes()),
     )
+
+
+def _stored_filter(state: FilterState) -> _StoredFilter:
+    return _StoredFilter(state.track_id, state.time_s, np.stack((state.xy, state.speed)).astype("<f8").tobytes())
 
 
 def _box(region: Region) -> Box:
@@ -169,8 +184,8 @@ def _checked_body(blob: bytes) -> bytes:
 
 
 def _state(stored: _Stored) -> SessionState:
-    if len(stored.tracks) > MOST_TRACKS:  # before anything is unpacked
-        raise ValueError(f"{len(stored.tracks)} tracks are impossible")
+    if max(len(stored.tracks), len(stored.filters)) > MOST_TRACKS:  # before anything is unpacked
+        raise ValueError(f"{len(stored.tracks)} tracks or {len(stored.filters)} filters are impossible")
     tracks = tuple(_track(track) for track in stored.tracks)
     return SessionState(
         model=stored.model,
@@ -180,7 +195,13 @@ def _state(stored: _Stored) -> SessionState:
         looked_ago=stored.looked_ago,
         scene=stored.scene,
         looked_us=stored.looked_us,
+        filters=tuple(_filter(one) for one in stored.filters),
     )
+
+
+def _filter(stored: _StoredFilter) -> FilterState:
+    xy, speed = np.frombuffer(stored.numbers, "<f8").reshape(2, -1, 2).astype(np.float64)
+    return FilterState(stored.track_id, stored.time_s, xy, speed)
 
 
 def _track(stored: _StoredTrack) -> TrackState:
@@ -218,6 +239,8 @@ def _problem(state: SessionState) -> str:
         return f"looked_ago {state.looked_ago} is impossible"
     if state.looked_us is not None and not -(2**63) <= state.looked_us < 2**63:
         return f"looked_us {state.looked_us} is impossible"
+    if not all(one.track_id > 0 and math.isfinite(one.time_s) for one in state.filters):
+        return "a filter of nobody, or of no time"
     return next((problem for track in state.tracks if (problem := _problem_of_track(track))), "")
 
 

@@ -12,7 +12,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from model.cards import ModelCard
 from model.values import LostTrack, Person, RegionSource
-from service.contract.messages import ClipInfo, DropPolicy, FrameResult, ModelInfo, Outcome, SessionInfo, SessionOptions
+from service.contract.messages import (
+    ClipInfo,
+    DropPolicy,
+    FrameResult,
+    ModelInfo,
+    Outcome,
+    SessionInfo,
+    SessionOptions,
+    Smoothing,
+    TrackKinematics,
+)
 from service.contract.problem import Problem
 
 # What Pose.score means, stated in every reply.
@@ -71,6 +81,20 @@ class LostReply(BaseModel):
         return cls(track_id=lost.track_id, region=astuple(lost.region))
 
 
+class KinematicsReply(BaseModel):
+    """What was made of one person's joints: `head_x_filtered`, ... in pixels of the upright picture."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float]
+
+    track_id: TrackId
+
+    @classmethod
+    def of(cls, made: TrackKinematics) -> Self:
+        """What is told of it."""
+        return cls.model_validate({"track_id": made.track_id} | made.values)
+
+
 class FrameError(BaseModel):
     """Why nothing was read of a frame."""
 
@@ -113,13 +137,18 @@ class PoseReply(_Reply):
     score_kind: Literal["heatmap_peak"] = SCORE_KIND
     people: list[PersonReply] = Field(description="Who is there, by number; empty where nobody is.")
     lost: list[LostReply] = Field(description="Who is not seen and may come back, by number.")
+    kinematics: list[KinematicsReply] = Field(
+        default=[], exclude_if=lambda made: not made, description="Of `people`, where it was asked for."
+    )
     model: ModelInfo
 
     @classmethod
     def of(cls, result: FrameResult) -> Self:
         """The reply of a result that is ok."""
         people = [PersonReply.of(person, result.joint_names) for person in result.people]
-        return cls(**_members(result, _OF_POSE), people=people, lost=[LostReply.of(track) for track in result.lost])
+        lost = [LostReply.of(track) for track in result.lost]
+        made = [KinematicsReply.of(one) for one in result.kinematics]
+        return cls(**_members(result, _OF_POSE), people=people, lost=lost, kinematics=made)
 
 
 class FailedReply(_Reply):
@@ -213,6 +242,8 @@ class StatusReply(BaseModel):
 
 _POLICY_SCHEMA = {"enum": [*DropPolicy], "default": DropPolicy.WAIT}
 
+_SMOOTHING_SCHEMA = {"anyOf": [{"enum": [*Smoothing]}, {"type": "null"}]}
+
 
 class SessionRequest(BaseModel):
     """What a client asks of a session. All members are optional."""
@@ -226,9 +257,13 @@ class SessionRequest(BaseModel):
     ttl_s: float | None = Field(default=None, strict=True, gt=0, allow_inf_nan=False, description="Seconds.")
     max_people: int = Field(default=1, strict=True, ge=1, description="How many people are followed.")
 
+    smoothing: Annotated[Smoothing | None, WithJsonSchema(_SMOOTHING_SCHEMA)] = Field(
+        default=None, description="Tells smooth joints, too, as `kinematics`."
+    )
+
     def options(self) -> SessionOptions:
         """As the pipeline takes them."""
-        return SessionOptions(self.model or None, self.drop_policy, self.ttl_s, self.max_people)
+        return SessionOptions(self.model or None, self.drop_policy, self.ttl_s, self.max_people, self.smoothing)
 
 
 SESSION: Final = TypeAdapter(SessionInfo)

@@ -13,6 +13,8 @@ from kinepose_client.messages import (
     Outcome,
     SessionInfo,
     SessionOptions,
+    Smoothing,
+    TrackKinematics,
 )
 from kinepose_client.values import Region
 
@@ -27,6 +29,8 @@ __all__ = [
     "Outcome",
     "SessionInfo",
     "SessionOptions",
+    "Smoothing",
+    "TrackKinematics",
 ]
 
 

@@ -65,6 +65,8 @@ def result_to_pb(result: FrameResult) -> pb.PoseResult:
     message.people.extend(_person_to_pb(person, result.joint_names) for person in result.people)
     for track in result.lost:
         message.lost.add(track_id=track.track_id, region=wire_pb.region_to_pb(track.region))
+    for made in result.kinematics:
+        message.kinematics.add(track_id=made.track_id, values=made.values)
     return message
 
 
@@ -170,14 +172,17 @@ def options_from_json(body: bytes) -> SessionOptions:
 
 
 def options_from_pb(message: pb.SessionOptions) -> SessionOptions:
-    """Session options from a client; BadRequest for a policy, ttl_s or max_people that is none."""
+    """Session options from a client; BadRequest for a policy, ttl_s, max_people or smoothing that is none."""
     policy = wire_pb.POLICIES_BACK.get(message.drop_policy)
     if policy is None:
         raise BadRequest(f"drop_policy: {message.drop_policy} is not known")
+    if message.smoothing not in wire_pb.SMOOTHINGS_BACK:
+        raise BadRequest(f"smoothing: {message.smoothing} is not known")
     ttl_s = message.ttl_s if message.HasField("ttl_s") else None
     if ttl_s is not None and not 0 < ttl_s < math.inf:
         raise BadRequest("ttl_s: expected a number of seconds above 0")
-    return SessionOptions(message.model or None, policy, ttl_s, max_people_from_pb(message))
+    smoothing = wire_pb.SMOOTHINGS_BACK[message.smoothing]
+    return SessionOptions(message.model or None, policy, ttl_s, max_people_from_pb(message), smoothing)
 
 
 def max_people_from_pb(message: pb.SessionOptions | pb.ClipOptions) -> int:

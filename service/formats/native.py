@@ -1,12 +1,10 @@
 """Kinepose's own form: NDJSON, or one document."""
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from service.contract import wire
-from service.formats.numbers import rounded
 from service.formats.results import Results, StoredResults
 from service.kinematics.process import Kinematics
 
@@ -43,12 +41,4 @@ def _lines(results: Results) -> Iterator[bytes]:
 
 def with_kinematics(reply: dict[str, Any], index: int, made: Kinematics) -> dict[str, Any]:
     """A frame's reply with what was made of everybody's joints, as `kinematics`; what is not known is left out."""
-    people = [
-        {"track_id": track_id} | _known(made.columns, made.tables[track_id][index].tolist())
-        for track_id in made.tracks_at(index)
-    ]
-    return reply | {"kinematics": people}
-
-
-def _known(names: tuple[str, ...], values: list[float]) -> dict[str, float]:
-    return {name: rounded(value) for name, value in zip(names, values, strict=True) if not math.isnan(value)}
+    return reply | {"kinematics": [{"track_id": one.track_id} | one.values for one in made.at(index)]}

@@ -17,6 +17,7 @@ from service.inference.decoder import Decoder, Decoding
 from service.inference.device_loop import DeviceLoop
 from service.inference.loaded_model import LoadedModel
 from service.inference.probe import HealthProbe
+from service.inference.smoothing import smoothed
 from service.observability import tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import Turn, computed
@@ -126,9 +127,11 @@ class LocalExecutor:
 
     async def _commit(self, request: FrameRequest, frame: Frame, start: Checkout, tracked: Tracked) -> FrameResult:
         # Named after what computed it: the session may have begun with other weights of that name.
-        result = computed(request, frame, tracked, self._model, self._skeleton)
+        result, state = computed(request, frame, tracked, self._model, self._skeleton), tracked.state
+        if smoothing := start.meta.options.smoothing:
+            result, state = smoothed(result, start.state, state, self._skeleton, smoothing)
         with tracing.span("commit"), self._metrics.state_io.labels("commit").time():
-            await self._store.commit(request.session_id, start.version, tracked.state, result, request.delivery)
+            await self._store.commit(request.session_id, start.version, state, result, request.delivery)
         self._count_people(start, tracked)
         return result
 

@@ -34,6 +34,9 @@ UNEVEN: Final = 0.01
 class OneEuro:
     """The one-euro filter (Casiez et al., 2012): the faster something moves, the less it is smoothed.
 
+    Attributes:
+        last: time in seconds, value and speed that it goes on from; None at the start.
+
     Args:
         min_cutoff_hz: cut-off where nothing moves: lower is smoother.
         beta: how much it rises with speed, in 1/(units a second) Hz: higher lags less.
@@ -44,19 +47,19 @@ class OneEuro:
         self._min_cutoff_hz = min_cutoff_hz
         self._beta = beta
         self._derivative_cutoff_hz = derivative_cutoff_hz
-        self._last: tuple[float, Array, Array] | None = None  # time, value, speed
+        self.last: tuple[float, Array, Array] | None = None
 
     def __call__(self, time_s: float, value: Array) -> Array:
         """The value smoothed, from those before it; a part that is NaN begins anew when it is seen again."""
-        if self._last is None or time_s <= self._last[0]:
-            self._last = time_s, value, np.zeros_like(value)
+        if self.last is None or time_s <= self.last[0]:
+            self.last = time_s, value, np.zeros_like(value)
             return value
-        last_s, last, last_speed = self._last
+        last_s, last, last_speed = self.last
         step_s = time_s - last_s
         speed = _blend(last_speed, (value - last) / step_s, _share(self._derivative_cutoff_hz, step_s))
         cutoff_hz = self._min_cutoff_hz + self._beta * np.abs(np.nan_to_num(speed))
         smoothed = _blend(last, value, _share(cutoff_hz, step_s))
-        self._last = time_s, smoothed, np.nan_to_num(speed)
+        self.last = time_s, smoothed, np.nan_to_num(speed)
         return smoothed
 
 

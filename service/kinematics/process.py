@@ -1,6 +1,7 @@
 """Results of a finished clip to kinematics: outliers out, gaps filled, smoothed; then angles and metres of that."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Final
@@ -9,10 +10,11 @@ import numpy as np
 
 from model.skeletons import Skeleton
 from model.values import Array
-from service.contract.messages import FrameResult
+from service.contract.messages import FrameResult, TrackKinematics
 from service.errors import BadRequest
 from service.kinematics import filters
 from service.kinematics.angles import NAMES, angles_of
+from service.kinematics.filters import OneEuro
 from service.kinematics.paths import FALLBACK_HZ, Path, Paths, paths_of
 from service.kinematics.scale import metres_per_pixel
 
@@ -100,6 +102,15 @@ class Kinematics:
         """Who has values in the frame of this index, seen or filled in."""
         return [track_id for track_id, table in self.tables.items() if not np.isnan(table[frame]).all()]
 
+    def at(self, frame: int) -> tuple[TrackKinematics, ...]:
+        """These values."""
+        tracks = self.tracks_at(frame)
+        return tuple(TrackKinematics(track_id, self._known(self.tables[track_id][frame])) for track_id in tracks)
+
+    def _known(self, row: Array) -> dict[str, float]:
+        values = zip(self.columns, row.tolist(), strict=True)
+        return {name: _shortest(value) for name, value in values if not math.isnan(value)}
+
 
 def kinematics_of(
     results: Iterable[FrameResult], skeleton: Skeleton, wanted: Wanted, pixel_aspect: float = 1.0
@@ -169,6 +180,11 @@ def upwards(xy: Array, height: int) -> Array:
     return np.stack((xy[..., 0], height - 1 - xy[..., 1]), axis=-1)
 
 
+def _shortest(value: float) -> float:
+    """A float32 as a float that is written with the fewest digits."""
+    return float(str(np.float32(value)))
+
+
 class FrameByFrame:
     """What is wanted, made of each frame when it is there; for what is `causal`. The same values as of the whole clip.
 
@@ -176,30 +192,38 @@ class FrameByFrame:
         skeleton: of the results.
         wanted: what is made of them.
         pixel_aspect: width over height of a pixel that they are told in.
+        filters: by track number: what `filters` was after the frame before; none at the start.
+
+    Attributes:
+        filters: what the next frame goes on from.
     """
 
-    def __init__(self, skeleton: Skeleton, wanted: Wanted, pixel_aspect: float = 1.0) -> None:
+    def __init__(
+        self,
+        skeleton: Skeleton,
+        wanted: Wanted,
+        pixel_aspect: float = 1.0,
+        filters: Mapping[int, OneEuro] | None = None,
+    ) -> None:
         self._skeleton = skeleton
         self._wanted = wanted
         self._pixel_aspect = pixel_aspect
-        self._count = 0
-        self._smoothers: dict[int, filters.OneEuro] = {}
+        self.filters = dict(filters or {})
 
     def __call__(self, result: FrameResult) -> Kinematics:
         """Of one frame, whose index is 0 in it. Frames come in order."""
         paths = paths_of([result], len(self._skeleton), self._pixel_aspect)
-        time_s = self._count / FALLBACK_HZ if result.pts_us is None else float(paths.time_s[0])
-        self._count += 1
+        time_s = result.seq / FALLBACK_HZ if result.pts_us is None else float(paths.time_s[0])
         plain = replace(self._wanted, smooth=None)
         xy = {track_id: filtered(path, paths, plain) for track_id, path in paths.people.items()}
         # Whoever comes back begins anew, as after a gap in a whole clip.
-        self._smoothers = {track_id: smooth for track_id, smooth in self._smoothers.items() if track_id in xy}
+        self.filters = {track_id: smooth for track_id, smooth in self.filters.items() if track_id in xy}
         if self._wanted.smooth is not None:
             xy = {track_id: self._smoothed(track_id, time_s, points) for track_id, points in xy.items()}
         return _made(xy, paths.height, self._skeleton, self._wanted, self._pixel_aspect)
 
     def _smoothed(self, track_id: int, time_s: float, points: Array) -> Array:
-        if track_id not in self._smoothers:
+        if track_id not in self.filters:
             strength = () if self._wanted.strength is None else (self._wanted.strength,)
-            self._smoothers[track_id] = filters.OneEuro(*strength)
-        return self._smoothers[track_id](time_s, points)
+            self.filters[track_id] = OneEuro(*strength)
+        return self.filters[track_id](time_s, points)

@@ -20,8 +20,9 @@ from service.pipeline.request import FrameRequest, Priority, Transport
 from service.redis.keys import GROUP
 from service.sessions.store import Delivery, SessionMeta
 
-VERSION = 3
-"""Goes up with every change of a field's name, type or meaning; version 1 was JSON, answers of 2 had one pose."""
+VERSION = 4
+"""Goes up with every change of a field's name, type or meaning. Version 1 was JSON, answers of 2 had one pose, those of
+3 no kinematics."""
 REPLY_ID_BYTES = 16
 RESULT = b"R"
 ERROR = b"E"

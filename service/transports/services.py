@@ -1,7 +1,7 @@
 """What the transports share: settings, pipeline and clip jobs of the one server they belong to."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 from service.auth.access import Quota
 from service.auth.api_keys import KeyRing
@@ -12,6 +12,9 @@ from service.observability.metrics import Metrics
 from service.pipeline.lifecycle import Lifecycle
 from service.pipeline.pipeline import Pipeline
 from service.webhooks.deliveries import Webhooks
+
+MOST_SMOOTHED: Final = 100_000
+"""People of frames of one clip that are made smooth together: an hour of one person at 25 frames a second."""
 
 
 class GrpcHealth(Protocol):
@@ -30,6 +33,7 @@ class Services:
         keys: who may call.
         calls: under way, of all transports.
         webhooks: what tells that clip jobs have finished.
+        smoothing: people of frames, of clips whose joints are made smooth together; each takes about 1 KB.
     """
 
     settings: Settings
@@ -39,11 +43,13 @@ class Services:
     grpc_health: GrpcHealth | None = None
     keys: KeyRing = field(init=False)
     calls: Quota = field(init=False)
+    smoothing: Quota = field(init=False)
 
     def __post_init__(self) -> None:
         settings = self.settings
         self.keys = KeyRing(settings.api_keys_file, self.pipeline.metrics, settings.max_sessions_per_key)
         self.calls = Quota("calls", settings.limit_concurrency, settings.max_calls_per_key, full=ServerBusy)
+        self.smoothing = Quota("people of frames that are made smooth", 2 * MOST_SMOOTHED, MOST_SMOOTHED)
 
     @property
     def metrics(self) -> Metrics:

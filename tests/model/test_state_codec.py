@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model.state import MOST_TRACKS, SCENE_BYTES, QuantisedMaps, SessionState, TrackState, quantise
+from model.state import MOST_TRACKS, SCENE_BYTES, FilterState, QuantisedMaps, SessionState, TrackState, quantise
 from model.state_codec import (
     MAGIC,
     VERSION,
@@ -99,6 +99,14 @@ def tracks(draw: st.DrawFn, track_id: int) -> TrackState:
 
 
 @st.composite
+def filters(draw: st.DrawFn, track_id: int) -> FilterState:
+    """Any filter of that number."""
+    numbers = hnp.arrays(np.float64, st.tuples(st.integers(0, 4), st.just(2)))
+    xy = draw(numbers)
+    return FilterState(track_id, draw(finite), xy, draw(hnp.arrays(np.float64, xy.shape)))
+
+
+@st.composite
 def states(draw: st.DrawFn) -> SessionState:
     """Any state, of nobody to three people."""
     ids = draw(st.lists(st.integers(1, 2**32 - 1), max_size=3, unique=True))
@@ -109,6 +117,7 @@ def states(draw: st.DrawFn) -> SessionState:
         next_id=max(ids, default=0) + draw(st.integers(1, 1000)),
         looked_ago=draw(st.integers(0, 2**32 - 1)),
         looked_us=draw(st.none() | st.integers(-(2**63), 2**63 - 1)),
+        filters=tuple(draw(filters(track_id)) for track_id in ids),
         scene=draw(st.sampled_from([b"", bytes(SCENE_BYTES), bytes(range(SCENE_BYTES))])),
     )
 
@@ -120,6 +129,8 @@ def assert_same(got: SessionState, expected: SessionState) -> None:
     for mine, theirs in zip(got.tracks, expected.tracks, strict=True):
         for name in ("track_id", "transform", "box", "last_region", "lost_frames", "velocity", "course"):
             assert getattr(mine, name) == getattr(theirs, name), name
+    for one, other in zip(got.filters, expected.filters, strict=True):
+        assert (one.track_id, one.time_s) == (other.track_id, other.time_s)
     for left, right in zip(arrays_of(got), arrays_of(expected), strict=True):
         assert (left.dtype, left.shape, left.tobytes()) == (right.dtype, right.shape, right.tobytes())
 
@@ -127,10 +138,11 @@ def assert_same(got: SessionState, expected: SessionState) -> None:
 def arrays_of(state: SessionState) -> list[np.ndarray[Any, Any]]:
     """All arrays of a state."""
     maps = [part for track in state.tracks for part in (track.q, track.m)]
-    return [array for part in maps for array in (part.levels, part.low, part.step)]
+    of_filters = [array for one in state.filters for array in (one.xy, one.speed)]
+    return [array for part in maps for array in (part.levels, part.low, part.step)] + of_filters
 
 
-FIELDS = ("model", "image_size", "next_id", "looked_ago", "looked_us", "scene", "tracks")
+FIELDS = ("model", "image_size", "next_id", "looked_ago", "looked_us", "scene", "tracks", "filters")
 TRACK_FIELDS = (
     "track_id",
     "transform",
@@ -294,6 +306,10 @@ def test_bytes_behind_the_end_are_corruption() -> None:
         {"next_id": 1},
         {"next_id": 0, "tracks": []},
         {"tracks": [[]] * (MOST_TRACKS + 1)},
+        {"filters": [[1, 0.0, bytes(33)]]},
+        {"filters": [[0, 0.0, bytes(32)]]},
+        {"filters": [[1, float("nan"), bytes(32)]]},
+        {"filters": [[1, 0.0, bytes(32)]] * (MOST_TRACKS + 1)},
         {"more": 1},
     ],
     ids=str,
@@ -319,9 +335,10 @@ def test_impossible_values_are_corruption(changes: dict[str, Any]) -> None:
                 q=QuantisedMaps(np.zeros((2, 3, 3), np.uint8), np.full(2, np.nan, np.float32), np.ones(2, np.float32))
             )
         ),
+        make_state(filters=(FilterState(0, 0.0, np.zeros((2, 2)), np.zeros((2, 2))),)),
         make_state(model="\ud800"),
     ],
-    ids=["lost", "velocity", "looked", "looked at", "size", "next", "scales", "model"],
+    ids=["lost", "velocity", "looked", "looked at", "size", "next", "scales", "filter", "model"],
 )
 def test_what_could_not_be_read_back_is_not_written(state: SessionState) -> None:
     """encode refuses a state that decode would refuse."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         Outcome,
         SessionInfo,
         SessionOptions,
+        Smoothing,
+        TrackKinematics,
     )
     from kinepose_client.values import LostTrack, Person, Pose, Region, RegionSource
 
@@ -53,6 +55,8 @@ _MODULES = {
         "Outcome",
         "SessionInfo",
         "SessionOptions",
+        "Smoothing",
+        "TrackKinematics",
     ),
     "values": ("LostTrack", "Person", "Pose", "Region", "RegionSource"),
 }
@@ -83,6 +87,8 @@ __all__ = [
     "RegionSource",
     "SessionInfo",
     "SessionOptions",
+    "Smoothing",
+    "TrackKinematics",
     "Unreachable",
     "to_dataframe",
     "to_supervision",

@@ -158,6 +158,7 @@ class AsyncClient:
         strict: bool = False,
         regions: Sequence[Region] = (),
         max_people: int = 1,
+        smoothing: str | None = None,
         progress: ProgressCallback | None = None,
     ) -> None:
         """A whole clip, its results written to `output` as the server makes them: over HTTP, once the clip is done.
@@ -165,10 +166,11 @@ class AsyncClient:
         Args:
             format: a name that docs/kinematics.md lists, such as "csv", "parquet", "coco" or "trc"; "mp4" is the
                 clip with its people drawn.
+            smoothing: "one_euro", "butterworth" or "savgol": smooth joints beside the raw ones.
 
         Else as `estimate_clip`. Where it fails there is no file, or the one that was there.
         """
-        asked = ClipRequest(region, regions, model, strict, max_people, format)
+        asked = ClipRequest(region, regions, model, strict, max_people, format, smoothing)
         await self._over_http.save_clip(ClipFile(path, progress), asked, Path(output))
 
     async def start_clip(
@@ -197,12 +199,12 @@ class AsyncClient:
         """How far a clip in the background is. Raises ClipUnknown where it is kept no more."""
         return await self._over_http.job(job_id)
 
-    async def save_results(self, job_id: str, output: StrPath, format: str) -> None:
+    async def save_results(self, job_id: str, output: StrPath, format: str, smoothing: str | None = None) -> None:
         """The results of a job that is done, in a file as `save_clip` makes it.
 
         Raises what the clip failed with; ValueError while it is still worked on.
         """
-        await self._over_http.save_results(job_id, Path(output), format)
+        await self._over_http.save_results(job_id, Path(output), format, smoothing)
 
     async def delete_job(self, job_id: str) -> None:
         """Stop a job, and clear its files away."""

@@ -77,6 +77,7 @@ class ClipRequest:
         strict: damage ends the clip with an error, and is not told in `gaps`.
         max_people: how many people are followed.
         format: in which form the results are to come, such as "csv"; None as they are.
+        smoothing: "one_euro", "butterworth" or "savgol": smooth joints beside the raw ones, in formats that have room.
         webhook: of a job: the URL that is told that it has finished, on a host that the server lists.
     """
 
@@ -86,6 +87,7 @@ class ClipRequest:
     strict: bool = False
     max_people: int = 1
     format: str | None = None
+    smoothing: str | None = None
     webhook: str | None = None
 
 

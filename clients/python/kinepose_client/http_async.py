@@ -99,11 +99,12 @@ class AsyncHttpCalls:
         """GET /v1/clips/{id}."""
         return await self._call(wire_json.job_from_json, "GET", f"/v1/clips/{job_id}")
 
-    async def save_results(self, job_id: str, output: Path, form: str) -> None:
+    async def save_results(self, job_id: str, output: Path, form: str, smoothing: str | None) -> None:
         """GET /v1/clips/{id}/poses, into a file."""
         path, timeout = f"/v1/clips/{job_id}/poses", http_form.clip_timeout(self._timeout_s)
+        query = {"format": form} | ({"smoothing": smoothing} if smoothing else {})
         with http_form.connected():
-            async with self._client.stream("GET", path, params={"format": form}, timeout=timeout) as response:
+            async with self._client.stream("GET", path, params=query, timeout=timeout) as response:
                 if not response.is_success:
                     await response.aread()
                 http_form.check_finished(response)

@@ -59,6 +59,7 @@ def clip_query(asked: ClipRequest) -> dict[str, Any]:
         "strict": "true" if asked.strict else None,
         "max_people": asked.max_people,
         "format": asked.format,
+        "smoothing": asked.smoothing,
         "webhook": asked.webhook,
     }
     return {name: value for name, value in said.items() if value is not None}

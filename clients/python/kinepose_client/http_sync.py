@@ -99,12 +99,13 @@ class HttpCalls:
         """GET /v1/clips/{id}."""
         return self._call(wire_json.job_from_json, "GET", f"/v1/clips/{job_id}")
 
-    def save_results(self, job_id: str, output: Path, form: str) -> None:
+    def save_results(self, job_id: str, output: Path, form: str, smoothing: str | None) -> None:
         """GET /v1/clips/{id}/poses, into a file."""
         path, timeout = f"/v1/clips/{job_id}/poses", http_form.clip_timeout(self._timeout_s)
+        query = {"format": form} | ({"smoothing": smoothing} if smoothing else {})
         with (
             http_form.connected(),
-            self._client.stream("GET", path, params={"format": form}, timeout=timeout) as response,
+            self._client.stream("GET", path, params=query, timeout=timeout) as response,
         ):
             if not response.is_success:
                 response.read()

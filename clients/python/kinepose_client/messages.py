@@ -14,6 +14,13 @@ class DropPolicy(StrEnum):
     DROP_LATEST = "drop_latest"
 
 
+class Smoothing(StrEnum):
+    """What makes a session's joints smooth, beside the raw ones."""
+
+    ONE_EURO = "one_euro"
+    """Of this frame and those before it, so that nothing waits (Casiez et al., 2012)."""
+
+
 class Outcome(StrEnum):
     """Every accepted frame ends in exactly one of these."""
 
@@ -30,12 +37,14 @@ class SessionOptions:
     Attributes:
         model, ttl_s: None means the server's default.
         max_people: how many people are followed, 1 and more; a server has a limit of its own.
+        smoothing: tells smooth joints, too, as `FrameResult.kinematics`; None: no.
     """
 
     model: str | None = None
     drop_policy: DropPolicy = DropPolicy.WAIT
     ttl_s: float | None = None
     max_people: int = 1
+    smoothing: Smoothing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,19 @@ class ModelInfo:
     name: str
     version: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackKinematics:
+    """What was made of one person's joints.
+
+    Attributes:
+        values: by name, as docs/kinematics.md has them: `head_x_filtered` and `head_y_filtered` in pixels of the
+            original picture. A value that is not known is left out.
+    """
+
+    track_id: int
+    values: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +80,7 @@ class FrameResult:
         rotation_applied: degrees clockwise by which the stored picture was turned.
         skeleton, joint_names: order of each person's joints. A reply names joints in its people alone: read back from
             one with nobody in it, `joint_names` is empty.
+        kinematics: of those in `people`, where the session's options ask for it.
         error_code, error_detail: set when outcome is not ok.
         expected_seq: the seq that would have been right, where the seq was wrong.
     """
@@ -73,6 +96,7 @@ class FrameResult:
     rotation_applied: int = 0
     people: tuple[Person, ...] = ()
     lost: tuple[LostTrack, ...] = ()
+    kinematics: tuple[TrackKinematics, ...] = ()
     error_code: str | None = None
     error_detail: str | None = None
     expected_seq: int | None = None

@@ -22,6 +22,8 @@ from kinepose_client.messages import (
     Outcome,
     SessionInfo,
     SessionOptions,
+    Smoothing,
+    TrackKinematics,
 )
 from kinepose_client.values import LostTrack, Person, Region, RegionSource, pose_of
 
@@ -31,8 +33,8 @@ Json = Mapping[str, Any]
 
 
 def options_to_json(options: SessionOptions) -> dict[str, Any]:
-    """Session options as the body of a request."""
-    return asdict(options)
+    """Session options as the body of a request. What is not said is left out: an older server may not know it."""
+    return {name: value for name, value in asdict(options).items() if value is not None}
 
 
 def regions_to_text(regions: Sequence[Region]) -> str | None:
@@ -63,7 +65,13 @@ def result_from_json(data: Json) -> FrameResult:
             "expected_seq": error.get("expected_seq"),
         }
         return FrameResult(**head, **fault, joint_names=())
-    return FrameResult(**head, **_picture_from_json(data))
+    made = tuple(_kinematics_from_json(one) for one in data.get("kinematics", ()))
+    return FrameResult(**head, **_picture_from_json(data), kinematics=made)
+
+
+def _kinematics_from_json(data: Json) -> TrackKinematics:
+    values = {name: float(value) for name, value in data.items() if name != "track_id"}
+    return TrackKinematics(data["track_id"], values)
 
 
 def image_from_json(data: Json) -> ImageResult:
@@ -102,12 +110,16 @@ def _region(box: Sequence[float]) -> Region:
 def session_from_json(data: Json) -> SessionInfo:
     """A session."""
     options = _known(SessionOptions, data["options"])
+    smoothing = options.get("smoothing")
     return SessionInfo(
         session_id=data["session_id"],
         next_seq=data["next_seq"],
         expires_in_s=data["expires_in_s"],
         model=model_from_json(data["model"]),
-        options=SessionOptions(**options | {"drop_policy": DropPolicy(options["drop_policy"])}),
+        options=SessionOptions(
+            **options
+            | {"drop_policy": DropPolicy(options["drop_policy"]), "smoothing": smoothing and Smoothing(smoothing)}
+        ),
     )
 
 

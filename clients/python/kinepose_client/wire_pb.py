@@ -17,6 +17,8 @@ from kinepose_client.messages import (
     Outcome,
     SessionInfo,
     SessionOptions,
+    Smoothing,
+    TrackKinematics,
 )
 from kinepose_client.pb import pose_pb2 as pb
 from kinepose_client.values import LostTrack, Person, Region, RegionSource, pose_of
@@ -36,6 +38,9 @@ POLICIES = {
 }
 POLICIES_BACK = {pb.DROP_POLICY_UNSPECIFIED: DropPolicy.WAIT} | {v: k for k, v in POLICIES.items()}
 
+SMOOTHINGS = {None: pb.SMOOTHING_UNSPECIFIED, Smoothing.ONE_EURO: pb.SMOOTHING_ONE_EURO}
+SMOOTHINGS_BACK = {number: smoothing for smoothing, number in SMOOTHINGS.items()}
+
 # -- what is asked ----------------------------------------------------------------------------------------
 
 
@@ -51,6 +56,7 @@ def options_to_pb(options: SessionOptions) -> pb.SessionOptions:
         drop_policy=POLICIES[options.drop_policy],
         ttl_s=options.ttl_s,
         max_people=options.max_people,
+        smoothing=SMOOTHINGS[options.smoothing],
     )
 
 
@@ -81,6 +87,7 @@ def result_from_pb(message: pb.PoseResult) -> FrameResult:
         rotation_applied=message.rotation_applied,
         people=tuple(_person_from_pb(person) for person in message.people),
         lost=tuple(LostTrack(track.track_id, region_from_pb(track.region)) for track in message.lost),
+        kinematics=tuple(TrackKinematics(made.track_id, dict(made.values)) for made in message.kinematics),
         error_code=message.error.code if failed else None,
         error_detail=message.error.detail if failed else None,
         expected_seq=message.error.expected_seq if message.error.HasField("expected_seq") else None,
@@ -104,6 +111,7 @@ def options_from_pb(message: pb.SessionOptions) -> SessionOptions:
         drop_policy=POLICIES_BACK[message.drop_policy],
         ttl_s=message.ttl_s if message.HasField("ttl_s") else None,
         max_people=message.max_people if message.HasField("max_people") else 1,
+        smoothing=SMOOTHINGS_BACK[message.smoothing],
     )
 
 

@@ -128,8 +128,12 @@ export class KineposeClient {
   }
 
   /** The results of a job that is done, as a file of that format; null while it still works. */
-  async results(id: string, format: Exclude<Format, "mp4"> = "json"): Promise<Blob | null> {
-    const response = await this.#fetch("GET", `/v1/clips/${id}/poses${query({ format })}`);
+  async results(
+    id: string,
+    format: Exclude<Format, "mp4"> = "json",
+    params: Pick<ClipParams, "smoothing"> = {},
+  ): Promise<Blob | null> {
+    const response = await this.#fetch("GET", `/v1/clips/${id}/poses${query({ ...params, format })}`);
     return response.status === 202 ? null : response.blob();
   }
 

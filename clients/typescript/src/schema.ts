@@ -527,6 +527,19 @@ export interface components {
             score: number;
         };
         /**
+         * KinematicsReply
+         * @description What was made of one person's joints: `head_x_filtered`, ... in pixels of the upright picture.
+         */
+        KinematicsReply: {
+            /**
+             * Track Id
+             * @description The person's number, from 1; never used again in the session.
+             */
+            track_id: number;
+        } & {
+            [key: string]: number;
+        };
+        /**
          * LostReply
          * @description Somebody who is not seen now and may come back under the same number.
          */
@@ -714,6 +727,12 @@ export interface components {
              * @description Who is not seen and may come back, by number.
              */
             lost: components["schemas"]["LostReply"][];
+            /**
+             * Kinematics
+             * @description Of `people`, where it was asked for.
+             * @default []
+             */
+            kinematics: components["schemas"]["KinematicsReply"][];
             model: components["schemas"]["ModelInfo"];
         };
         /**
@@ -782,6 +801,7 @@ export interface components {
          *     Attributes:
          *         model, ttl_s: None means the server's default.
          *         max_people: how many people are followed, 1 and more; a server has a limit of its own.
+         *         smoothing: tells smooth joints, too, as `FrameResult.kinematics`; None: no.
          */
         SessionOptions: {
             /** Model */
@@ -795,7 +815,14 @@ export interface components {
              * @default 1
              */
             max_people: number;
+            smoothing?: components["schemas"]["Smoothing"] | null;
         };
+        /**
+         * Smoothing
+         * @description What makes a session's joints smooth, beside the raw ones.
+         * @enum {string}
+         */
+        Smoothing: "one_euro";
         /**
          * StatusReply
          * @description The process is well.
@@ -845,6 +872,8 @@ export interface operations {
                      * @default 1
                      */
                     max_people?: number;
+                    /** @description Tells smooth joints, too, as `kinematics`. */
+                    smoothing?: "one_euro" | null;
                 };
             };
         };
@@ -1130,6 +1159,8 @@ export interface operations {
                 format?: "json" | "ndjson" | "csv" | "dlc" | "parquet" | "coco" | "coco-results" | "openpose" | "openpose-coco" | "html" | "trc" | "mp4";
                 /** @description With `Prefer: respond-async`: where to tell that the job has finished; a host that the server lists. */
                 webhook?: string | null;
+                /** @description one_euro, butterworth, savgol: smooth joints beside the raw ones, as `kinematics` or further columns. */
+                smoothing?: "one_euro" | "butterworth" | "savgol";
             };
             header?: {
                 prefer?: string;
@@ -1153,6 +1184,7 @@ export interface operations {
                     strict?: boolean;
                     format?: string;
                     webhook?: string;
+                    smoothing?: string;
                 };
             };
         };
@@ -1258,6 +1290,8 @@ export interface operations {
             query?: {
                 /** @description json, ndjson, csv, dlc, parquet, coco, coco-results, openpose, openpose-coco, html, trc, mp4; without it `Accept` decides, and JSON where that names none. */
                 format?: "json" | "ndjson" | "csv" | "dlc" | "parquet" | "coco" | "coco-results" | "openpose" | "openpose-coco" | "html" | "trc" | "mp4";
+                /** @description one_euro, butterworth, savgol: smooth joints beside the raw ones, as `kinematics` or further columns. */
+                smoothing?: "one_euro" | "butterworth" | "savgol";
             };
             header?: {
                 accept?: string;

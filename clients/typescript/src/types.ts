@@ -27,6 +27,8 @@ export interface SessionRequest {
   drop_policy?: Schemas["DropPolicy"];
   ttl_s?: number;
   max_people?: number;
+  /** Tells smooth joints, too, as `kinematics` of each frame. */
+  smoothing?: Schemas["Smoothing"];
 }
 
 /** What is said of a frame beside its picture. `regions`: several people's boxes, in the order of their numbers. */
@@ -48,7 +50,12 @@ export interface ImageParams {
 /** Forms of a clip's results, as docs/kinematics.md lists them; "mp4" is the clip with its people drawn. */
 export type Format = NonNullable<NonNullable<paths["/v1/clips"]["post"]["parameters"]["query"]>["format"]>;
 
+/** Filters of joints; the last two look at the whole clip. */
+export type ClipSmoothing = NonNullable<NonNullable<paths["/v1/clips"]["post"]["parameters"]["query"]>["smoothing"]>;
+
 export interface ClipParams extends ImageParams {
+  /** Tells smooth joints beside the raw ones, as `kinematics` or further columns. */
+  smoothing?: ClipSmoothing;
   /** Damage ends the clip with an error, and is not told in `gaps`. */
   strict?: boolean;
 }

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import Annotated
+from typing import Annotated, NamedTuple, Self
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
@@ -16,16 +16,17 @@ from service.clips.run import ClipOptions
 from service.contract import problem, wire
 from service.contract import regions as regions_of
 from service.contract.bodies import ClipFinished, ClipReply, JobReply
-from service.errors import BadClip, BadRequest, KineposeError, TooLarge
+from service.errors import BadClip, BadRequest, ClipTooLong, KineposeError, TooLarge
 from service.formats.catalog import MP4, MP4_TYPE, NDJSON
 from service.formats.native import ndjson_line
+from service.kinematics.process import Wanted
 from service.transports.http import formats, openapi
 from service.transports.http.connection import ClosingStream, while_connected
 from service.transports.http.dependencies import CallerOf, ServicesOf, clip_relay_of
 from service.transports.http.errors import problem_response
 from service.transports.http.uploads import FORM_OVERHEAD_BYTES, Sink, declared_bytes, receive_file
 from service.transports.pace import Pace
-from service.transports.services import Services
+from service.transports.services import MOST_SMOOTHED, Services
 
 # A hint to those who poll a job.
 POLL_AFTER_S = 1
@@ -48,6 +49,7 @@ router = APIRouter(
         strict="boolean",
         format="string",
         webhook="string",
+        smoothing="string",
     ),
     responses={
         200: openapi.in_formats("The joints of every frame.", openapi.CLIP, ClipReply),
@@ -65,27 +67,57 @@ async def post_clip(
     strict: Annotated[str | None, Query(description="true: damage ends the clip with an error; else `gaps`.")] = None,
     form: Annotated[str | None, openapi.FORMAT] = None,
     webhook: Annotated[str | None, openapi.WEBHOOK] = None,
+    smoothing: Annotated[str | None, openapi.SMOOTHING] = None,
     prefer: Annotated[str, Header()] = "",
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """Joints of a whole clip. As NDJSON: a line a frame while it works, then `clip`; other formats once it is done."""
     async with AsyncExitStack() as stack:
         said = {"region": region, "regions": regions, "max_people": max_people, "model": model, "strict": strict}
-        said |= {"format": form, "webhook": webhook}
+        said |= {"format": form, "webhook": webhook, "smoothing": smoothing}
         later = "respond-async" in prefer
-        job, wanted = await _receive(request, services, caller, stack, said, accept, later)
+        job, asked = await _receive(request, services, caller, stack, said, accept, later)
         if later:
             await services.jobs.start(job)
             stack.pop_all()
             return _accepted(request, job)
-        if wanted == NDJSON.name:
-            return await _line_by_line(request, services.jobs, job, stack)
+        if asked.form == NDJSON.name and asked.wanted.causal:
+            return await _line_by_line(request, services.jobs, job, asked.wanted, stack)
         await while_connected(request, services.jobs.complete(job))
-        if wanted == MP4:
+        if asked.form == MP4:
             path = await while_connected(request, services.jobs.overlay(job))
             return formats.drawing(path.open("rb"), stack.pop_all())
-        assert job.info is not None
-        return formats.answer(wanted, job.info, job.results_path.open("rb"), stack.pop_all())
+        return await _results(services, caller, job, asked, stack)
+
+
+class _Asked(NamedTuple):
+    """How a client wants a clip's results.
+
+    Attributes:
+        form: the name of a format.
+        wanted: what is made of the joints.
+    """
+
+    form: str
+    wanted: Wanted
+
+    @classmethod
+    def of(cls, said: Mapping[str, str | None], accept: str) -> Self:
+        """Raises BadRequest."""
+        return cls(formats.wanted(said["format"], accept), Wanted(smooth=said["smoothing"] or None))
+
+
+async def _results(services: Services, caller: Caller, job: ClipJob, asked: _Asked, stack: AsyncExitStack) -> Response:
+    """Of a job that is done. Raises ClipTooLong, QueueFull where too many are made smooth."""
+    assert job.info is not None
+    async with stack:
+        if not asked.wanted.nothing:
+            amount = job.info.frames_emitted * job.options.max_people
+            if amount > MOST_SMOOTHED:
+                raise ClipTooLong(f"smoothing: {amount} frames times people; at most {MOST_SMOOTHED}")
+            stack.enter_context(services.smoothing.holding(caller)).add(amount)
+        lines = job.results_path.open("rb")
+        return await formats.answer(asked.form, job.info, lines, asked.wanted, stack.pop_all())
 
 
 async def _receive(
@@ -96,11 +128,11 @@ async def _receive(
     said: Mapping[str, str | None],
     accept: str,
     later: bool,
-) -> tuple[ClipJob, str]:
-    """The job with the clip and its options, and the name of the format that is wanted."""
+) -> tuple[ClipJob, _Asked]:
+    """The job with the clip and its options, and how its results are wanted."""
     _options(said)  # A wrong parameter is refused before the upload.
     _check_webhook(services, said["webhook"], later)
-    formats.wanted(said["format"], accept)
+    _Asked.of(said, accept)
     jobs, limit = services.jobs, services.settings.max_body_bytes
     if declared_bytes(request) > limit + FORM_OVERHEAD_BYTES:
         raise TooLarge.body(limit)
@@ -115,7 +147,7 @@ async def _receive(
         job.options = _options(said)
         if url := _check_webhook(services, said["webhook"], later):
             job.webhook = services.webhooks.ticket(url, caller)
-    return job, formats.wanted(said["format"], accept)
+    return job, _Asked.of(said, accept)
 
 
 def _options(said: Mapping[str, str | None]) -> ClipOptions:
@@ -137,19 +169,25 @@ def _check_webhook(services: Services, url: str | None, later: bool) -> str | No
     return url
 
 
-async def _line_by_line(request: Request, jobs: ClipJobs, job: ClipJob, stack: AsyncExitStack) -> Response:
+async def _line_by_line(
+    request: Request, jobs: ClipJobs, job: ClipJob, wanted: Wanted, stack: AsyncExitStack
+) -> Response:
     lines = await stack.enter_async_context(aclosing(jobs.lines(job)))
     # A clip that cannot be opened is answered with its own status: the first frame comes before the headers.
     first = await while_connected(request, anext(lines, None))
-    return ClosingStream(_lines(job, first, lines), stack.pop_all(), NDJSON.media_type)
+    return ClosingStream(_lines(job, wanted, first, lines), stack.pop_all(), NDJSON.media_type)
 
 
-async def _lines(job: ClipJob, first: bytes | None, others: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
+async def _lines(
+    job: ClipJob, wanted: Wanted, first: bytes | None, others: AsyncGenerator[bytes, None]
+) -> AsyncGenerator[bytes, None]:
     try:
         if first is not None:
-            yield first
+            assert job.info is not None
+            told = _as_it_is if wanted.nothing else formats.line_by_line(wanted, job.info.pixel_aspect)
+            yield told(first)
             async for line in others:
-                yield line
+                yield told(line)
         assert job.info is not None
         yield ndjson_line({"clip": wire.clip_to_json(job.info)})
     except KineposeError as error:
@@ -157,6 +195,10 @@ async def _lines(job: ClipJob, first: bytes | None, others: AsyncGenerator[bytes
     except Exception:
         log.exception("clip %s failed", job.id)
         yield ndjson_line({"error": problem.to_problem(KineposeError())})
+
+
+def _as_it_is(line: bytes) -> bytes:
+    return line
 
 
 # -- webhooks ---------------------------------------------------------------------------------------------
@@ -219,17 +261,17 @@ async def get_poses(
     services: ServicesOf,
     caller: CallerOf,
     form: Annotated[str | None, openapi.FORMAT] = None,
+    smoothing: Annotated[str | None, openapi.SMOOTHING] = None,
     accept: Annotated[str, Header()] = "",
 ) -> Response:
     """Results of a job; 202 with its status while it works, its error if it failed."""
     job = services.jobs.get(clip_id, caller)
-    wanted = formats.wanted(form, accept)
+    asked = _Asked.of({"format": form, "smoothing": smoothing}, accept)
     if not _done(job):
         return _accepted(request, job)
-    if wanted == MP4:
+    if asked.form == MP4:
         return FileResponse(await while_connected(request, services.jobs.overlay(job)), media_type=MP4_TYPE)
-    assert job.info is not None
-    return formats.answer(wanted, job.info, job.results_path.open("rb"), AsyncExitStack())
+    return await _results(services, caller, job, asked, AsyncExitStack())
 
 
 @router.get(

@@ -1,14 +1,22 @@
 """Which format of a clip's results a client wants, and how it is answered."""
 
+import asyncio
+import json
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import BinaryIO, Final
 
 from fastapi.responses import Response
 
+from kinepose_client.wire_json import result_from_json
+from model.skeletons import SKELETONS
+from service.contract import wire
 from service.contract.messages import ClipInfo
 from service.formats.catalog import FORMATS, JSON, MP4, MP4_TYPE, NDJSON, Format, format_named
+from service.formats.native import ndjson_line, with_kinematics
 from service.formats.results import StoredResults
+from service.kinematics.process import FrameByFrame, Wanted
 from service.transports.http.connection import ClosingStream
 
 NAME: Final = "clip"
@@ -40,14 +48,33 @@ def _weighed(part: str) -> tuple[str, float]:
         return kind, 0.0
 
 
-def answer(name: str, info: ClipInfo, lines: BinaryIO, stack: AsyncExitStack) -> Response:
-    """A clip's results in a format that is written from them; closes `lines`, and what else the stack holds."""
-    form = FORMATS[name]
+async def answer(name: str, info: ClipInfo, lines: BinaryIO, wanted: Wanted, stack: AsyncExitStack) -> Response:
+    """A clip's results in a format that is written from them; closes `lines`, and what else the stack holds.
+
+    Args:
+        wanted: what is made of the joints, all of them together.
+    """
+    form, results = FORMATS[name], StoredResults(info, lines, NAME)
     stack.enter_context(lines)
-    response = ClosingStream(form.write(StoredResults(info, lines, NAME)), stack, form.media_type)
+    if not wanted.nothing:
+        await asyncio.to_thread(results.process, wanted)
+    response = ClosingStream(form.write(results), stack, form.media_type)
     if form not in (JSON, NDJSON):
         response.headers["Content-Disposition"] = f'attachment; filename="{_file_name(form)}"'
     return response
+
+
+def line_by_line(wanted: Wanted, pixel_aspect: float) -> Callable[[bytes], bytes]:
+    """Makes a frame's line of NDJSON, in order, one with what is wanted beside the raw joints; that is `causal`."""
+    step: FrameByFrame | None = None
+
+    def told(line: bytes) -> bytes:
+        nonlocal step
+        result = result_from_json(json.loads(line))
+        step = step or FrameByFrame(SKELETONS[result.skeleton], wanted, pixel_aspect)
+        return ndjson_line(with_kinematics(wire.result_to_json(result), 0, step(result)))
+
+    return told
 
 
 def drawing(file: BinaryIO, stack: AsyncExitStack) -> Response:

@@ -12,6 +12,7 @@ from model import zoo
 from service.contract.bodies import SessionRequest
 from service.contract.problem import MEDIA_TYPE
 from service.formats.catalog import FORMATS, MP4, MP4_TYPE
+from service.kinematics.process import SMOOTHERS
 
 SESSION_ID = "5f0c2b7d9a3e4c61b8d7e2f4a1c09b35"
 # What was read of the bundled clip, which the page opens with: so the examples stay true.
@@ -99,6 +100,10 @@ FORMAT = Query(
     alias="format",
     description=f"{', '.join((*FORMATS, MP4))}; without it `Accept` decides, and JSON where that names none.",
     json_schema_extra={"enum": [*FORMATS, MP4]},
+)
+SMOOTHING = Query(
+    description=f"{', '.join(SMOOTHERS)}: smooth joints beside the raw ones, as `kinematics` or further columns.",
+    json_schema_extra={"enum": [*SMOOTHERS]},
 )
 WEBHOOK = Query(
     description="With `Prefer: respond-async`: where to tell that the job has finished; a host that the server lists.",

@@ -14,6 +14,8 @@ from service.contract.messages import (
     Outcome,
     SessionInfo,
     SessionOptions,
+    Smoothing,
+    TrackKinematics,
 )
 from service.errors import KineposeError, QueueFull, SeqOutOfOrder
 
@@ -40,6 +42,7 @@ RESULTS = {
             Person(4, 1.0, Region(-0.5, 0.0, 1.0, 2.0), RegionSource.SEARCHED, POSE),
         ),
         lost=(LostTrack(3, Region(1.0, 2.0, 3.0, 4.25)),),
+        kinematics=(TrackKinematics(1, {"head_x_filtered": 12.25, "head_y_filtered": 0.1}), TrackKinematics(4, {})),
     ),
     "ok_bare": FrameResult(
         session_id="é",
@@ -60,7 +63,9 @@ RESULTS = {
 }
 
 SESSIONS = {
-    "full": SessionInfo("5f0c", 3, 299.5, MODEL, SessionOptions("kimnet-lite", DropPolicy.DROP_OLDEST, 60.0, 3)),
+    "full": SessionInfo(
+        "5f0c", 3, 299.5, MODEL, SessionOptions("kimnet-lite", DropPolicy.DROP_OLDEST, 60.0, 3, Smoothing.ONE_EURO)
+    ),
     "bare": SessionInfo("é", 0, 1e-5, MODEL),
 }
 

@@ -8,6 +8,7 @@ from model.values import Array
 from service.errors import BadRequest
 from service.kinematics import filters
 from service.kinematics.angles import NAMES, angles_of
+from service.kinematics.filters import OneEuro
 from service.kinematics.process import FrameByFrame, Wanted, kinematics_of
 from service.kinematics.scale import metres_per_pixel
 from tests.support.results import ListedResults, one_person, two_people
@@ -207,6 +208,18 @@ def test_frame_by_frame_gives_what_the_whole_clip_does(results: ListedResults) -
         assert made.tracks_at(0) == whole.tracks_at(index)
         for track_id in made.tracks_at(0):
             assert np.array_equal(made.tables[track_id][0], whole.tables[track_id][index], equal_nan=True)
+
+
+def test_frames_go_on_from_the_filters_of_another() -> None:
+    """To the last bit: whoever has what one left behind goes on as that one would have."""
+    wanted = Wanted(smooth="one_euro")
+    one = FrameByFrame(KINEPOSE_13, wanted)
+    expected = [one(result) for result in two_people()]
+    filters: dict[int, OneEuro] = {}
+    for result, made in zip(two_people(), expected, strict=True):
+        other = FrameByFrame(KINEPOSE_13, wanted, filters=filters)
+        assert other(result).at(0) == made.at(0)
+        filters = other.filters
 
 
 @pytest.mark.parametrize("wrong", [{"smooth": "magic"}, {"height_m": 1.8, "metres_per_pixel": 0.1}])

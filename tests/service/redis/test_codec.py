@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 
 from model.values import Frame, Region
 from service import errors
-from service.contract.messages import FrameResult, Outcome
+from service.contract.messages import FrameResult, Outcome, TrackKinematics
 from service.errors import KineposeError
 from service.pipeline.request import ClipFile, FrameRequest
 from service.redis.codec import (
@@ -34,9 +34,9 @@ from service.redis.codec import (
 from tests.support.stores import MODEL, meta, person, result, same
 
 REQUEST = bytes(range(16))
-ANSWER_SHA256 = "feff5b495f74e93006758d91526f7ae503e0ab12ccb4fd177d0288df36aa038c"
-META_SHA256 = "aef480ab970c0feee80e26da19f59af78d88bab3d76412a90c6c26d432c4c904"
-JOB_SHA256 = "3d2ceafe6d28425f03f046ff877fd1576231a2d9ce5ceccd623ff076f7a21469"
+ANSWER_SHA256 = "cd4ab3842eb461ecf6c986e3cf17d15caa561081cefb714cc4fc3596bb77e00c"
+META_SHA256 = "9c96851c6b5d0fd9adc6344be20b64a0e0808a57ac81904d048dcb74334e67bd"
+JOB_SHA256 = "8d87bd847481bfb371377cd985f453e8dcdbec4cd31fcc22965e15fb0e964b96"
 NOT_READ: dict[str, Any] = {"people": (), "lost": ()}
 seqs = st.integers(0, 2**63 - 1)
 times = st.none() | st.integers(-(2**63), 2**63 - 1)
@@ -219,6 +219,7 @@ def test_a_record_stays_what_it_is() -> None:
     [
         {},
         {"pts_us": -(2**63)},
+        {"kinematics": (TrackKinematics(1, {"head_x_filtered": 1 / 3}), TrackKinematics(2, {}))},
         {"image_size": None, "people": ()},
         {
             "outcome": Outcome.ERROR,

@@ -2,13 +2,14 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 
 from model.skeletons import KINEPOSE_13
 from service.config import Settings
-from service.contract.messages import DropPolicy, SessionOptions
+from service.contract.messages import DropPolicy, SessionOptions, Smoothing
 from service.errors import StoreUnavailable
 from service.inference.executor import LocalExecutor
 from service.inference.loaded_model import LoadedModel
@@ -95,3 +96,19 @@ async def test_without_redis_it_is_not_ready_but_alive(redis: OwnRedis) -> None:
         assert await pipeline.lifecycle.ready()
         await pipeline.frames.estimate(frame(0))
         await pipeline.sessions.close("s")
+
+
+async def test_smooth_joints_do_not_depend_on_which_worker_goes_on(redis: OwnRedis) -> None:
+    """To the last bit: the filter is part of the session's state."""
+    options = SessionOptions(smoothing=Smoothing.ONE_EURO, max_people=2)
+    frames = [frame(seq, 7 * seq, pts_us=40_000 * seq) for seq in range(8)]
+    async with faked(redis) as one:
+        await one.sessions.create(options, "s")
+        alone = [await one.frames.estimate(each) for each in frames]
+        await one.sessions.close("s")
+    async with faked(redis) as one, faked(redis) as other:
+        await one.sessions.create(options, "t")
+        turns = [await (one, other)[each.seq % 2].frames.estimate(replace(each, session_id="t")) for each in frames]
+
+    assert [result.kinematics for result in turns] == [result.kinematics for result in alone]
+    assert all(result.kinematics for result in alone)

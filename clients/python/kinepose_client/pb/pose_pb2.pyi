@@ -88,6 +88,26 @@ OUTCOME_ERROR: Outcome.ValueType  # 4
 """see `error`"""
 Global___Outcome: _TypeAlias = Outcome  # noqa: Y015
 
+class _Smoothing:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SmoothingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Smoothing.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SMOOTHING_UNSPECIFIED: _Smoothing.ValueType  # 0
+    """nothing"""
+    SMOOTHING_ONE_EURO: _Smoothing.ValueType  # 1
+    """the one-euro filter: of this frame and those before it"""
+
+class Smoothing(_Smoothing, metaclass=_SmoothingEnumTypeWrapper):
+    """What makes a session's joints smooth, beside the raw ones."""
+
+SMOOTHING_UNSPECIFIED: Smoothing.ValueType  # 0
+"""nothing"""
+SMOOTHING_ONE_EURO: Smoothing.ValueType  # 1
+"""the one-euro filter: of this frame and those before it"""
+Global___Smoothing: _TypeAlias = Smoothing  # noqa: Y015
+
 @_typing.final
 class SessionOptions(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
@@ -96,6 +116,7 @@ class SessionOptions(_message.Message):
     DROP_POLICY_FIELD_NUMBER: _builtins.int
     TTL_S_FIELD_NUMBER: _builtins.int
     MAX_PEOPLE_FIELD_NUMBER: _builtins.int
+    SMOOTHING_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """a name from ListModels; empty: the server's default"""
     drop_policy: Global___DropPolicy.ValueType
@@ -104,6 +125,8 @@ class SessionOptions(_message.Message):
     """seconds of idleness after which the session expires, above 0; absent: the server's"""
     max_people: _builtins.int
     """how many people are followed, 1 and more; absent: 1. too_many_people above the limit"""
+    smoothing: Global___Smoothing.ValueType
+    """tells smooth joints, too: PoseResult.kinematics"""
     def __init__(
         self,
         *,
@@ -111,10 +134,11 @@ class SessionOptions(_message.Message):
         drop_policy: Global___DropPolicy.ValueType = ...,
         ttl_s: _builtins.float | None = ...,
         max_people: _builtins.int | None = ...,
+        smoothing: Global___Smoothing.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_people", b"_max_people", "_ttl_s", b"_ttl_s", "max_people", b"max_people", "ttl_s", b"ttl_s"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_people", b"_max_people", "_ttl_s", b"_ttl_s", "drop_policy", b"drop_policy", "max_people", b"max_people", "model", b"model", "ttl_s", b"ttl_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_people", b"_max_people", "_ttl_s", b"_ttl_s", "drop_policy", b"drop_policy", "max_people", b"max_people", "model", b"model", "smoothing", b"smoothing", "ttl_s", b"ttl_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_people: _TypeAlias = _typing.Literal["max_people"]  # noqa: Y015
     _WhichOneofArgType__max_people: _TypeAlias = _typing.Literal["_max_people", b"_max_people"]  # noqa: Y015
@@ -539,6 +563,53 @@ class LostTrack(_message.Message):
 Global___LostTrack: _TypeAlias = LostTrack  # noqa: Y015
 
 @_typing.final
+class TrackKinematics(_message.Message):
+    """What was made of one person's joints."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ValuesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    TRACK_ID_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    track_id: _builtins.int
+    @_builtins.property
+    def values(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """head_x_filtered, head_y_filtered, ...: pixels; what is not known is left out"""
+
+    def __init__(
+        self,
+        *,
+        track_id: _builtins.int = ...,
+        values: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["track_id", b"track_id", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackKinematics: _TypeAlias = TrackKinematics  # noqa: Y015
+
+@_typing.final
 class FrameError(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -589,6 +660,7 @@ class PoseResult(_message.Message):
     ROTATION_APPLIED_FIELD_NUMBER: _builtins.int
     PEOPLE_FIELD_NUMBER: _builtins.int
     LOST_FIELD_NUMBER: _builtins.int
+    KINEMATICS_FIELD_NUMBER: _builtins.int
     SCORE_KIND_FIELD_NUMBER: _builtins.int
     SKELETON_FIELD_NUMBER: _builtins.int
     MODEL_FIELD_NUMBER: _builtins.int
@@ -618,6 +690,10 @@ class PoseResult(_message.Message):
         """who is not seen and may come back, by track_id"""
 
     @_builtins.property
+    def kinematics(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrackKinematics]:
+        """of those in people, where the session's options ask for it"""
+
+    @_builtins.property
     def model(self) -> Global___Model: ...
     @_builtins.property
     def error(self) -> Global___FrameError:
@@ -638,6 +714,7 @@ class PoseResult(_message.Message):
         rotation_applied: _builtins.int = ...,
         people: _abc.Iterable[Global___Person] | None = ...,
         lost: _abc.Iterable[Global___LostTrack] | None = ...,
+        kinematics: _abc.Iterable[Global___TrackKinematics] | None = ...,
         score_kind: _builtins.str = ...,
         skeleton: _builtins.str = ...,
         model: Global___Model | None = ...,
@@ -646,7 +723,7 @@ class PoseResult(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "model", b"model", "pts_us", b"pts_us"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "lost", b"lost", "model", b"model", "outcome", b"outcome", "people", b"people", "pts_us", b"pts_us", "rotation_applied", b"rotation_applied", "score_kind", b"score_kind", "seq", b"seq", "session_id", b"session_id", "skeleton", b"skeleton"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us", "clip", b"clip", "error", b"error", "image_size", b"image_size", "kinematics", b"kinematics", "lost", b"lost", "model", b"model", "outcome", b"outcome", "people", b"people", "pts_us", b"pts_us", "rotation_applied", b"rotation_applied", "score_kind", b"score_kind", "seq", b"seq", "session_id", b"session_id", "skeleton", b"skeleton"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__pts_us: _TypeAlias = _typing.Literal["pts_us"]  # noqa: Y015
     _WhichOneofArgType__pts_us: _TypeAlias = _typing.Literal["_pts_us", b"_pts_us"]  # noqa: Y015
