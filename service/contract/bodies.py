@@ -23,7 +23,7 @@ from service.contract.messages import (
     Smoothing,
     TrackKinematics,
 )
-from service.contract.problem import Problem
+from service.contract.problem import Known, Problem
 
 # What Pose.score means, stated in every reply.
 SCORE_KIND: Final = "heatmap_peak"
@@ -137,9 +137,7 @@ class PoseReply(_Reply):
     score_kind: Literal["heatmap_peak"] = SCORE_KIND
     people: list[PersonReply] = Field(description="Who is there, by number; empty where nobody is.")
     lost: list[LostReply] = Field(description="Who is not seen and may come back, by number.")
-    kinematics: list[KinematicsReply] = Field(
-        default=[], exclude_if=lambda made: not made, description="Of `people`, where it was asked for."
-    )
+    kinematics: Known[list[KinematicsReply]] = Field(default=None, description="Of `people`, where it was asked for.")
     model: ModelInfo
 
     @classmethod
@@ -147,7 +145,7 @@ class PoseReply(_Reply):
         """The reply of a result that is ok."""
         people = [PersonReply.of(person, result.joint_names) for person in result.people]
         lost = [LostReply.of(track) for track in result.lost]
-        made = [KinematicsReply.of(one) for one in result.kinematics]
+        made = [KinematicsReply.of(one) for one in result.kinematics] or None
         return cls(**_members(result, _OF_POSE), people=people, lost=lost, kinematics=made)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from model.values import Array, LostTrack, Person
-from service.contract.messages import FrameResult, Outcome
+from service.contract.messages import FrameResult, Outcome, TrackKinematics
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,11 +43,12 @@ class Record:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Expected:
-    """What an unbroken run answers to a frame: who is there, and who is lost."""
+    """What an unbroken run answers to a frame: who is there, who is lost, and where joints are once smooth."""
 
     people: tuple[Person, ...]
     lost: tuple[LostTrack, ...]
     pts_us: int | None
+    kinematics: tuple[TrackKinematics, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,8 @@ def _frame_faults(results: Sequence[FrameResult], expected: Expected, tolerance_
         yield from _person_faults(person, unbroken, tolerance_px)
     if tolerance_px == 0 and first.lost != expected.lost:
         yield "regions of those who are lost differ from the unbroken run's"
+    if tolerance_px == 0 and first.kinematics != expected.kinematics:
+        yield "smooth joints differ from the unbroken run's"
 
 
 def _ids(answer: FrameResult | Expected) -> tuple[list[int], list[int]]:
@@ -157,7 +160,15 @@ def same(one: FrameResult, other: FrameResult) -> bool:
 def _plain(result: FrameResult) -> tuple[object, ...]:
     identity = (result.session_id, result.seq, result.pts_us, result.outcome, result.model, result.joint_names)
     people = [(p.track_id, p.person_score, p.region, p.region_source, p.pose.xy_px.shape) for p in result.people]
-    return (*identity, people, result.lost, result.error_code, result.expected_seq, result.image_size)
+    return (
+        *identity,
+        people,
+        result.lost,
+        result.kinematics,
+        result.error_code,
+        result.expected_seq,
+        result.image_size,
+    )
 
 
 def _arrays(result: FrameResult) -> list[Array]:

@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from kinepose_client import AsyncClient, Picture, Unreachable, wire_errors, wire_json
-from service.contract.messages import FrameResult, SessionInfo, SessionOptions
+from service.contract.messages import FrameResult, SessionInfo, SessionOptions, Smoothing
 from service.errors import KineposeError
 from tests.chaos.fleet import Address
 
@@ -61,7 +61,7 @@ class Single:
 
     async def create_session(self, max_people: int) -> SessionInfo:
         """See Connection."""
-        return await self.client.create_session(SessionOptions(max_people=max_people))
+        return await self.client.create_session(SessionOptions(max_people=max_people, smoothing=Smoothing.ONE_EURO))
 
     async def session(self, session_id: str) -> SessionInfo:
         """See Connection."""

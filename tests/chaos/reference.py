@@ -7,29 +7,33 @@ from pathlib import Path
 from model.state import SessionState
 from model.tracker import Tracked, TrackRequest
 from service.config import Settings
-from service.inference.device_loop import Stepper
-from service.inference.loaded_model import load_model
+from service.inference.loaded_model import LoadedModel, load_model
+from service.kinematics.process import FrameByFrame, Wanted
 from service.media.image import decode, read_header
+from service.pipeline.processor import computed
+from service.pipeline.request import FrameRequest
 from tests.chaos.checks import Expected
 from tests.chaos.films import Film
 
 
 def unbroken_runs(films: Sequence[Film], frames: Sequence[int], weights_dir: Path | None) -> dict[int, list[Expected]]:
     """What each film's first frames are answered with, by the film's number. Blocks for as long as they take."""
-    settings = Settings(weights_dir=weights_dir, device="cpu")
-    stepper = load_model(settings).stepper
-    return {film.number: _run(stepper, film, count) for film, count in zip(films, frames, strict=True)}
+    loaded = load_model(Settings(weights_dir=weights_dir, device="cpu"))
+    return {film.number: _run(loaded, film, count) for film, count in zip(films, frames, strict=True)}
 
 
-def _run(stepper: Stepper, film: Film, frames: int) -> list[Expected]:
+def _run(loaded: LoadedModel, film: Film, frames: int) -> list[Expected]:
     state: SessionState | None = None
+    smooth = FrameByFrame(loaded.skeleton, Wanted(smooth="one_euro"))
     expected = []
     for seq in range(frames):
         picture = film.picture(seq)
         frame = replace(decode(picture.image, read_header(picture.image)), pts_us=picture.pts_us)
         regions = () if picture.region is None else (picture.region,)
-        [tracked] = stepper.step([TrackRequest(frame, seq, state, regions, film.people)])
+        [tracked] = loaded.stepper.step([TrackRequest(frame, seq, state, regions, film.people)])
         assert isinstance(tracked, Tracked), tracked
         state = tracked.state
-        expected.append(Expected(tracked.people, tracked.lost, picture.pts_us))
+        request = FrameRequest("unbroken", seq, picture.pts_us, b"", regions, "http")
+        made = smooth(computed(request, frame, tracked, loaded.info, loaded.skeleton)).at(0)
+        expected.append(Expected(tracked.people, tracked.lost, picture.pts_us, made))
     return expected

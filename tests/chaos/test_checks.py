@@ -8,7 +8,7 @@ import pytest
 
 from model.skeletons import KINEPOSE_13
 from model.values import LostTrack, Pose, Region, RegionSource
-from service.contract.messages import FrameResult, ModelInfo, Outcome
+from service.contract.messages import FrameResult, ModelInfo, Outcome, TrackKinematics
 from tests.chaos.checks import (
     Answer,
     Expected,
@@ -44,6 +44,7 @@ def unbroken(number: int) -> list[Expected]:
             ),
             (LostTrack(3, Region(1.0 + seq, 2.0, 30.0, 40.0 + number)),),
             seq * 40_000 + number,
+            (TrackKinematics(1, {"head_x_filtered": seq + number + 0.5}),),
         )
         for seq in range(FRAMES)
     ]
@@ -69,6 +70,7 @@ def result(number: int, seq: int) -> FrameResult:
         image_size=(264, 264),
         people=expected.people,
         lost=expected.lost,
+        kinematics=expected.kinematics,
     )
 
 
@@ -95,6 +97,13 @@ def faults(record: Record, tolerance_px: float = 0.0) -> list[str]:
 def test_a_stream_like_the_unbroken_run_has_no_fault(record: Record) -> None:
     """A replay with the same answer is none."""
     assert faults(record) == []
+
+
+def test_a_smooth_joint_elsewhere_is_found(record: Record) -> None:
+    """A filter that did not go on from where another worker left it."""
+    right = result(0, 1)
+    record.answers[1] = Answer(1, replace(right, kinematics=(TrackKinematics(1, {"head_x_filtered": 0.0}),)))
+    assert faults(record) == ["stream 0: frame 1: smooth joints differ from the unbroken run's"]
 
 
 def test_a_lost_answer_is_found(record: Record) -> None:

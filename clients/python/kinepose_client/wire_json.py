@@ -70,7 +70,8 @@ def result_from_json(data: Json) -> FrameResult:
 
 
 def _kinematics_from_json(data: Json) -> TrackKinematics:
-    values = {name: float(value) for name, value in data.items() if name != "track_id"}
+    numbers = {name: value for name, value in data.items() if name != "track_id" and isinstance(value, int | float)}
+    values = {name: float(value) for name, value in numbers.items()}
     return TrackKinematics(data["track_id"], values)
 
 

@@ -730,9 +730,8 @@ export interface components {
             /**
              * Kinematics
              * @description Of `people`, where it was asked for.
-             * @default []
              */
-            kinematics: components["schemas"]["KinematicsReply"][];
+            kinematics?: components["schemas"]["KinematicsReply"][] | null;
             model: components["schemas"]["ModelInfo"];
         };
         /**

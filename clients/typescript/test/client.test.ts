@@ -108,6 +108,8 @@ test("a clip may be a job", async () => {
   while (results === null) results = await client.results(job.id, "ndjson");
   assert.equal((await client.clip(job.id)).status, "done");
   assert.match(await results.text(), /"clip"/);
+  const smooth = await client.results(job.id, "csv", { smoothing: "savgol" });
+  assert.match(await smooth!.text(), /head_x_filtered/);
   await client.deleteClip(job.id);
   await assert.rejects(
     client.clip(job.id),
