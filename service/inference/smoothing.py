@@ -1,6 +1,6 @@
 """A session's joints made smooth where it wants that: the filters go on from its state and are part of the next one.
 
-So whoever continues the session continues them, and a frame that comes to nothing leaves them as they were (ADR 17).
+So whoever continues the session continues them, and a frame that comes to nothing leaves them as they were (ADR 18).
 """
 
 from dataclasses import replace
