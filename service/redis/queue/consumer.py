@@ -1,7 +1,8 @@
 """A worker's loop: frames come in from the streams of its shards, each is brought to its end and answered.
 
 StreamConsumer     the whole, for as long as the worker runs
-  FrameReader      reads new frames, and takes over what dead workers left; in a cluster, one for each shard
+  FrameReader      reads new frames; in a cluster, one for each shard
+  TakeOver         brings to their ends the frames that dead workers left; as many as there are readers
   FrameTasks       the frames at work, each in a task that ends with its answer
   WorkerControl    the heartbeat, and what all workers are told
 """
@@ -55,6 +56,7 @@ class FrameTasks:
     Attributes:
         at_work: which they are.
         left: streams in which a frame ended without an answer and is still this worker's: it is to be read again.
+        suspects: held by the one frame at work that may have ended another worker.
     """
 
     tasks: asyncio.TaskGroup
@@ -65,6 +67,7 @@ class FrameTasks:
     most: int
     left: set[str] = field(default_factory=set)
     at_work: dict[Place, _Work] = field(default_factory=dict)
+    suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     _withdrawn: set[bytes] = field(default_factory=set)
     _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -80,8 +83,9 @@ class FrameTasks:
             async with asyncio.timeout(most_s):
                 await self._one_ended.wait()
 
-    def begin(self, frames: Iterable[Sent]) -> None:
-        """Take these on, but for those that are at work already."""
+    def begin(self, frames: Iterable[Sent]) -> "list[asyncio.Task[bool]]":
+        """Take these on, but for those that are at work already; their work."""
+        begun = []
         for sent in frames:
             request, delivery = sent.request, _delivery(sent.request)
             if delivery.place in self.at_work:
@@ -90,6 +94,8 @@ class FrameTasks:
             task = self.tasks.create_task(self._guarded(sent, delivery, before))
             self.at_work[delivery.place] = _Work(request, delivery, task)
             task.add_done_callback(partial(self._ended, delivery.place))
+            begun.append(task)
+        return begun
 
     def _ended(self, place: Place, task: "asyncio.Task[bool]") -> None:
         # Not before it is out of `at_work`: who looks for what was left passes over what is in there.
@@ -184,13 +190,10 @@ class FrameReader:
     registry: WorkerRegistry
     frames: FrameTasks
     executor: FrameExecutor
-    metrics: Metrics
     block_ms: int
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Until `stopping`, read, and look for what dead workers left; after every failure, for what was left here."""
-        loop = asyncio.get_running_loop()
-        look_at = -1.0
+        """Until `stopping`, read; after every failure, look for what was left here."""
         self.frames.left |= self.group.streams
         while self.executor.live() and not stopping.is_set():
             try:
@@ -198,9 +201,6 @@ class FrameReader:
                     self.frames.left -= self.group.streams  # Frames may be left while this looks.
                     await self.group.open()
                     self.frames.begin(await self.group.unfinished(self.frames.at_work))
-                if loop.time() >= look_at:
-                    look_at = loop.time() + self.registry.beat_s
-                    await self._take_over()
                 await self._read()
             except KineposeError as error:
                 log.debug("nothing can be read: %s", error)
@@ -223,14 +223,48 @@ class FrameReader:
         elif block_ms is None:
             await self.frames.wait_for_end(BLOCK_MS / 1000)
 
-    async def _take_over(self) -> None:
+
+@dataclass
+class TakeOver:
+    """Frames of a group that dead workers left, as long as the executor lives.
+
+    One of them may have ended its worker. They are computed one after the other: another one that is in hand when the
+    next worker ends would be taken for as guilty.
+    """
+
+    group: ConsumerGroup
+    registry: WorkerRegistry
+    frames: FrameTasks
+    executor: FrameExecutor
+    metrics: Metrics
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Until `stopping`, look once a beat."""
+        stop = asyncio.create_task(stopping.wait())
+        try:
+            while self.executor.live() and not stop.done():
+                try:
+                    await self._look(stop)
+                except KineposeError as error:
+                    log.debug("nothing can be taken over: %s", error)
+                    self.frames.left |= self.group.streams  # Some may be this worker's by now.
+                raise_if_cancelled()
+                await asyncio.wait({stop}, timeout=self.registry.beat_s)
+        finally:
+            stop.cancel()
+
+    async def _look(self, stop: "asyncio.Task[bool]") -> None:
         for left in await self.group.left(self.group.own(self.registry.own_shards), self.registry.workers):
-            frames = await self.group.take_over(left)
-            if left.deliveries < MOST_DELIVERIES:
+            if left.deliveries >= MOST_DELIVERIES:
+                self.frames.begin(_poisoned(sent, left.deliveries) for sent in await self.group.take_over(left))
+                continue
+            async with self.frames.suspects:
+                if stop.done():
+                    return
+                frames = await self.group.take_over(left)
                 self.metrics.frames_claimed.inc(len(frames))
-                self.frames.begin(frames)
-            else:
-                self.frames.begin(_poisoned(sent, left.deliveries) for sent in frames)
+                if begun := self.frames.begin(frames):
+                    await asyncio.wait({*begun, stop}, return_when=asyncio.FIRST_COMPLETED)
 
 
 @dataclass
@@ -304,8 +338,11 @@ class StreamConsumer:
         self._tasks = asyncio.TaskGroup()
         self._clips = ClipFiles(settings)
         self.frames = FrameTasks(self._tasks, processor, group, self.registry, self._clips, settings.worker_frames)
-        parts = (self.registry, self.frames, executor, metrics, block_ms)
-        self._readers = [FrameReader(group, *parts) for group in groups]
+        parts = (self.registry, self.frames, executor)
+        self._loops: list[FrameReader | TakeOver] = [
+            *(FrameReader(group, *parts, block_ms) for group in groups),
+            *(TakeOver(group, *parts, metrics) for group in groups),
+        ]
         self._control = WorkerControl(client, keyspace.orders(), self.registry, executor, self.frames)
         self._grace_s = settings.drain_grace_s
         self._stopping = asyncio.Event()
@@ -320,7 +357,7 @@ class StreamConsumer:
             async with self._tasks:
                 parts = (self._control.beat, self._control.hear_orders, self._clips.expire)
                 beside = [self._tasks.create_task(part()) for part in parts]
-                await asyncio.wait([self._tasks.create_task(reader.run(self._stopping)) for reader in self._readers])
+                await asyncio.wait([self._tasks.create_task(loop.run(self._stopping)) for loop in self._loops])
                 for task in beside:
                     task.cancel()
                 with suppress(KineposeError):

@@ -11,9 +11,9 @@ from service.errors import PoisonFrame, QueueFull
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import Priority
 from tests.support.fleet import Fleet, at_device, deployed, opened
-from tests.support.pipelines import counted, frame, until, value_of
+from tests.support.pipelines import counted, eventually, frame, until, value_of
 from tests.support.redis_server import own_redis
-from tests.support.trackers import history
+from tests.support.trackers import DEADLY, history
 
 KIB = 1024
 NAMES = [f"s{number}" for number in range(20)]
@@ -99,3 +99,29 @@ async def test_a_frame_that_ends_its_workers_is_given_to_two(redis_url: str) -> 
         assert value_of(await frontend.frames.estimate(frame(1, 9))) == history([9])
         assert await deployment.left() == (0, 0)
         await opened(frontend, "another")
+
+
+async def test_frames_beside_one_that_ends_its_workers_are_answered(redis_url: str) -> None:
+    """Whatever else these workers had in hand, or were sent meanwhile: only the one that ends them is `poison`."""
+    async with deployed(redis_url, *NAMES) as (deployment, frontend):
+        [worker] = deployment.workers
+        worker.tracker.hold()
+        answers = [asyncio.create_task(frontend.frames.estimate(frame(0, session=name))) for name in NAMES[1:12]]
+        deadly = asyncio.create_task(frontend.frames.estimate(frame(0, DEADLY, session=NAMES[0])))
+        await eventually(lambda: all_taken(deployment, 12))
+        worker.tracker.let_go()
+        for _ in range(2):
+            await deployment.workers[-1].tracker.struck()
+            await deployment.workers[-1].kill()
+            await deployment.worker()
+            answers += [asyncio.create_task(frontend.frames.estimate(frame(0, session=NAMES[len(answers) + 1])))]
+
+        assert [value_of(await answer) for answer in answers] == [history([0])] * 13
+        with pytest.raises(PoisonFrame):
+            await deadly
+        assert await deployment.left() == (0, 0)
+
+
+async def all_taken(deployment: Fleet, frames: int) -> bool:
+    """Whether workers have taken so many."""
+    return (await deployment.left())[1] == frames
