@@ -71,9 +71,10 @@ class FakeTracker:
         """Wait until a pass is in the middle."""
         assert await asyncio.to_thread(self._entered.acquire, timeout=PATIENCE_S)
 
-    async def struck(self) -> None:
-        """Wait until a deadly picture is met: the worker is to be killed."""
-        assert await asyncio.to_thread(self._struck.wait, timeout=PATIENCE_S)
+    @property
+    def struck(self) -> bool:
+        """A deadly picture is met: the worker is to be killed."""
+        return self._struck.is_set()
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
         """As model.tracker.Tracker.step."""

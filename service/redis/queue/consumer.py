@@ -9,8 +9,8 @@ StreamConsumer     the whole, for as long as the worker runs
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -28,7 +28,7 @@ from service.redis.cluster import ClusterClient
 from service.redis.codec import Sent, Wanted, encode_answer
 from service.redis.keys import Keyspace
 from service.redis.queue.clip_files import ClipFiles
-from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, WorkerRegistry, queue_scripts
+from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, Left, WorkerRegistry, queue_scripts
 from service.sessions.store import Delivery, Place
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ BLOCK_IN_CLUSTER_MS = 1000
 """There each shard has a reader of its own, which waits for nothing else."""
 AGAIN_S = 0.2
 HEAD_START_S = 0.0005
+PATIENCE_S = 2.0
+"""For frames at work before others are computed alone, and for each of these."""
 REMEMBER_S = 10.0
 """So long a withdrawn frame is known, should it come after the word that it is withdrawn."""
 
@@ -56,7 +58,6 @@ class FrameTasks:
     Attributes:
         at_work: which they are.
         left: streams in which a frame ended without an answer and is still this worker's: it is to be read again.
-        suspects: held by the one frame at work that may have ended another worker.
     """
 
     tasks: asyncio.TaskGroup
@@ -67,9 +68,14 @@ class FrameTasks:
     most: int
     left: set[str] = field(default_factory=set)
     at_work: dict[Place, _Work] = field(default_factory=dict)
-    suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
     _withdrawn: set[bytes] = field(default_factory=set)
+    _computed: "set[asyncio.Task[object]]" = field(default_factory=set)
+    _quarantine: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _quarantine_over: asyncio.Event = field(default_factory=asyncio.Event)
     _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._quarantine_over.set()
 
     def open_lines(self) -> list[Priority]:
         """Those of which more frames may be taken."""
@@ -83,15 +89,27 @@ class FrameTasks:
             async with asyncio.timeout(most_s):
                 await self._one_ended.wait()
 
-    def begin(self, frames: Iterable[Sent]) -> "list[asyncio.Task[bool]]":
-        """Take these on, but for those that are at work already; their work."""
+    @asynccontextmanager
+    async def quarantine(self) -> AsyncIterator[None]:
+        """While the block lasts, no frames are computed but those that it begins as suspects."""
+        async with self._quarantine:
+            self._quarantine_over.clear()
+            try:
+                if self._computed:
+                    await asyncio.wait(self._computed, timeout=PATIENCE_S)
+                yield
+            finally:
+                self._quarantine_over.set()
+
+    def begin(self, frames: Iterable[Sent], *, suspect: bool = False) -> "list[asyncio.Task[bool]]":
+        """Take these on, but for those that are at work already; their work. Suspects do not wait for a quarantine."""
         begun = []
         for sent in frames:
             request, delivery = sent.request, _delivery(sent.request)
             if delivery.place in self.at_work:
                 continue
             before = [work.task for work in self.at_work.values() if work.request.session_id == request.session_id]
-            task = self.tasks.create_task(self._guarded(sent, delivery, before))
+            task = self.tasks.create_task(self._guarded(sent, delivery, before, suspect))
             self.at_work[delivery.place] = _Work(request, delivery, task)
             task.add_done_callback(partial(self._ended, delivery.place))
             begun.append(task)
@@ -120,14 +138,14 @@ class FrameTasks:
             task.cancel()
         return not late
 
-    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]") -> bool:
+    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]", suspect: bool) -> bool:
         try:
-            return await self._serve(sent, delivery, before)
+            return await self._serve(sent, delivery, before, suspect)
         except Exception:  # It would end all that is at work.
             log.exception("session %s frame %d: a bug", sent.request.session_id, sent.request.seq)
             return True
 
-    async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]") -> bool:
+    async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]", suspect: bool) -> bool:
         """False where the frame has not ended, and is to be read again."""
 
         async def turn() -> None:
@@ -143,7 +161,7 @@ class FrameTasks:
         fields = {"request_id": sent.origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
         try:
             with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
-                answer: FrameResult | KineposeError | Wanted = await self._answered(sent, request, turn)
+                answer: FrameResult | KineposeError | Wanted = await self._allowed(sent, request, turn, suspect)
         except KineposeError as error:
             if isinstance(error, (StoreUnavailable, DeviceLost)) and not isinstance(error, NotReplicated):
                 log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
@@ -154,6 +172,18 @@ class FrameTasks:
                 raise
             return await self._settle(delivery)
         return delivery.settled or await self._settle(delivery, answer)
+
+    async def _allowed(self, sent: Sent, request: FrameRequest, turn: Turn, suspect: bool) -> FrameResult | Wanted:
+        """As `_answered`, and not during a quarantine."""
+        while not (suspect or self._quarantine_over.is_set()):
+            await self._quarantine_over.wait()
+        me = asyncio.current_task()
+        assert me is not None
+        self._computed.add(me)
+        try:
+            return await self._answered(sent, request, turn)
+        finally:
+            self._computed.discard(me)
 
     async def _answered(self, sent: Sent, request: FrameRequest, turn: Turn) -> FrameResult | Wanted:
         if sent.part is None:
@@ -228,8 +258,8 @@ class FrameReader:
 class TakeOver:
     """Frames of a group that dead workers left, as long as the executor lives.
 
-    One of them may have ended its worker. They are computed one after the other: another one that is in hand when the
-    next worker ends would be taken for as guilty.
+    One of them may have ended its worker. They are computed one after the other, and nothing else meanwhile: where
+    another worker ends, it is known by which frame.
     """
 
     group: ConsumerGroup
@@ -254,17 +284,22 @@ class TakeOver:
             stop.cancel()
 
     async def _look(self, stop: "asyncio.Task[bool]") -> None:
-        for left in await self.group.left(self.group.own(self.registry.own_shards), self.registry.workers):
-            if left.deliveries >= MOST_DELIVERIES:
-                self.frames.begin(_poisoned(sent, left.deliveries) for sent in await self.group.take_over(left))
-                continue
-            async with self.frames.suspects:
+        found = await self.group.left(self.group.own(self.registry.own_shards), self.registry.workers)
+        if not found:
+            return
+        async with self.frames.quarantine():
+            for left in found:
                 if stop.done():
                     return
-                frames = await self.group.take_over(left)
-                self.metrics.frames_claimed.inc(len(frames))
-                if begun := self.frames.begin(frames):
-                    await asyncio.wait({*begun, stop}, return_when=asyncio.FIRST_COMPLETED)
+                if begun := self.frames.begin(await self._taken(left), suspect=True):
+                    await asyncio.wait({*begun, stop}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _taken(self, left: Left) -> list[Sent]:
+        frames = await self.group.take_over(left)
+        if left.deliveries >= MOST_DELIVERIES:
+            return [_poisoned(sent, left.deliveries) for sent in frames]
+        self.metrics.frames_claimed.inc(len(frames))
+        return frames
 
 
 @dataclass

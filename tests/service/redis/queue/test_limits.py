@@ -101,24 +101,43 @@ async def test_a_frame_that_ends_its_workers_is_given_to_two(redis_url: str) -> 
         await opened(frontend, "another")
 
 
-async def test_frames_beside_one_that_ends_its_workers_are_answered(redis_url: str) -> None:
-    """Whatever else these workers had in hand, or were sent meanwhile: only the one that ends them is `poison`."""
+def sent(frontend: Pipeline, *names: str, shade: int = 0) -> "list[asyncio.Task[FrameResult]]":
+    """The first frames of these sessions, under way."""
+    return [asyncio.create_task(frontend.frames.estimate(frame(0, shade, session=name))) for name in names]
+
+
+async def replaced_where_struck(deployment: Fleet, answers: "list[asyncio.Task[FrameResult]]") -> int:
+    """Workers end by deadly frames, and others take their places, until all is answered; how many ended."""
+    ended = 0
+    while True:
+        worker = deployment.workers[-1]
+        await until(lambda: worker.tracker.struck or all(answer.done() for answer in answers))
+        if not worker.tracker.struck:
+            return ended
+        await worker.kill()
+        ended += 1
+        await deployment.worker()
+
+
+@pytest.mark.parametrize("deadly", [1, 2])
+async def test_frames_beside_those_that_end_their_workers_are_answered(redis_url: str, deadly: int) -> None:
+    """Whatever these workers had in hand, or were sent meanwhile: only those that end them are `poison`."""
     async with deployed(redis_url, *NAMES) as (deployment, frontend):
         [worker] = deployment.workers
         worker.tracker.hold()
-        answers = [asyncio.create_task(frontend.frames.estimate(frame(0, session=name))) for name in NAMES[1:12]]
-        deadly = asyncio.create_task(frontend.frames.estimate(frame(0, DEADLY, session=NAMES[0])))
-        await eventually(lambda: all_taken(deployment, 12))
+        answers = sent(frontend, *NAMES[4:14])
+        poison = sent(frontend, NAMES[0], shade=DEADLY)
+        await eventually(lambda: all_taken(deployment, 11))
+        poison += sent(frontend, *NAMES[1:deadly], shade=DEADLY)
+        answers += sent(frontend, *NAMES[14:])
         worker.tracker.let_go()
-        for _ in range(2):
-            await deployment.workers[-1].tracker.struck()
-            await deployment.workers[-1].kill()
-            await deployment.worker()
-            answers += [asyncio.create_task(frontend.frames.estimate(frame(0, session=NAMES[len(answers) + 1])))]
+        ended = await replaced_where_struck(deployment, [*answers, *poison])
 
-        assert [value_of(await answer) for answer in answers] == [history([0])] * 13
-        with pytest.raises(PoisonFrame):
-            await deadly
+        assert [value_of(await answer) for answer in answers] == [history([0])] * 16
+        for answer in poison:
+            with pytest.raises(PoisonFrame):
+                await answer
+        assert deadly < ended <= 2 * deadly
         assert await deployment.left() == (0, 0)
 
 
