@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from service.config import Settings
 from service.contract.messages import FrameResult
-from service.errors import DeviceLost, KineposeError, NotReplicated, PoisonFrame, StoreUnavailable
+from service.errors import DeviceLost, KineposeError, NotReplicated, StoreUnavailable
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import FrameExecutor, FrameProcessor, Turn
@@ -28,7 +28,8 @@ from service.redis.cluster import ClusterClient
 from service.redis.codec import Sent, Wanted, encode_answer
 from service.redis.keys import Keyspace
 from service.redis.queue.clip_files import ClipFiles
-from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, Left, WorkerRegistry, queue_scripts
+from service.redis.queue.consumer_group import ConsumerGroup, WorkerRegistry, queue_scripts
+from service.redis.queue.take_over import SUSPECT_S, TakeOver
 from service.sessions.store import Delivery, Place
 
 log = logging.getLogger(__name__)
@@ -39,8 +40,6 @@ BLOCK_IN_CLUSTER_MS = 1000
 """There each shard has a reader of its own, which waits for nothing else."""
 AGAIN_S = 0.2
 HEAD_START_S = 0.0005
-PATIENCE_S = 2.0
-"""For frames at work before others are computed alone, and for each of these."""
 REMEMBER_S = 10.0
 """So long a withdrawn frame is known, should it come after the word that it is withdrawn."""
 
@@ -96,7 +95,7 @@ class FrameTasks:
             self._quarantine_over.clear()
             try:
                 if self._computed:
-                    await asyncio.wait(self._computed, timeout=PATIENCE_S)
+                    await asyncio.wait(self._computed, timeout=SUSPECT_S)
                 yield
             finally:
                 self._quarantine_over.set()
@@ -255,54 +254,6 @@ class FrameReader:
 
 
 @dataclass
-class TakeOver:
-    """Frames of a group that dead workers left, as long as the executor lives.
-
-    One of them may have ended its worker. They are computed one after the other, and nothing else meanwhile: where
-    another worker ends, it is known by which frame.
-    """
-
-    group: ConsumerGroup
-    registry: WorkerRegistry
-    frames: FrameTasks
-    executor: FrameExecutor
-    metrics: Metrics
-
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Until `stopping`, look once a beat."""
-        stop = asyncio.create_task(stopping.wait())
-        try:
-            while self.executor.live() and not stop.done():
-                try:
-                    await self._look(stop)
-                except KineposeError as error:
-                    log.debug("nothing can be taken over: %s", error)
-                    self.frames.left |= self.group.streams  # Some may be this worker's by now.
-                raise_if_cancelled()
-                await asyncio.wait({stop}, timeout=self.registry.beat_s)
-        finally:
-            stop.cancel()
-
-    async def _look(self, stop: "asyncio.Task[bool]") -> None:
-        found = await self.group.left(self.group.own(self.registry.own_shards), self.registry.workers)
-        if not found:
-            return
-        async with self.frames.quarantine():
-            for left in found:
-                if stop.done():
-                    return
-                if begun := self.frames.begin(await self._taken(left), suspect=True):
-                    await asyncio.wait({*begun, stop}, timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
-
-    async def _taken(self, left: Left) -> list[Sent]:
-        frames = await self.group.take_over(left)
-        if left.deliveries >= MOST_DELIVERIES:
-            return [_poisoned(sent, left.deliveries) for sent in frames]
-        self.metrics.frames_claimed.inc(len(frames))
-        return frames
-
-
-@dataclass
 class WorkerControl:
     """What goes on beside the frames: this worker says that it lives while it is ready, and hears what all are told."""
 
@@ -411,10 +362,3 @@ class StreamConsumer:
 def _delivery(request: FrameRequest) -> Delivery:
     assert request.delivery is not None  # It came out of a stream.
     return request.delivery
-
-
-def _poisoned(sent: Sent, deliveries: int) -> Sent:
-    request = sent.request
-    log.error("session %s frame %d ended %d workers", request.session_id, request.seq, deliveries)
-    error = PoisonFrame(f"the frame ended {deliveries} workers and is given to no more")
-    return sent._replace(request=replace(request, early_error=error, picture=b""), part=None)

@@ -108,13 +108,16 @@ def sent(frontend: Pipeline, *names: str, shade: int = 0) -> "list[asyncio.Task[
 
 async def replaced_where_struck(deployment: Fleet, answers: "list[asyncio.Task[FrameResult]]") -> int:
     """Workers end by deadly frames, and others take their places, until all is answered; how many ended."""
+
+    def struck() -> bool:
+        return deployment.workers[-1].tracker.struck
+
     ended = 0
     while True:
-        worker = deployment.workers[-1]
-        await until(lambda: worker.tracker.struck or all(answer.done() for answer in answers))
-        if not worker.tracker.struck:
+        await until(lambda: struck() or all(answer.done() for answer in answers))
+        if not struck():
             return ended
-        await worker.kill()
+        await deployment.workers[-1].kill()
         ended += 1
         await deployment.worker()
 
