@@ -6,10 +6,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from service.redis.queue.consumer_group import MOST_DELIVERIES
 from tests.chaos import figures, leftovers
 from tests.chaos.checks import Expected, faults_between, faults_of_rest, faults_of_stream
 from tests.chaos.connections import WAYS
-from tests.chaos.counters import Counters
+from tests.chaos.counters import ASKED_AGAIN, Counters
 from tests.chaos.figures import Figures
 from tests.chaos.films import Film, load_clip
 from tests.chaos.fleet import Fleet, running_fleet
@@ -83,11 +84,21 @@ async def unleash(chaos: Chaos, folder: Path) -> Figures:
         async with _strangers(chaos, fleet, keys) as theirs:
             counters = await _live(chaos, fleet, streams)
         left = await leftovers.settled(fleet.redis, theirs)
-    sent = [stream.record.sent for stream in streams]
-    expected = await asyncio.to_thread(unbroken_runs, films, sent, chaos.weights_dir)
+    records = [stream.record for stream in streams]
+    expected = await asyncio.to_thread(unbroken_runs, films, records, chaos.weights_dir)
     faults = [fault for stream in streams for fault in _faults_of(stream, expected[stream.record.number], chaos)]
     faults += faults_between(expected)
-    return _figures(chaos, fleet, streams, counters, [*faults, *faults_of_rest([s.record for s in streams], left)])
+    faults += _too_many_crashes(fleet, streams, counters)
+    return _figures(chaos, fleet, streams, counters, [*faults, *faults_of_rest(records, left)])
+
+
+def _too_many_crashes(fleet: Fleet, streams: Sequence[LiveStream], counters: Counters) -> list[str]:
+    """A frame is given to so many workers each time that it is put into Redis, and to no more."""
+    sent = sum(stream.tally.poison_sent for stream in streams)
+    most = MOST_DELIVERIES * (sent + counters.totals()[ASKED_AGAIN]) if sent else 0
+    if fleet.crashes <= most:
+        return []
+    return [f"{fleet.crashes} workers ended by frames that were sent {sent} times: at most {most} are right"]
 
 
 @asynccontextmanager
@@ -123,7 +134,8 @@ async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> Co
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(asyncio.sleep(chaos.seconds))
-            both.create_task(fleet.disturb(chaos.plan, lambda number: streams[number].drop()))
+            drop, poison = (lambda number: streams[number].drop()), (lambda number: streams[number].poison())
+            both.create_task(fleet.disturb(chaos.plan, drop, poison))
         await fleet.all_up()
         for stream in streams:
             stream.calm()
@@ -148,6 +160,7 @@ def _figures(
         shape=chaos.shape,
         disturbances={kind: fleet.done[kind] for kind in kinds},
         starts=sum(place.starts for place in fleet.places),
+        crashes=fleet.crashes,
         counted=counters.totals(),
         longest_stop_s=round(max(fleet.stop_s, default=0.0), 2),
         faults=[*faults, *fleet.faults],

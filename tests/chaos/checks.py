@@ -7,6 +7,7 @@ import numpy as np
 
 from model.values import Array, LostTrack, Person
 from service.contract.messages import FrameResult, Outcome, TrackKinematics
+from service.errors import PoisonFrame
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +31,7 @@ class Record:
         sent: frames 0 .. sent - 1 were sent, and the client wanted an answer to each.
         answers: in the order in which they came, those to frames sent again among them.
         faults: what broke the rules while it ran.
+        poison: frames that end their workers; each spends its seq and leaves the state as it was.
         survived: it ran to the end.
     """
 
@@ -38,6 +40,7 @@ class Record:
     sent: int = 0
     answers: list[Answer] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    poison: set[int] = field(default_factory=set)
     survived: bool = False
 
 
@@ -49,6 +52,7 @@ class Expected:
     lost: tuple[LostTrack, ...]
     pts_us: int | None
     kinematics: tuple[TrackKinematics, ...] = ()
+    poison: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +109,17 @@ def _frame_faults(results: Sequence[FrameResult], expected: Expected, tolerance_
     for again in results[1:]:
         if not same(first, again):
             yield "sent again, it got another answer"
+    if expected.poison:
+        if (first.outcome, first.error_code) != (Outcome.ERROR, PoisonFrame.code):
+            yield f"it ends its workers, and ended in {first.outcome} ({first.error_code})"
+        return
     if first.outcome is not Outcome.OK:
         yield f"ended in {first.outcome} ({first.error_code})"
         return
+    yield from _reading_faults(first, expected, tolerance_px)
+
+
+def _reading_faults(first: FrameResult, expected: Expected, tolerance_px: float) -> Iterator[str]:
     if first.pts_us != expected.pts_us:
         yield f"pts {first.pts_us}, sent was {expected.pts_us}"
     if _ids(first) != _ids(expected):

@@ -11,9 +11,10 @@ from tests.chaos.processes import Place
 
 EVERY_S = 1.0
 TIMEOUT_S = 3.0
+ASKED_AGAIN = "frames asked for again"
 COUNTED = {
     "kinepose_frames_claimed_total": "frames taken over from dead workers",
-    "kinepose_frames_asked_again_total": "frames asked for again",
+    "kinepose_frames_asked_again_total": ASKED_AGAIN,
     "kinepose_state_cas_conflicts_total": "commits that lost a race",
 }
 _SAMPLE = re.compile(rf"^({'|'.join(COUNTED)}) (\S+)$", re.MULTILINE)

@@ -29,6 +29,7 @@ class Figures:
         silence_s: longest time in which no stream got an answer.
         longest_stop_s: of a frontend or worker, from SIGTERM to its end.
         starts: processes started. counted: what they counted of themselves, at least.
+        crashes: workers that ended by a frame that is made for that.
         faults: all that went against the promises; none in a run that passed.
     """
 
@@ -45,6 +46,7 @@ class Figures:
     refused: dict[str, int]
     disturbances: dict[Kind, int]
     starts: int
+    crashes: int
     counted: dict[str, int]
     p50_ms: float
     p99_ms: float
@@ -113,6 +115,7 @@ def show(figures: Figures, console: Console) -> None:
         "sent again on purpose / since the answer was lost": f"{figures.replays} / {figures.repeated}",
         **{str(kind): count for kind, count in figures.disturbances.items()},
         "processes started": figures.starts,
+        "workers ended by frames that do that": figures.crashes,
         **figures.counted,
         "connections cut by clients / made anew": f"{figures.cuts} / {figures.reconnects}",
         **{f"tries refused: {code}": count for code, count in figures.refused.items()},

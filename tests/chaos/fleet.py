@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.moments import frames_at_work
-from tests.chaos.plan import PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
+from tests.chaos.plan import CLIENT_KINDS, PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
 from tests.chaos.processes import FRONTEND_READY, LOOK_EVERY_S, WORKER_READY, Place, service_recipe
 from tests.chaos.store import Store, cluster_store, single_store
 from tests.support.jumping_clock import Jump, jumping_clock
@@ -84,6 +84,11 @@ class Fleet:
         """What processes did that they must not do."""
         return [fault for place in self.places for fault in place.faults]
 
+    @property
+    def crashes(self) -> int:
+        """How many workers ended by a picture that is made for that."""
+        return sum(place.crashes for place in self._workers)
+
     def addresses(self) -> list[Address]:
         """Frontends that are up, as a name service tells them: one that was just killed may still be among them."""
         found = [place.addresses for place in self._frontends if place.up.is_set()]
@@ -103,18 +108,21 @@ class Fleet:
         for places in (self._frontends, self._workers, self.redis.places):
             await asyncio.gather(*(place.close() for place in places))
 
-    async def disturb(self, plan: Sequence[Disturbance], drop: Callable[[int], None]) -> None:
-        """Carry the plan out; `drop` cuts the connection of a stream. Ends when all are over."""
+    async def disturb(
+        self, plan: Sequence[Disturbance], drop: Callable[[int], None], poison: Callable[[int], None]
+    ) -> None:
+        """Carry the plan out; `drop` cuts a stream's connection, `poison` its next frame. Ends when all are over."""
         begin = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for disturbance in plan:
                 await asyncio.sleep(begin + disturbance.at_s - time.monotonic())
-                tasks.create_task(self._carry_out(disturbance, drop))
+                act = poison if disturbance.kind is Kind.POISON else drop
+                tasks.create_task(self._carry_out(disturbance, act))
 
-    async def _carry_out(self, disturbance: Disturbance, drop: Callable[[int], None]) -> None:
-        if disturbance.kind is Kind.DROP_CLIENTS:
+    async def _carry_out(self, disturbance: Disturbance, act: Callable[[int], None]) -> None:
+        if disturbance.kind in CLIENT_KINDS:
             for stream in disturbance.streams:
-                drop(stream)
+                act(stream)
         elif disturbance.kind is Kind.JUMP_CLOCK:
             self.jump(disturbance.jump_s)
         elif disturbance.kind in REDIS_KINDS:

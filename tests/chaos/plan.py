@@ -25,11 +25,13 @@ class Kind(StrEnum):
     PAUSE_REDIS = "pause Redis"
     JUMP_CLOCK = "let Redis's clock jump"
     DROP_CLIENTS = "drop clients"
+    POISON = "send a frame that ends its workers"
 
 
 PAUSE_S = {Kind.PAUSE_REDIS: 2.0, Kind.FREEZE_WORKER: 5.0}
 """How long a process hangs, seconds; a worker longer than its lease: others go on with its frames, then it wakes."""
 WORKER_KINDS = (Kind.KILL_WORKER, Kind.STOP_WORKER, Kind.FREEZE_WORKER)
+CLIENT_KINDS = (Kind.DROP_CLIENTS, Kind.POISON)
 FRONTEND_KINDS = (Kind.KILL_FRONTEND, Kind.STOP_FRONTEND)
 OFTEN = (Kind.KILL_WORKER, Kind.DROP_CLIENTS)
 JUMP_S = (-30.0, 200.0)
@@ -54,7 +56,7 @@ class Disturbance:
         at_s: seconds from the begin of the run.
         target: which worker or frontend, from 0; 0 for Redis and for clients.
         away_s: how long it is gone or paused, seconds; 0 for clients.
-        streams: whose connections are cut, in ascending order.
+        streams: whose connections are cut, or whose next frame is poison, in ascending order.
         jump_s: by how much the clock goes ahead; below 0, back.
     """
 
@@ -69,7 +71,7 @@ class Disturbance:
         return f"{self.at_s:6.2f} s  {self.kind}{self._whom()}"
 
     def _whom(self) -> str:
-        if self.kind is Kind.DROP_CLIENTS:
+        if self.kind in CLIENT_KINDS:
             return f" {', '.join(map(str, self.streams))}"
         if self.kind is Kind.JUMP_CLOCK:
             return f", by {self.jump_s:+.0f} s"
@@ -80,7 +82,7 @@ class Disturbance:
 def make_plan(seed: int, seconds: float, shape: Shape, *, clock_jumps: bool = False) -> tuple[Disturbance, ...]:
     """Every kind at least once, in random order at random times, soonest first; the same for the same arguments."""
     dice = random.Random(seed)
-    left_out = (*(() if shape.workers else WORKER_KINDS), *(() if clock_jumps else (Kind.JUMP_CLOCK,)))
+    left_out = (*(() if shape.workers else (*WORKER_KINDS, Kind.POISON)), *(() if clock_jumps else (Kind.JUMP_CLOCK,)))
     kinds = [kind for kind in Kind if kind not in left_out]
     count = max(len(kinds), round(seconds / MEAN_GAP_S))
     deck = _deck(dice, kinds)
@@ -106,6 +108,8 @@ def _disturbance(dice: random.Random, kind: Kind, at_s: float, shape: Shape) -> 
     if kind is Kind.DROP_CLIENTS:
         few = dice.randint(1, max(1, shape.streams // 4))
         return Disturbance(at_s, kind, streams=tuple(sorted(dice.sample(range(shape.streams), few))))
+    if kind is Kind.POISON:
+        return Disturbance(at_s, kind, streams=(dice.randrange(shape.streams),))
     if kind is Kind.JUMP_CLOCK:
         return Disturbance(at_s, kind, jump_s=dice.choice(JUMP_S))
     away_s = PAUSE_S.get(kind, away_s)

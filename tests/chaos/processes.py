@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.chaos import fragile_worker
+from tests.chaos.fragile_worker import CRASH
 from tests.support.redis_server import REDIS_SERVER
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +60,7 @@ class Place:
         up: set while a process runs here that has said that it is ready.
         addresses: what the ready line of the running process said, by group name.
         starts, faults: how often one was started; what went against the rules.
+        crashes: how often one ended by a picture that is made for that.
         stop_s: how long each SIGTERM took, seconds.
     """
 
@@ -67,6 +70,7 @@ class Place:
         self.addresses: dict[str, str] = {}
         self.starts = 0
         self.faults: list[str] = []
+        self.crashes = 0
         self.stop_s: list[float] = []
         self._recipe = recipe
         self._logs = logs
@@ -169,9 +173,11 @@ class Place:
             await process.wait()
 
     def _judge(self, code: int | None, log: Path) -> None:
-        """A process ends only when asked, and with 0 unless it was killed."""
+        """A process ends only when asked, and with 0 unless it was killed; or by a picture that is made for that."""
         asked = self._asked
-        if asked is None:
+        if code == -CRASH:
+            self.crashes += 1
+        elif asked is None:
             self.faults.append(f"{log.name}: ended by itself with {code}")
         elif asked.number is signal.SIGTERM:
             self.stop_s.append(time.monotonic() - asked.at)
@@ -184,7 +190,7 @@ def _text(log: Path) -> str:
 
 
 def service_recipe(command: str, ready: re.Pattern[str], settings: Mapping[str, str], grace_s: float) -> Recipe:
-    """`kinepose serve` or `kinepose worker`, on ports that the kernel chooses, with one thread for numbers."""
+    """`kinepose serve`, or `worker` as a fragile one, on ports that the kernel chooses, with one thread for numbers."""
     named = {f"KINEPOSE_{name.upper()}": value for name, value in settings.items()}
     env = {
         "OMP_NUM_THREADS": "1",
@@ -195,7 +201,8 @@ def service_recipe(command: str, ready: re.Pattern[str], settings: Mapping[str, 
         "KINEPOSE_LOG_FORMAT": "text",
         **named,
     }
-    return Recipe((sys.executable, "-m", "service", command), ready, env, grace_s)
+    program = "service" if command == "serve" else fragile_worker.__name__
+    return Recipe((sys.executable, "-m", program, command), ready, env, grace_s)
 
 
 def redis_recipe(

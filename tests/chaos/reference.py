@@ -12,22 +12,27 @@ from service.kinematics.process import FrameByFrame, Wanted
 from service.media.image import decode, read_header
 from service.pipeline.processor import computed
 from service.pipeline.request import FrameRequest
-from tests.chaos.checks import Expected
+from tests.chaos.checks import Expected, Record
 from tests.chaos.films import Film
 
 
-def unbroken_runs(films: Sequence[Film], frames: Sequence[int], weights_dir: Path | None) -> dict[int, list[Expected]]:
-    """What each film's first frames are answered with, by the film's number. Blocks for as long as they take."""
+def unbroken_runs(
+    films: Sequence[Film], records: Sequence[Record], weights_dir: Path | None
+) -> dict[int, list[Expected]]:
+    """What the frames that were sent of each film are answered with, by its number. Blocks for as long as they take."""
     loaded = load_model(Settings(weights_dir=weights_dir, device="cpu"))
-    return {film.number: _run(loaded, film, count) for film, count in zip(films, frames, strict=True)}
+    return {film.number: _run(loaded, film, record) for film, record in zip(films, records, strict=True)}
 
 
-def _run(loaded: LoadedModel, film: Film, frames: int) -> list[Expected]:
+def _run(loaded: LoadedModel, film: Film, record: Record) -> list[Expected]:
     state: SessionState | None = None
     smooth = FrameByFrame(loaded.skeleton, Wanted(smooth="one_euro"))
     expected = []
-    for seq in range(frames):
+    for seq in range(record.sent):
         picture = film.picture(seq)
+        if seq in record.poison:
+            expected.append(Expected((), (), picture.pts_us, poison=True))
+            continue
         frame = replace(decode(picture.image, read_header(picture.image)), pts_us=picture.pts_us)
         regions = () if picture.region is None else (picture.region,)
         [tracked] = loaded.stepper.step([TrackRequest(frame, seq, state, regions, film.people)])

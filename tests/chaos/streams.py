@@ -6,15 +6,16 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from kinepose_client import Picture, Unreachable
-from service.contract.messages import FrameResult, Outcome
-from service.errors import KineposeError, SeqOutOfOrder
+from service.contract.messages import FrameResult, ModelInfo, Outcome
+from service.errors import KineposeError, PoisonFrame, SeqOutOfOrder
 from tests.chaos.checks import Answer, Record
 from tests.chaos.connections import Connection, opened
 from tests.chaos.films import Film
 from tests.chaos.fleet import Address
+from tests.chaos.fragile_worker import poisoned
 
 log = logging.getLogger("chaos.clients")
 
@@ -52,6 +53,7 @@ class Tally:
         replays: frames sent again on purpose. repeated: those whose answer had been lost on the way.
         reconnects, cuts: connections made anew; those that the client itself cut.
         refused: by code.
+        poison_sent: how often a frame was sent that ends its workers.
     """
 
     latencies_s: list[float] = field(default_factory=list)
@@ -61,6 +63,7 @@ class Tally:
     reconnects: int = 0
     cuts: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    poison_sent: int = 0
 
 
 class NoFrontend(Unreachable):
@@ -96,12 +99,17 @@ class LiveStream:
         self._connection: Connection | None = None
         self._avoided: Address | None = None
         self._cut = False
+        self._poison = False
         self._taken_in = False
         self._odd_errors = 0
 
     def drop(self) -> None:
         """Cut the connection while the next frame is on its way."""
         self._cut = True
+
+    def poison(self) -> None:
+        """Let the next frame be one that ends its workers."""
+        self._poison = True
 
     def calm(self) -> None:
         """All disturbances are over: send the last frames."""
@@ -131,6 +139,10 @@ class LiveStream:
         begin = time.monotonic()
         self.record.sent = seq + 1
         picture = self._film.picture(seq)
+        if self._poison:
+            self._poison = False
+            self.record.poison.add(seq)
+            picture = replace(picture, image=poisoned(picture.image))
         await self._answered(picture)
         now = time.monotonic()
         self.tally.latencies_s.append(now - begin)
@@ -156,7 +168,7 @@ class LiveStream:
                 if self._cut:
                     await self._cut_off(connection, picture)
                     continue
-                result = await connection.exchange(self.record.session_id, picture)
+                result = await self._exchanged(connection, picture)
                 self._check_refusal(result)
                 self.record.answers.append(Answer(picture.seq, result))
                 return
@@ -165,6 +177,15 @@ class LiveStream:
             attempt += 1
             if time.monotonic() - begin > STUCK_S:
                 raise Stuck(f"frame {picture.seq}: no answer in {STUCK_S:.0f} s")
+
+    async def _exchanged(self, connection: Connection, picture: Picture) -> FrameResult:
+        """The answer, as a result also where it is the error of a poisonous frame: a call by itself raises it."""
+        assert picture.seq is not None
+        self.tally.poison_sent += picture.seq in self.record.poison
+        try:
+            return await connection.exchange(self.record.session_id, picture)
+        except PoisonFrame as error:
+            return _poison_result(self.record.session_id, picture, error)
 
     async def _reconnected(self, seq: int) -> Connection:
         """A connection to a frontend that is up, the one that failed last only where there is no other."""
@@ -190,7 +211,7 @@ class LiveStream:
         self.tally.cuts += 1
         assert picture.seq is not None
         self._say(picture.seq, "sent and hung up")
-        sending = asyncio.create_task(connection.exchange(self.record.session_id, picture))
+        sending = asyncio.create_task(self._exchanged(connection, picture))
         await asyncio.wait({sending}, timeout=self._dice.uniform(0, CUT_WITHIN_S))
         sending.cancel()
         [heard] = await asyncio.gather(sending, return_exceptions=True)
@@ -235,6 +256,13 @@ class LiveStream:
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.aclose()
+
+
+def _poison_result(session_id: str, picture: Picture, error: PoisonFrame) -> FrameResult:
+    """What a stream would have told; the model's name is not in an error."""
+    assert picture.seq is not None
+    nobody = ModelInfo("", "", "")
+    return FrameResult(session_id, picture.seq, picture.pts_us, Outcome.ERROR, nobody, "", (), error_code=error.code)
 
 
 def _code(error: Exception) -> str:

@@ -30,6 +30,21 @@ async def test_streams_outlive_everything_as_if_nothing_had_been(tmp_path: Path)
 
 
 @pytest.mark.slow
+async def test_a_frame_that_ends_its_workers_ends_two_and_nobodys_stream(tmp_path: Path) -> None:
+    """Over each transport: it is `poison`, its stream goes on from the state before it, and neighbours lose nothing."""
+    assert shutil.which("redis-server"), "redis-server is not installed; `make test` installs it"
+    poison = [Disturbance(1.0 + 4 * number, Kind.POISON, streams=(number,)) for number in range(4)]
+    shape = Shape(streams=8, frontends=1, workers=3)
+    figures = await unleash(Chaos(SEED, 18.0, shape, poison, frames_per_s=2.0, settings=SETTINGS), tmp_path)
+
+    show(figures, Console(width=120))
+    assert figures.faults == []
+    assert figures.disturbances == {Kind.POISON: 4}
+    assert 4 < figures.crashes <= 8  # Two that are in one worker's hands count its end both.
+    assert figures.answered == figures.sent
+
+
+@pytest.mark.slow
 async def test_three_people_outlive_their_worker(tmp_path: Path) -> None:
     """Each worker is killed with -9 in the midst of a session: the same joints and numbers to the last bit."""
     assert shutil.which("redis-server"), "redis-server is not installed; `make test` installs it"

@@ -222,6 +222,18 @@ def test_a_frame_that_ended_in_an_error_is_found(record: Record) -> None:
     assert faults(record) == ["stream 0: frame 3: ended in error (worker_failed)"]
 
 
+def test_a_poisonous_frame_ends_as_such(record: Record) -> None:
+    """Any other end of it is a fault, and that end of any other frame."""
+    expected = unbroken(0)
+    expected[3] = replace(expected[3], people=(), lost=(), poison=True)
+    assert faults_of_stream(record, expected) == ["stream 0: frame 3: it ends its workers, and ended in ok (None)"]
+
+    ended = replace(result(0, 3), outcome=Outcome.ERROR, people=(), lost=(), error_code="poison")
+    record.answers[-1] = Answer(3, ended)
+    assert faults_of_stream(record, expected) == []
+    assert faults(record) == ["stream 0: frame 3: ended in error (poison)"]
+
+
 def test_a_stream_that_broke_off_is_found(record: Record) -> None:
     """Even if all its answers are right."""
     record.survived = False

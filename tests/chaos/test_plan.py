@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.chaos.plan import FRONTEND_KINDS, WORKER_KINDS, Kind, Shape, make_plan
+from tests.chaos.plan import CLIENT_KINDS, FRONTEND_KINDS, WORKER_KINDS, Kind, Shape, make_plan
 
 SHAPE = Shape(streams=40, frontends=2, workers=3)
 
@@ -32,7 +32,7 @@ def test_targets_are_there() -> None:
             assert 0 <= disturbance.target < SHAPE.workers
         elif disturbance.kind in FRONTEND_KINDS:
             assert 0 <= disturbance.target < SHAPE.frontends
-        elif disturbance.kind is Kind.DROP_CLIENTS:
+        elif disturbance.kind in CLIENT_KINDS:
             assert set(disturbance.streams) <= set(range(SHAPE.streams))
             assert disturbance.streams
 
@@ -41,4 +41,4 @@ def test_without_workers_none_is_killed() -> None:
     """Frontends that compute themselves are disturbed in all other ways."""
     kinds = {disturbance.kind for disturbance in make_plan(1, 60, Shape(4, 2, 0))}
 
-    assert kinds == set(Kind) - {*WORKER_KINDS, Kind.JUMP_CLOCK}
+    assert kinds == set(Kind) - {*WORKER_KINDS, Kind.POISON, Kind.JUMP_CLOCK}

@@ -15,6 +15,8 @@ from model.state import SessionState, TrackState, quantise
 from model.tracker import EndedTrack, EndReason, FrameSizeMismatch, RegionOutside, TooManyRegions, Tracked, TrackRequest
 from model.values import Array, Frame, LostTrack, Person, Pose, Region, RegionSource
 
+DEADLY = 249
+"""A picture of this shade ends its worker, as a crash in native code does: the pass stops, and `struck` says so."""
 BROKEN = 250
 """A picture of this shade gets an error of its own, returned in its place."""
 POISON = 251
@@ -54,6 +56,7 @@ class FakeTracker:
         self._gate = threading.Event()
         self._gate.set()
         self._entered = threading.Semaphore(0)
+        self._struck = threading.Event()
 
     def hold(self) -> None:
         """Let the next pass stop in the middle until `let_go`."""
@@ -67,6 +70,11 @@ class FakeTracker:
     async def entered(self) -> None:
         """Wait until a pass is in the middle."""
         assert await asyncio.to_thread(self._entered.acquire, timeout=PATIENCE_S)
+
+    @property
+    def struck(self) -> bool:
+        """A deadly picture is met: the worker is to be killed."""
+        return self._struck.is_set()
 
     def step(self, requests: list[TrackRequest]) -> list[Tracked | Exception]:
         """As model.tracker.Tracker.step."""
@@ -85,6 +93,11 @@ class FakeTracker:
         self.batches.append([(shade_of(request.frame), request.seq) for request in requests])
         self._entered.release()
         assert self._gate.wait(PATIENCE_S)
+        if any(shade_of(request.frame) == DEADLY for request in requests):
+            self._gate.clear()
+            self._struck.set()
+            assert self._gate.wait(PATIENCE_S)
+            raise SystemExit("killed")
         if self.raises:
             raise self.raises.popleft()
         if any(shade_of(request.frame) == POISON for request in requests):

@@ -1,22 +1,23 @@
 """A worker's loop: frames come in from the streams of its shards, each is brought to its end and answered.
 
 StreamConsumer     the whole, for as long as the worker runs
-  FrameReader      reads new frames, and takes over what dead workers left; in a cluster, one for each shard
+  FrameReader      reads new frames; in a cluster, one for each shard
+  TakeOver         brings to their ends the frames that dead workers left; as many as there are readers
   FrameTasks       the frames at work, each in a task that ends with its answer
   WorkerControl    the heartbeat, and what all workers are told
 """
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
 from service.config import Settings
 from service.contract.messages import FrameResult
-from service.errors import DeviceLost, KineposeError, NotReplicated, PoisonFrame, StoreUnavailable
+from service.errors import DeviceLost, KineposeError, NotReplicated, StoreUnavailable
 from service.observability import logs, tracing
 from service.observability.metrics import Metrics
 from service.pipeline.processor import FrameExecutor, FrameProcessor, Turn
@@ -27,7 +28,8 @@ from service.redis.cluster import ClusterClient
 from service.redis.codec import Sent, Wanted, encode_answer
 from service.redis.keys import Keyspace
 from service.redis.queue.clip_files import ClipFiles
-from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, WorkerRegistry, queue_scripts
+from service.redis.queue.consumer_group import ConsumerGroup, WorkerRegistry, queue_scripts
+from service.redis.queue.take_over import SUSPECT_S, TakeOver
 from service.sessions.store import Delivery, Place
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,13 @@ class FrameTasks:
     left: set[str] = field(default_factory=set)
     at_work: dict[Place, _Work] = field(default_factory=dict)
     _withdrawn: set[bytes] = field(default_factory=set)
+    _computed: "set[asyncio.Task[object]]" = field(default_factory=set)
+    _quarantine: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _quarantine_over: asyncio.Event = field(default_factory=asyncio.Event)
     _one_ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self._quarantine_over.set()
 
     def open_lines(self) -> list[Priority]:
         """Those of which more frames may be taken."""
@@ -80,16 +88,31 @@ class FrameTasks:
             async with asyncio.timeout(most_s):
                 await self._one_ended.wait()
 
-    def begin(self, frames: Iterable[Sent]) -> None:
-        """Take these on, but for those that are at work already."""
+    @asynccontextmanager
+    async def quarantine(self) -> AsyncIterator[None]:
+        """While the block lasts, no frames are computed but those that it begins as suspects."""
+        async with self._quarantine:
+            self._quarantine_over.clear()
+            try:
+                if self._computed:
+                    await asyncio.wait(self._computed, timeout=SUSPECT_S)
+                yield
+            finally:
+                self._quarantine_over.set()
+
+    def begin(self, frames: Iterable[Sent], *, suspect: bool = False) -> "list[asyncio.Task[bool]]":
+        """Take these on, but for those that are at work already; their work. Suspects do not wait for a quarantine."""
+        begun = []
         for sent in frames:
             request, delivery = sent.request, _delivery(sent.request)
             if delivery.place in self.at_work:
                 continue
             before = [work.task for work in self.at_work.values() if work.request.session_id == request.session_id]
-            task = self.tasks.create_task(self._guarded(sent, delivery, before))
+            task = self.tasks.create_task(self._guarded(sent, delivery, before, suspect))
             self.at_work[delivery.place] = _Work(request, delivery, task)
             task.add_done_callback(partial(self._ended, delivery.place))
+            begun.append(task)
+        return begun
 
     def _ended(self, place: Place, task: "asyncio.Task[bool]") -> None:
         # Not before it is out of `at_work`: who looks for what was left passes over what is in there.
@@ -114,14 +137,14 @@ class FrameTasks:
             task.cancel()
         return not late
 
-    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]") -> bool:
+    async def _guarded(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]", suspect: bool) -> bool:
         try:
-            return await self._serve(sent, delivery, before)
+            return await self._serve(sent, delivery, before, suspect)
         except Exception:  # It would end all that is at work.
             log.exception("session %s frame %d: a bug", sent.request.session_id, sent.request.seq)
             return True
 
-    async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]") -> bool:
+    async def _serve(self, sent: Sent, delivery: Delivery, before: "list[asyncio.Task[bool]]", suspect: bool) -> bool:
         """False where the frame has not ended, and is to be read again."""
 
         async def turn() -> None:
@@ -137,7 +160,7 @@ class FrameTasks:
         fields = {"request_id": sent.origin.request_id or None, "session_id": request.session_id, "seq": request.seq}
         try:
             with logs.bound_context(**fields), tracing.continued(sent.origin.traceparent):
-                answer: FrameResult | KineposeError | Wanted = await self._answered(sent, request, turn)
+                answer: FrameResult | KineposeError | Wanted = await self._allowed(sent, request, turn, suspect)
         except KineposeError as error:
             if isinstance(error, (StoreUnavailable, DeviceLost)) and not isinstance(error, NotReplicated):
                 log.info("session %s frame %d is left for later: %s", request.session_id, request.seq, error)
@@ -148,6 +171,18 @@ class FrameTasks:
                 raise
             return await self._settle(delivery)
         return delivery.settled or await self._settle(delivery, answer)
+
+    async def _allowed(self, sent: Sent, request: FrameRequest, turn: Turn, suspect: bool) -> FrameResult | Wanted:
+        """As `_answered`, and not during a quarantine."""
+        while not (suspect or self._quarantine_over.is_set()):
+            await self._quarantine_over.wait()
+        me = asyncio.current_task()
+        assert me is not None
+        self._computed.add(me)
+        try:
+            return await self._answered(sent, request, turn)
+        finally:
+            self._computed.discard(me)
 
     async def _answered(self, sent: Sent, request: FrameRequest, turn: Turn) -> FrameResult | Wanted:
         if sent.part is None:
@@ -184,13 +219,10 @@ class FrameReader:
     registry: WorkerRegistry
     frames: FrameTasks
     executor: FrameExecutor
-    metrics: Metrics
     block_ms: int
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Until `stopping`, read, and look for what dead workers left; after every failure, for what was left here."""
-        loop = asyncio.get_running_loop()
-        look_at = -1.0
+        """Until `stopping`, read; after every failure, look for what was left here."""
         self.frames.left |= self.group.streams
         while self.executor.live() and not stopping.is_set():
             try:
@@ -198,9 +230,6 @@ class FrameReader:
                     self.frames.left -= self.group.streams  # Frames may be left while this looks.
                     await self.group.open()
                     self.frames.begin(await self.group.unfinished(self.frames.at_work))
-                if loop.time() >= look_at:
-                    look_at = loop.time() + self.registry.beat_s
-                    await self._take_over()
                 await self._read()
             except KineposeError as error:
                 log.debug("nothing can be read: %s", error)
@@ -222,15 +251,6 @@ class FrameReader:
             await asyncio.sleep(HEAD_START_S)
         elif block_ms is None:
             await self.frames.wait_for_end(BLOCK_MS / 1000)
-
-    async def _take_over(self) -> None:
-        for left in await self.group.left(self.group.own(self.registry.own_shards), self.registry.workers):
-            frames = await self.group.take_over(left)
-            if left.deliveries < MOST_DELIVERIES:
-                self.metrics.frames_claimed.inc(len(frames))
-                self.frames.begin(frames)
-            else:
-                self.frames.begin(_poisoned(sent, left.deliveries) for sent in frames)
 
 
 @dataclass
@@ -304,8 +324,11 @@ class StreamConsumer:
         self._tasks = asyncio.TaskGroup()
         self._clips = ClipFiles(settings)
         self.frames = FrameTasks(self._tasks, processor, group, self.registry, self._clips, settings.worker_frames)
-        parts = (self.registry, self.frames, executor, metrics, block_ms)
-        self._readers = [FrameReader(group, *parts) for group in groups]
+        parts = (self.registry, self.frames, executor)
+        self._loops: list[FrameReader | TakeOver] = [
+            *(FrameReader(group, *parts, block_ms) for group in groups),
+            *(TakeOver(group, *parts, metrics) for group in groups),
+        ]
         self._control = WorkerControl(client, keyspace.orders(), self.registry, executor, self.frames)
         self._grace_s = settings.drain_grace_s
         self._stopping = asyncio.Event()
@@ -320,7 +343,7 @@ class StreamConsumer:
             async with self._tasks:
                 parts = (self._control.beat, self._control.hear_orders, self._clips.expire)
                 beside = [self._tasks.create_task(part()) for part in parts]
-                await asyncio.wait([self._tasks.create_task(reader.run(self._stopping)) for reader in self._readers])
+                await asyncio.wait([self._tasks.create_task(loop.run(self._stopping)) for loop in self._loops])
                 for task in beside:
                     task.cancel()
                 with suppress(KineposeError):
@@ -339,10 +362,3 @@ class StreamConsumer:
 def _delivery(request: FrameRequest) -> Delivery:
     assert request.delivery is not None  # It came out of a stream.
     return request.delivery
-
-
-def _poisoned(sent: Sent, deliveries: int) -> Sent:
-    request = sent.request
-    log.error("session %s frame %d ended %d workers", request.session_id, request.seq, deliveries)
-    error = PoisonFrame(f"the frame ended {deliveries} workers and is given to no more")
-    return sent._replace(request=replace(request, early_error=error, picture=b""), part=None)

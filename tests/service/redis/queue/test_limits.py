@@ -11,9 +11,9 @@ from service.errors import PoisonFrame, QueueFull
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import Priority
 from tests.support.fleet import Fleet, at_device, deployed, opened
-from tests.support.pipelines import counted, frame, until, value_of
+from tests.support.pipelines import counted, eventually, frame, until, value_of
 from tests.support.redis_server import own_redis
-from tests.support.trackers import history
+from tests.support.trackers import DEADLY, history
 
 KIB = 1024
 NAMES = [f"s{number}" for number in range(20)]
@@ -99,3 +99,51 @@ async def test_a_frame_that_ends_its_workers_is_given_to_two(redis_url: str) -> 
         assert value_of(await frontend.frames.estimate(frame(1, 9))) == history([9])
         assert await deployment.left() == (0, 0)
         await opened(frontend, "another")
+
+
+def sent(frontend: Pipeline, *names: str, shade: int = 0) -> "list[asyncio.Task[FrameResult]]":
+    """The first frames of these sessions, under way."""
+    return [asyncio.create_task(frontend.frames.estimate(frame(0, shade, session=name))) for name in names]
+
+
+async def replaced_where_struck(deployment: Fleet, answers: "list[asyncio.Task[FrameResult]]") -> int:
+    """Workers end by deadly frames, and others take their places, until all is answered; how many ended."""
+
+    def struck() -> bool:
+        return deployment.workers[-1].tracker.struck
+
+    ended = 0
+    while True:
+        await until(lambda: struck() or all(answer.done() for answer in answers))
+        if not struck():
+            return ended
+        await deployment.workers[-1].kill()
+        ended += 1
+        await deployment.worker()
+
+
+@pytest.mark.parametrize("deadly", [1, 2])
+async def test_frames_beside_those_that_end_their_workers_are_answered(redis_url: str, deadly: int) -> None:
+    """Whatever these workers had in hand, or were sent meanwhile: only those that end them are `poison`."""
+    async with deployed(redis_url, *NAMES) as (deployment, frontend):
+        [worker] = deployment.workers
+        worker.tracker.hold()
+        answers = sent(frontend, *NAMES[4:14])
+        poison = sent(frontend, NAMES[0], shade=DEADLY)
+        await eventually(lambda: all_taken(deployment, 11))
+        poison += sent(frontend, *NAMES[1:deadly], shade=DEADLY)
+        answers += sent(frontend, *NAMES[14:])
+        worker.tracker.let_go()
+        ended = await replaced_where_struck(deployment, [*answers, *poison])
+
+        assert [value_of(await answer) for answer in answers] == [history([0])] * 16
+        for answer in poison:
+            with pytest.raises(PoisonFrame):
+                await answer
+        assert deadly < ended <= 2 * deadly
+        assert await deployment.left() == (0, 0)
+
+
+async def all_taken(deployment: Fleet, frames: int) -> bool:
+    """Whether workers have taken so many."""
+    return (await deployment.left())[1] == frames
