@@ -103,7 +103,7 @@ class ClipJobs:
         self.storage.check_free(declared_bytes)
         folder = self.storage.root / uuid4().hex
         job = ClipJob(id=uuid4().hex, folder=folder, caller=caller, disk=DiskShare(self.storage, caller))
-        await self.storage.run(lambda: _make_empty(job))
+        await self.storage.make(job.folder, job.results_path)
         self._jobs[job.id] = job
         return job
 
@@ -166,8 +166,17 @@ class ClipJobs:
         await self.discard(job)
 
     async def discard(self, job: ClipJob) -> None:
-        """Stop the job's work if it has any left, and remove its folder."""
+        """Stop the job's work if it has any left, and remove its folder: also where whoever asks is cancelled."""
         self._jobs.pop(job.id, None)
+        await asyncio.shield(self._clear_soon(job))
+
+    def _clear_soon(self, job: ClipJob) -> asyncio.Task[None]:
+        clearing = asyncio.create_task(self._clear(job))
+        self._clearing.add(clearing)
+        clearing.add_done_callback(self._clearing.discard)
+        return clearing
+
+    async def _clear(self, job: ClipJob) -> None:
         if job.webhook:
             job.webhook.release()
         expiry = self._expiries.pop(job.id, None)
@@ -188,9 +197,7 @@ class ClipJobs:
         if job is None:
             return
         job.disk.clear()
-        clearing = asyncio.create_task(self.discard(job))
-        self._clearing.add(clearing)
-        clearing.add_done_callback(self._clearing.discard)
+        self._clear_soon(job)
 
     def _leave_place(self, job: ClipJob) -> None:
         if job.has_place:
@@ -232,9 +239,9 @@ class ClipJobs:
         Raises:
             StoreUnavailable, TooManySessions: other frontends cannot learn of it; it has not begun.
         """
+        job.kept = True  # Before others learn of it: whatever becomes of this call, they are told when it is gone.
         if self._places:
             await self._places.started(job.id)
-        job.kept = True
         self._begin(job)
 
     async def complete(self, job: ClipJob) -> None:
@@ -356,11 +363,6 @@ class ClipJobs:
         settings = self._settings
         share = settings.max_clip_bytes if job.caller.key_id is None else settings.max_clip_bytes_per_key
         return max(0, min(share, settings.max_clip_bytes) - job.disk.bytes)
-
-
-def _make_empty(job: ClipJob) -> None:
-    job.folder.mkdir()
-    job.results_path.touch()
 
 
 def _whole_lines(path: Path, start: int, end: int) -> list[bytes]:

@@ -4,9 +4,10 @@ import asyncio
 import errno
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, TypeVar
 
@@ -58,37 +59,57 @@ class ClipStorage:
         if free - more < self._least_free:
             raise StorageFull(f"the server's disk for clips has {free} bytes left")
 
-    async def run(self, work: Callable[[], T]) -> T:
-        """What the work returns, done in a thread. Raises StorageFull, and what else it raises."""
-        with full_disk_told():
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def run(self, work: Callable[[], T], undo: Callable[[T], object] = lambda _: None) -> T:
+        """What the work returns, done in a thread. Raises StorageFull, and what else it raises.
 
-    async def open(self, path: Path) -> BinaryIO:
-        """A new file to write. Where the caller is cancelled meanwhile, it is closed as soon as it is open."""
-        opening: Future[BinaryIO] = self._threads.submit(lambda: path.open("wb"))
+        Where the caller is cancelled meanwhile, `undo` gets what it returns.
+        """
+        running = self._threads.submit(work)
         try:
             with full_disk_told():
-                return await asyncio.wrap_future(opening)
+                return await asyncio.wrap_future(running)
         except asyncio.CancelledError:
-            opening.add_done_callback(_close_opened)
+            running.add_done_callback(partial(_undo, undo))
             raise
+
+    async def open(self, path: Path) -> BinaryIO:
+        """A new file to write."""
+        return await self.run(lambda: path.open("wb"), undo=lambda file: file.close())
 
     async def write(self, file: BinaryIO, piece: bytes) -> None:
         """Append a piece to an open file."""
         await self.run(lambda: _write(file, piece))
 
+    async def make(self, folder: Path, *files: Path) -> None:
+        """A new folder, with these files in it, empty."""
+        await self.run(lambda: _make_empty(folder, files), undo=lambda _: _remove(folder))
+
     async def remove(self, folder: Path) -> None:
         """Remove a folder and all that is in it."""
-        await self.run(lambda: shutil.rmtree(folder, ignore_errors=True))
+        await self.run(lambda: _remove(folder))
 
     def close(self) -> None:
         """Let the threads go; what they do they do to its end."""
         self._threads.shutdown(wait=False)
 
 
-def _close_opened(opening: Future[BinaryIO]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()
+def _undo(undo: Callable[[T], object], done: Future[T]) -> None:
+    if not done.cancelled() and done.exception() is None:
+        undo(done.result())
+
+
+def _make_empty(folder: Path, files: Iterable[Path]) -> None:
+    folder.mkdir()
+    try:
+        for file in files:
+            file.touch()
+    except OSError:
+        _remove(folder)
+        raise
+
+
+def _remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(file: BinaryIO, piece: bytes) -> None:

@@ -84,6 +84,7 @@ class PixelBudget:
             if not waiting.room.cancelled():  # It had got its room.
                 self.release(pixels, owner)
             self._line = [other for other in self._line if other is not waiting]
+            self._give()  # Those behind it may fit where it did not.
             raise
 
     def release_ahead(self, pixels: int) -> None:

@@ -65,6 +65,7 @@ class ClipReaders:
         self._memory_bytes = memory_bytes
         self._most_idle = idle
         self._idle: list[_Reader] = []
+        self._busy: set[_Reader] = set()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -79,8 +80,11 @@ class ClipReaders:
         with self._lock:
             self._closed, idle = True, self._idle
             self._idle = []
+            busy = list(self._busy)
         for reader in idle:
             reader.close()
+        for reader in busy:  # Whoever waits for it closes it.
+            reader.kill()
 
     @contextmanager
     def open(self, path: Path, limits: ClipLimits, *, strict: bool = False) -> Iterator["RemoteVideo"]:
@@ -105,12 +109,15 @@ class ClipReaders:
 
     def _take(self) -> "_Reader":
         with self._lock:
-            if self._idle:
-                return self._idle.pop()
-        return _Reader(self._memory_bytes)
+            reader = self._idle.pop() if self._idle else None
+        reader = reader or _Reader(self._memory_bytes)
+        with self._lock:
+            self._busy.add(reader)
+        return reader
 
     def _put_back(self, reader: "_Reader") -> None:
         with self._lock:
+            self._busy.discard(reader)
             if reader.is_idle and not self._closed and len(self._idle) < self._most_idle:
                 self._idle.append(reader)
                 return

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -123,6 +124,20 @@ def test_a_clip_that_ends_its_process_is_bad(tmp_path: Path, own: ClipReaders, h
 
     with own.open(clip, LIMITS) as video:
         assert len(list(video)) == 50
+
+
+def test_readers_at_work_end_with_the_server(tmp_path: Path) -> None:
+    """Whoever waits for one is told so at once: a picture may take half a minute."""
+    clip = make_clip(tmp_path / "clip.mp4")
+    with ExitStack() as stack:
+        running = stack.enter_context(ClipReaders(512 * MIB, idle=1))
+        with running.open(clip, LIMITS) as video:
+            frames = iter(video)
+            next(frames)
+            stack.close()
+            assert video._reader._process.wait(20) == -signal.SIGKILL
+            with pytest.raises(BadClip):
+                next(frames)
 
 
 def test_a_picture_may_take_so_much_time(tmp_path: Path, own: ClipReaders) -> None:

@@ -10,6 +10,7 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
+from service.contract import wire
 from service.processes.frontend import RunningServer
 from tests.support.server import jpegs, nothing_pending, opened, sent
 
@@ -139,3 +140,26 @@ async def test_a_client_that_goes_away_leaves_nothing_in_flight(server: RunningS
     await nothing_pending(http)
 
     assert (await sent(http, session_id, jpegs(1)[0])).json()["outcome"] == "ok"
+
+
+async def test_a_bug_is_told_and_logged(
+    server: RunningServer, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As over HTTP and gRPC: `internal`, no more; the connection ends with 1011, and the next one is served."""
+    session_id = await opened(http)
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(wire, "result_to_json", broken)
+        async with connected(server, session_id) as socket:
+            await socket.send(jpegs(1)[0])
+            assert (await answer(socket))["error"]["code"] == "internal"
+            await socket.wait_closed()
+            assert (socket.close_code, socket.close_reason) == (1011, "internal")
+    assert "ZeroDivisionError" in caplog.text
+
+    async with connected(server, session_id) as socket:
+        await socket.send(jpegs(1)[0])
+        assert (await answer(socket))["outcome"] == "ok"

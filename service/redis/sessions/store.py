@@ -1,12 +1,13 @@
 """RedisSessions: the session store of many processes. One Lua script an operation, so each is atomic."""
 
+import asyncio
 import logging
 import math
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from model.state import SessionState
 from model.state_codec import StateError, UnknownStateVersion, decode_state, encode_state
@@ -33,6 +34,7 @@ from service.sessions.store import Checkout, Delivery, SessionHead, SessionMeta,
 log = logging.getLogger(__name__)
 
 Reply = list[Any]
+T = TypeVar("T")
 
 DURABLE = ("create", "commit", "close")
 """What a replica has before it is answered, where the settings ask for that."""
@@ -115,9 +117,13 @@ class RedisSessions:
         self._scripts = Scripts(client, _texts(), replicas=settings.redis_wait_replicas, wait_ms=settings.redis_wait_ms)
         self._index = SessionIndex(self._scripts, self._keyspace, settings.max_sessions, metrics)
         self._hot = StateCache(settings.hot_states)
+        self._undoing: set[asyncio.Task[None]] = set()
 
     async def create(self, session_id: str, meta: SessionMeta, owner_limit: int | None = None) -> SessionHead:
         """See SessionStore. Raises TooManySessions, too, where Redis is at its memory limit."""
+        return await self._unless_lost(self._create(session_id, meta, owner_limit), lambda: self.close(session_id))
+
+    async def _create(self, session_id: str, meta: SessionMeta, owner_limit: int | None) -> SessionHead:
         await self._index.sweep()
         ttl_ms = _ms(meta.ttl_s)
         await self._index.admit(session_id, ttl_ms, meta.owner, owner_limit)
@@ -133,7 +139,21 @@ class RedisSessions:
 
     async def hold(self, session_id: str) -> SessionHead:
         """See SessionStore. A hold is a lease: `hold`, `checkout` and the writes renew it."""
+        return await self._unless_lost(self._hold(session_id), lambda: self.release(session_id))
+
+    async def _hold(self, session_id: str) -> SessionHead:
         return self._head(session_id, await self._run("hold", session_id))
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, T], undo: Callable[[], Awaitable[object]]) -> T:
+        """What the work returns; it is undone where its caller is cancelled meanwhile: nobody else would do it."""
+        task = asyncio.create_task(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            undoing = asyncio.create_task(_undo(task, undo))
+            self._undoing.add(undoing)
+            undoing.add_done_callback(self._undoing.discard)
+            raise
 
     async def release(self, session_id: str) -> None:
         """See SessionStore. Where Redis is away, the lease runs out by itself; that is no error."""
@@ -280,6 +300,12 @@ class RedisSessions:
             meta = decode_meta(meta_bytes)
         # While it is held, more than its TTL is left.
         return SessionHead(meta, int(next_seq), int(pts) if pts else None, min(meta.ttl_s, left_ms / 1000))
+
+
+async def _undo(done: "asyncio.Task[Any]", undo: Callable[[], Awaitable[object]]) -> None:
+    with suppress(KineposeError):  # Not done at all; or Redis is away, and it expires.
+        await done
+        await undo()
 
 
 def _texts() -> dict[str, str]:

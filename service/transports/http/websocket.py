@@ -14,12 +14,13 @@ or expired session, one of another API key, and a page of another server are ref
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
 from fastapi import APIRouter, WebSocket
-from starlette.websockets import WebSocketState
+from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from service.auth.api_keys import Caller
 from service.contract import problem, wire
@@ -32,11 +33,13 @@ from service.transports.http.errors import problem_response
 from service.transports.services import Services
 
 # RFC 6455 and the registry of close codes.
-POLICY_VIOLATION, SERVICE_RESTART = 1008, 1012
+POLICY_VIOLATION, INTERNAL_ERROR, SERVICE_RESTART = 1008, 1011, 1012
 MAX_TEXT_CHARS = 4096
 MAX_TEXTS = 64
 """Text messages without a picture between them."""
 PARAM_FIELDS = frozenset({"seq", "pts_us", "region", "regions", "deadline_ms"})
+
+log = logging.getLogger(__name__)
 
 router = APIRouter()
 
@@ -77,15 +80,26 @@ async def _answer(websocket: WebSocket, services: Services, caller: Caller, sess
                 await websocket.send_text(_text(wire.result_to_json(result)))
     except KineposeError as error:
         await _end(websocket, error)
-        return
-    await websocket.close()
+    except WebSocketDisconnect:
+        return  # It went while it was written to.
+    except Exception:
+        log.exception("session %s: a stream failed", session.session_id)
+        await _end(websocket, KineposeError())
+    else:
+        await websocket.close()
 
 
 async def _end(websocket: WebSocket, error: KineposeError) -> None:
     """Tell the error that ends the stream, then close."""
     if websocket.client_state is WebSocketState.CONNECTED:
         await websocket.send_text(_text({"error": problem.to_problem(error)}))
-        await websocket.close(SERVICE_RESTART if isinstance(error, Draining) else POLICY_VIOLATION, reason=error.code)
+        await websocket.close(_close_code(error), reason=error.code)
+
+
+def _close_code(error: KineposeError) -> int:
+    if isinstance(error, Draining):
+        return SERVICE_RESTART
+    return INTERNAL_ERROR if type(error) is KineposeError else POLICY_VIOLATION
 
 
 def _text(data: dict[str, Any]) -> str:

@@ -38,3 +38,40 @@ async def test_a_file_that_opens_for_nobody_is_closed(tmp_path: Path, monkeypatc
 
     assert await asyncio.to_thread(closed.wait, 30)
     storage.close()
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether nothing is in it."""
+    return not list(folder.iterdir())
+
+
+async def test_a_folder_that_is_made_for_nobody_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever brings a clip may leave while its folder is made."""
+    storage = ClipStorage(tmp_path, Settings())
+    asked, go_on = threading.Event(), threading.Event()
+    real = Path.touch
+
+    def slow_touch(path: Path) -> None:
+        asked.set()
+        go_on.wait()
+        real(path)
+
+    monkeypatch.setattr(Path, "touch", slow_touch)
+    making = asyncio.ensure_future(storage.make(tmp_path / "job", tmp_path / "job" / "results"))
+    await asyncio.to_thread(asked.wait)
+    making.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await making
+    go_on.set()
+    storage.close()
+    await asyncio.to_thread(storage._threads.shutdown, wait=True)
+    assert is_empty(tmp_path)
+
+
+async def test_a_folder_that_cannot_be_filled_is_removed(tmp_path: Path) -> None:
+    """The disk is full, say."""
+    storage = ClipStorage(tmp_path, Settings())
+    with pytest.raises(FileNotFoundError):
+        await storage.make(tmp_path / "job", tmp_path / "job" / "nowhere" / "results")
+    storage.close()
+    assert is_empty(tmp_path)

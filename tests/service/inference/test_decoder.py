@@ -108,6 +108,18 @@ async def test_whoever_gives_up_waiting_for_room_holds_none() -> None:
     await budget.take(100, "d")
 
 
+async def test_whoever_gives_up_waiting_lets_those_behind_have_the_room() -> None:
+    """A large picture waits, and a small one behind it that fits: it does not wait for what was given up."""
+    budget, order = PixelBudget(100, 100), list[str]()
+    await budget.take(60, "a")
+    large, small = takers(budget, order, ("b", 90), ("c", 10))
+    await asyncio.sleep(0)
+    large.cancel()
+    async with asyncio.timeout(20):
+        await small
+    assert order == ["c10"]
+
+
 async def test_pictures_that_are_not_decoded_make_it_not_ready() -> None:
     """Readiness asks the decoders, too: a server whose threads are all taken answers nobody."""
     tracker = FakeTracker()

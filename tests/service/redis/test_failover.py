@@ -119,14 +119,14 @@ async def test_what_no_replica_has_is_not_answered() -> None:
     with own_pair() as (master, replica):
         settings = {"redis_wait_replicas": 1, "redis_wait_ms": 1000}
         async with deployed(f"redis://127.0.0.1:{master.port}/0", **settings) as (deployment, frontend):
-            assert value_of(await frontend.frames.estimate(frame(0))) == history([0])
+            assert await answered(frontend, "s", 0) == history([0])
             replica.kill()
             for _ in range(2):
                 with pytest.raises(StoreUnavailable):
                     await frontend.frames.estimate(frame(1))
             replica.start()
             follow(replica, master)
-            assert value_of(await frontend.frames.estimate(frame(1))) == history([0, 1])
+            assert await answered(frontend, "s", 1) == history([0, 1])
             [worker] = deployment.workers
             assert [shade for batch in worker.tracker.batches for shade, _ in batch] == [0, 1]
             await nothing_is_left(deployment)

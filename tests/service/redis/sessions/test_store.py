@@ -1,7 +1,7 @@
 """What is Redis's own in its session store: many processes, bytes, leases. The rest is in test_sessions.py."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from typing import Any
 
@@ -322,3 +322,39 @@ async def test_no_session_is_ended_by_a_create_that_was_refused(kept: KeptInRedi
         with pytest.raises(KineposeError):
             await kept.another().store.create("a", meta())
         assert await kept.store.sweep() == 1
+
+
+# -- callers who leave ------------------------------------------------------------------------------------
+
+MOMENTS = range(0, 400, 8)
+"""Steps of the event loop after which a call is cancelled: before, within and between its commands."""
+
+
+async def left_at(moment: int, call: Coroutine[Any, Any, object]) -> bool:
+    """Whether whoever makes the call, cancelled after so many steps, is so before its end; waits until all is over."""
+    task = asyncio.create_task(call)
+    for _ in range(moment):
+        await asyncio.sleep(0)
+    task.cancel()
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others)
+    return task.cancelled()
+
+
+async def test_a_session_that_is_created_for_nobody_takes_no_place(kept: KeptInRedis) -> None:
+    """Its client left meanwhile, at whatever moment, and never learns of it."""
+    for moment in MOMENTS:
+        lost = await left_at(moment, kept.store.create(f"a{moment}", meta()))
+        assert await kept.client.zcard(kept.keyspace.index()) == (0 if lost else 1)
+        if not lost:
+            await kept.store.close(f"a{moment}")
+
+
+async def test_a_hold_that_nobody_has_is_given_back(kept: KeptInRedis) -> None:
+    """So that the session's idle clock goes on."""
+    await kept.store.create("a", meta())
+    for moment in MOMENTS:
+        lost = await left_at(moment, kept.store.hold("a"))
+        assert await kept.client.hget(kept.keyspace.session("a").session, "holds") == (b"0" if lost else b"1")
+        if not lost:
+            await kept.store.release("a")
