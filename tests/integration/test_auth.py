@@ -366,7 +366,7 @@ async def test_no_key_is_ever_logged(
     said: list[str] = []
     for key in secrets:
         headers = {"authorization": f"Bearer {key}"}
-        async with httpx.AsyncClient(base_url=guarded.http_url, headers=headers) as http:
+        async with httpx.AsyncClient(base_url=guarded.http_url, headers=headers, timeout=60) as http:
             for path in ("/v1/models", "/v1/sessions/none", "/metrics", f"/{key[:8]}"):
                 said.append((await http.get(path)).text)
             said.append((await answer(http, "WS", "/v1/sessions/none/stream")).text)
@@ -385,7 +385,7 @@ async def test_a_new_key_needs_no_restart(weights: Path, tmp_path: Path) -> None
     first = make_keys(tmp_path / "keys.json", robot={})
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(RunningServer(free_ports(weights, api_keys_file=first.file)))
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.http_url))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.http_url, timeout=60))
         assert (await http.get("/v1/models", headers=first.header("robot"))).status_code == 200
         second = make_keys(first.file, drone={})
         assert (await http.get("/v1/models", headers=first.header("robot"))).status_code == 401

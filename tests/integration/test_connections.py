@@ -65,7 +65,7 @@ async def test_a_key_is_looked_up_once_a_call(
 async def test_a_server_runs_on_ipv6_alone(weights: Path) -> None:
     """HTTP and gRPC, under the address that it tells."""
     async with RunningServer(free_ports(weights, host="::1")) as server:
-        async with httpx.AsyncClient(base_url=server.http_url) as http:
+        async with httpx.AsyncClient(base_url=server.http_url, timeout=60) as http:
             session_id = await opened(http)
         async with grpc.aio.insecure_channel(server.grpc_target) as channel:
             stub: AsyncStub = PoseServiceStub(channel)
@@ -79,7 +79,7 @@ async def test_a_server_runs_on_ipv6_alone(weights: Path) -> None:
 async def test_a_server_runs_under_a_prefix(weights: Path) -> None:
     """Probes, Location, the client and the document know it; the key is asked for behind it as well."""
     settings = free_ports(weights, http_path_prefix="/a/b")
-    async with RunningServer(settings) as server, httpx.AsyncClient(base_url=server.http_url) as http:
+    async with RunningServer(settings) as server, httpx.AsyncClient(base_url=server.http_url, timeout=60) as http:
         location = (await http.post("/a/b/v1/sessions")).headers["location"]
         assert location.startswith("/a/b/v1/sessions/")
         assert (await http.get(location)).status_code == 200

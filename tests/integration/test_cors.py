@@ -27,7 +27,7 @@ PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-He
 async def friendly(weights: Path, keys: Keys) -> AsyncIterator[httpx.AsyncClient]:
     """A client of a server with keys that one other origin may call."""
     settings = free_ports(weights, api_keys_file=keys.file, cors_origins=f"{FRIEND}, https://b.example")
-    async with RunningServer(settings) as running, httpx.AsyncClient(base_url=running.http_url) as client:
+    async with RunningServer(settings) as running, httpx.AsyncClient(base_url=running.http_url, timeout=60) as client:
         yield client
 
 

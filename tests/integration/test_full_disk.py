@@ -38,7 +38,7 @@ def left_over(server: RunningServer) -> list[Path]:
 async def test_a_server_without_space_takes_no_clips_and_is_not_ready(full: RunningServer, clip: bytes) -> None:
     """507 with Retry-After, RESOURCE_EXHAUSTED with RetryInfo; probes and health say so."""
     async with (
-        httpx.AsyncClient(base_url=full.http_url) as http,
+        httpx.AsyncClient(base_url=full.http_url, timeout=60) as http,
         grpc.aio.insecure_channel(full.grpc_target) as channel,
     ):
         refused = await http.post("/v1/clips", content=clip)

@@ -186,7 +186,7 @@ async def test_ten_megabytes_at_a_port_with_tls(weights: Path, tmp_path: Path) -
         for port in (encrypted.http_port, encrypted.grpc_port):
             await poured(port, garbage())
         trusted = ssl.create_default_context(cafile=made.cert_file)
-        async with httpx.AsyncClient(base_url=encrypted.http_url, verify=trusted) as http:
+        async with httpx.AsyncClient(base_url=encrypted.http_url, verify=trusted, timeout=60) as http:
             assert (await http.get("/readyz")).status_code == 200
 
 

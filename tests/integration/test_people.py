@@ -60,7 +60,7 @@ async def test_two_people_keep_their_numbers(over_http: list[FrameResult]) -> No
 
 async def test_the_finder_looked_and_its_time_is_told(server: RunningServer, over_http: list[FrameResult]) -> None:
     """Once for the first frame of each session."""
-    async with httpx.AsyncClient(base_url=server.http_url) as client:
+    async with httpx.AsyncClient(base_url=server.http_url, timeout=60) as client:
         lines = (await client.get("/metrics")).text.splitlines()
     [count] = [float(line.split()[1]) for line in lines if line.startswith("kinepose_finder_seconds_count")]
     assert over_http

@@ -45,7 +45,7 @@ MOST = 100_000
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def brief(weights: Path) -> AsyncIterator[RunningServer]:
     """A server that waits for nobody for long."""
-    settings = free_ports(weights, body_timeout_s=0.3, min_body_bytes_per_s=100_000, send_timeout_s=0.3)
+    settings = free_ports(weights, body_timeout_s=1.0, min_body_bytes_per_s=100_000, send_timeout_s=1.0)
     async with RunningServer(settings) as running:
         yield running
 
@@ -60,7 +60,7 @@ async def narrow(weights: Path) -> AsyncIterator[RunningServer]:
 
 async def session_on(server: RunningServer) -> str:
     """A new session."""
-    async with httpx.AsyncClient(base_url=server.http_url) as http:
+    async with httpx.AsyncClient(base_url=server.http_url, timeout=60) as http:
         return await opened(http)
 
 

@@ -23,7 +23,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def test_connections_are_bounded_and_probes_come_through(weights: Path) -> None:
     """One more is told that the server is busy; those that say nothing go after a while, and there is room again."""
     async with RunningServer(free_ports(weights, max_connections=2, http_head_timeout_s=3)) as server:
-        async with connected(server.http_port, b"", b""), httpx.AsyncClient(base_url=server.http_url) as http:
+        async with (
+            connected(server.http_port, b"", b""),
+            httpx.AsyncClient(base_url=server.http_url, timeout=60) as http,
+        ):
             async with asyncio.timeout(60):
                 while len(list(accepted_on(server.http_port))) < 2:
                     await replied("127.0.0.1", server.grpc_port, b"no HTTP/2 at all")  # a turn of the event loop
@@ -39,7 +42,7 @@ async def test_connections_are_bounded_and_probes_come_through(weights: Path) ->
 async def test_calls_are_bounded_over_all_transports(weights: Path) -> None:
     """One stream is all there may be: other calls are told to come back, on each transport in its own words."""
     async with RunningServer(free_ports(weights, limit_concurrency=1)) as server, AsyncExitStack() as stack:
-        http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.http_url))
+        http = await stack.enter_async_context(httpx.AsyncClient(base_url=server.http_url, timeout=60))
         url = f"ws://127.0.0.1:{server.http_port}/v1/sessions/{await opened(http)}/stream"
         await stack.enter_async_context(websockets.connect(url))
         refused = await http.get("/v1/models")
@@ -62,7 +65,7 @@ async def test_many_slow_heads_at_once_hold_nobody_up(weights: Path, keys: Keys)
     settings = free_ports(weights, api_keys_file=keys.file, http_head_timeout_s=2)
     heads = [b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Slow: "] * 200
     async with RunningServer(settings) as server, connected(server.http_port, *heads) as pairs:
-        async with httpx.AsyncClient(base_url=server.http_url, headers=keys.header("robot")) as http:
+        async with httpx.AsyncClient(base_url=server.http_url, headers=keys.header("robot"), timeout=60) as http:
             assert (await http.get("/v1/models")).status_code == 200
         async with asyncio.timeout(60):
             answers = await asyncio.gather(*(reader.read() for reader, _ in pairs))

@@ -75,7 +75,9 @@ async def test_a_browsers_stream_is_encrypted_too(
 ) -> None:
     """wss:// on the same port."""
     trusted = ssl.create_default_context(cafile=certificate.cert_file)
-    async with httpx.AsyncClient(base_url=encrypted.http_url, verify=trusted, headers=keys.header("robot")) as http:
+    async with httpx.AsyncClient(
+        base_url=encrypted.http_url, verify=trusted, headers=keys.header("robot"), timeout=60
+    ) as http:
         session_id = (await http.post("/v1/sessions")).json()["session_id"]
     url = f"wss://127.0.0.1:{encrypted.http_port}/v1/sessions/{session_id}/stream"
     async with websockets.connect(url, ssl=trusted, additional_headers=keys.header("robot")) as socket:

@@ -88,7 +88,7 @@ def test_at_a_terminal_the_demo_ends_with_the_page_until_ctrl_c(tmp_path: Path) 
         assert demo.stdout is not None
         address = next(line for line in demo.stdout if line.startswith("The page")).split()[-4]
         try:
-            page = httpx.get(address)
+            page = httpx.get(address, timeout=60)
             demo.send_signal(signal.SIGINT)
             demo.wait(60)
         finally:
@@ -117,7 +117,7 @@ def test_the_service_is_stopped_however_the_demo_ends() -> None:
         interrupted()
 
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{addresses[0]}/healthz")
+        httpx.get(f"{addresses[0]}/healthz", timeout=60)
 
 
 def test_a_service_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:

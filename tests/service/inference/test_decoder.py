@@ -12,7 +12,7 @@ from service.inference.decoder import LARGE_PIXELS, PixelBudget
 from service.inference.executor import LocalExecutor
 from service.pipeline.pipeline import Pipeline
 from tests.support.pictures import encoded, smooth_picture
-from tests.support.pipelines import frame, in_flight, running, value_of
+from tests.support.pipelines import eventually, frame, in_flight, running, value_of
 from tests.support.trackers import FakeTracker
 
 SIDE = 64
@@ -124,7 +124,7 @@ async def test_pictures_that_are_not_decoded_make_it_not_ready() -> None:
     """Readiness asks the decoders, too: a server whose threads are all taken answers nobody."""
     tracker = FakeTracker()
     async with running(tracker, ready_timeout_s=0.05) as pipeline:
-        assert await pipeline.lifecycle.ready()
+        await eventually(pipeline.lifecycle.ready)
         assert isinstance(pipeline.executor, LocalExecutor)
         threads = pipeline.executor.decoder.threads
         free = asyncio.Event()

@@ -32,7 +32,7 @@ def redis() -> Iterator[OwnRedis]:
 @asynccontextmanager
 async def faked(redis: OwnRedis) -> AsyncIterator[Pipeline]:
     """A pipeline of a fake tracker with its sessions in this Redis."""
-    settings = Settings(redis_url=SecretStr(redis.url), redis_timeout_s=0.3)
+    settings = Settings(redis_url=SecretStr(redis.url), redis_timeout_s=20.0)
     metrics = Metrics()
     async with open_redis(settings) as client:
         store = RedisSessions(client, settings, metrics)

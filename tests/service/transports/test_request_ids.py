@@ -72,7 +72,7 @@ async def address() -> AsyncIterator[str]:
 
 async def test_sane_id_of_a_client_is_logged_and_answered(address: str) -> None:
     """Client and operator speak of the same call."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(f"http://{address}/", headers={"X-Request-Id": "ticket-17:a/b=="})
     assert answer.headers.get_list("x-request-id") == ["ticket-17:a/b=="]
     assert answer.json() == {"request_id": "ticket-17:a/b=="}
@@ -81,7 +81,7 @@ async def test_sane_id_of_a_client_is_logged_and_answered(address: str) -> None:
 @pytest.mark.parametrize("given", INSANE)
 async def test_other_ids_are_replaced(address: str, given: str) -> None:
     """What does not belong into a log gets no way there."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(f"http://{address}/", headers={"X-Request-Id": given})
     assert MADE.fullmatch(answer.headers["x-request-id"])
     assert answer.json() == {"request_id": answer.headers["x-request-id"]}
@@ -89,7 +89,7 @@ async def test_other_ids_are_replaced(address: str, given: str) -> None:
 
 async def test_each_call_of_a_connection_gets_its_own_id(address: str) -> None:
     """An id does not outlive its call."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answers = [await http.get(f"http://{address}/") for _ in range(3)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 3
     assert all(answer.json() == {"request_id": answer.headers["x-request-id"]} for answer in answers)
@@ -98,7 +98,7 @@ async def test_each_call_of_a_connection_gets_its_own_id(address: str) -> None:
 async def test_bug_is_logged_with_its_id(address: str, caplog: pytest.LogCaptureFixture) -> None:
     """uvicorn tells of it once the app has ended; the id is still known."""
     caplog.handler.setFormatter(logs.JsonLines())
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         answer = await http.get(f"http://{address}/bug", headers={"X-Request-Id": "mine"})
     assert answer.status_code == 500
     assert answer.headers["x-request-id"] == "mine"

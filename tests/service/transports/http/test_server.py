@@ -43,7 +43,7 @@ async def running(**changes: Any) -> AsyncIterator[HttpServer]:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_accepted_connections_send_at_once(host: str) -> None:
     """TCP_NODELAY is set, over IPv4 and IPv6: no answer waits 40 ms for an acknowledgement."""
-    async with running(host=host) as server, httpx.AsyncClient(base_url=server.url) as http:
+    async with running(host=host) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
         assert (await http.get("/where")).status_code == 200
         assert without_delay(server.port) == [True]
 
@@ -58,7 +58,7 @@ async def test_an_ipv6_address_stands_in_brackets() -> None:
 
 async def test_head_is_answered_like_get_without_a_body() -> None:
     """Probes of proxies and clients that look before they load."""
-    async with running() as server, httpx.AsyncClient(base_url=server.url) as http:
+    async with running() as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
         head, get = await http.head("/where"), await http.get("/where")
         assert (await http.head("/count")).status_code == 405
     assert head.content == b""
@@ -67,7 +67,7 @@ async def test_head_is_answered_like_get_without_a_body() -> None:
 
 async def test_a_prefix_may_be_left_on_or_taken_off_by_the_proxy() -> None:
     """The same route either way, which knows its prefix."""
-    async with running(http_path_prefix="/pose") as server, httpx.AsyncClient(base_url=server.url) as http:
+    async with running(http_path_prefix="/pose") as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
         answers = [(await http.get(path)).json() for path in ("/where", "/pose/where")]
     assert answers == [{"path": "/pose/where", "root": "/pose"}] * 2
 
@@ -118,7 +118,7 @@ async def test_trailers_are_bounded_like_headers() -> None:
 async def test_heads_below_the_limit_and_long_bodies_are_taken() -> None:
     """Many headers, a body of many times the head's limit, and the next request on the same connection."""
     headers = {f"x-{number}": "y" * 100 for number in range(MAX_HEADERS // 2)}
-    async with running() as server, httpx.AsyncClient(base_url=server.url) as http:
+    async with running() as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
         for _ in range(3):
             answer = await http.post("/count", headers=headers, content=bytes(10 * MAX_HEAD_BYTES))
             assert answer.json() == 10 * MAX_HEAD_BYTES
