@@ -55,14 +55,19 @@ def read_pose(output: ModelOutput, transform: FrameTransform) -> Pose:
     return Pose(heatmap_to_frame(cells, transform).astype(np.float32), score)
 
 
-def best_candidate(frame: Frame, transforms: list[FrameTransform]) -> Passes[Candidate]:
-    """The strongest of the windows; crops are made pass by pass, so that memory does not grow with their number."""
+def read_candidates(frame: Frame, transforms: list[FrameTransform]) -> Passes[list[Candidate]]:
+    """What each window shows; crops are made pass by pass, so that memory does not grow with their number."""
     candidates: list[Candidate] = []
     for first in range(0, len(transforms), WINDOWS_A_PASS):
         part = transforms[first : first + WINDOWS_A_PASS]
         outputs = yield from read_crops([prepare(frame, t, None) for t in part])
         candidates += [_candidate(t, output) for t, output in zip(part, outputs, strict=True)]
-    return max(candidates, key=strength_of)
+    return candidates
+
+
+def best_candidate(frame: Frame, transforms: list[FrameTransform]) -> Passes[Candidate]:
+    """The strongest of the windows."""
+    return max((yield from read_candidates(frame, transforms)), key=strength_of)
 
 
 def best_turn(

@@ -6,11 +6,14 @@ The number of windows is bounded whatever the frame's shape: in a strip they lie
 from dataclasses import dataclass
 from itertools import product
 
+import numpy as np
+
 from model.coords import letterbox_transform, region_to_transform
-from model.finder.base import LEAST_SCORE
+from model.finder.base import Found
 from model.finder.look import people_in
 from model.passes import Passes
-from model.reading import CLEARLY, Candidate, best_candidate, strength_of, turned
+from model.people.similarity import overlap
+from model.reading import CLEARLY, Candidate, best_candidate, read_candidates, strength_of, turned
 from model.region import seen_box
 from model.values import Frame, FrameTransform, Region
 
@@ -28,12 +31,23 @@ _COARSE_EVERY, _FINE_EVERY = 4, 64
 at once, which is one pass."""
 
 _GOOD_STRENGTH = 0.35
-LEAST_STRENGTH = 0.35
-"""Strength from which on somebody who is found in so many windows, and not by the finder, is somebody. Chosen on JHMDB
-val and pictures of nobody (docs/training.md): 0.25 leaves 25 false people in 892 frames, 0.35 leaves 4."""
+CLEAR = 0.35
+"""From here on it is somebody: strength, plus the score of the finder where it sees them, too. Chosen on JHMDB train
+and val and pictures of nobody (docs/training.md)."""
 _REFINEMENTS = 2
 _MOST_FOUND = 4
 """Of those that the finder sees, the clearest so many are read."""
+
+_READ_SCORE, _FAINT_SCORE = 0.1, 0.05
+"""Scores of the finder from which on the network reads a sighting, and from which on one speaks for somebody whom the
+network sees at the same place. Lower than where several people are followed: whom they show has to be clear."""
+_SAME_PLACE = 0.3
+"""Overlap of two boxes from which on they are at the same place."""
+
+_SIZE_WEIGHT, _MIDDLE_WEIGHT = 0.5, 2.0
+"""Of several people the one is followed whose strength, times the share of the frame that their box takes to the first
+of these, is the largest, the less the farther they are from the frame's middle: exp(-second * distance squared), in
+shares of the frame's sides. Chosen on JHMDB train and val and on COCO val (docs/training.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +57,7 @@ class Sighting:
     Attributes:
         region: their box.
         turn: radians, in which they are seen best.
-        least_strength: strength from which on it is somebody: none where the finder saw them, too.
+        least_strength: strength from which on it is somebody; the less, the surer the finder is of them.
     """
 
     region: Region
@@ -62,30 +76,59 @@ def search_person(
         finder_size: side of the finder's pictures: it is asked first, and where the network sees somebody clearly in
             what it found, no window is read. None: there is no finder.
     """
-    best, least = None, LEAST_STRENGTH
+    people: list[Found] = []
     if finder_size is not None and _looks_around(lost_frames):
-        best = yield from _found_clearest(frame, input_size, finder_size)
-        least = 0.0
+        people = [one for one in (yield from people_in(frame, finder_size)) if one.score >= _FAINT_SCORE]
+    best = yield from _most_prominent(frame, people, input_size)
+    candidates = [] if best is None else [best]
     if best is None or best.strength < _GOOD_STRENGTH:
         seen = yield from _search_windows(frame, lost_frames, input_size)
         if best is None or seen.strength > best.strength:
-            best, least = seen, LEAST_STRENGTH
+            candidates.insert(0, seen)
+    for candidate in candidates:
+        found = yield from _sighting(frame, candidate, people, input_size)
+        if found is not None:
+            return found
+    return None
+
+
+def _most_prominent(frame: Frame, people: list[Found], input_size: int) -> Passes[Candidate | None]:
+    """Of those that the finder sees: the most prominent of whom the network sees clearly, else the strongest."""
+    regions = [one.region for one in people if one.score >= _READ_SCORE][:_MOST_FOUND]
+    read = yield from read_candidates(frame, [region_to_transform(region, input_size) for region in regions])
+    clear = [one for one in read if one.strength >= _GOOD_STRENGTH]
+    if clear:
+        return max(clear, key=lambda one: prominence(one, frame.size))
+    return max(read, key=strength_of, default=None)
+
+
+def prominence(one: Candidate, image_size: tuple[int, int]) -> float:
+    """How much speaks for following this person rather than another one: who is clear, large and in the middle."""
+    box = seen_box(one.pose, one.presence, image_size)
+    if box is None:
+        return 0.0
+    size = np.array(image_size, np.float64)
+    low, high = (np.clip(edge, -0.5, size - 0.5) for edge in ((box.x, box.y), (box.x + box.w, box.y + box.h)))
+    sides = high - low  # of what lies in the picture
+    squared = (((np.array(box.center) - (size - 1) / 2) / size) ** 2).sum()
+    return one.strength * float((sides / size).prod() ** _SIZE_WEIGHT * np.exp(-_MIDDLE_WEIGHT * squared))
+
+
+def _sighting(frame: Frame, candidate: Candidate, people: list[Found], input_size: int) -> Passes[Sighting | None]:
+    """The person in a candidate's window, read in a crop of their own; None where that shows nobody."""
+    best = last = candidate
     for _ in range(_REFINEMENTS):
-        region = seen_box(best.pose, best.presence, frame.size)
+        region = seen_box(last.pose, last.presence, frame.size)
         if region is None:
-            return None
-        best = yield from best_candidate(frame, [region_to_transform(region, input_size, turn=best.transform.rotation)])
+            break
+        last = yield from best_candidate(frame, [region_to_transform(region, input_size, turn=last.transform.rotation)])
+        best = max(best, last, key=strength_of)
     region = seen_box(best.pose, best.presence, frame.size)
-    found = region is not None and best.strength >= least
-    return Sighting(region, best.transform.rotation, least) if region is not None and found else None
-
-
-def _found_clearest(frame: Frame, input_size: int, finder_size: int) -> Passes[Candidate | None]:
-    """Whom the network sees most clearly of those that the finder does; None where it sees nobody."""
-    people = [one for one in (yield from people_in(frame, finder_size)) if one.score >= LEAST_SCORE][:_MOST_FOUND]
-    if not people:
+    if region is None:
         return None
-    return (yield from best_candidate(frame, [region_to_transform(one.region, input_size) for one in people]))
+    scores = [one.score for one in people if overlap(region, one.region) >= _SAME_PLACE]
+    least = CLEAR - max(scores, default=0.0)
+    return Sighting(region, best.transform.rotation, least) if best.strength >= least else None
 
 
 def _search_windows(frame: Frame, lost_frames: int | None, input_size: int) -> Passes[Candidate]:

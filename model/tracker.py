@@ -23,7 +23,7 @@ from model.requests import (
     Tracked,
     TrackRequest,
 )
-from model.search import LEAST_STRENGTH, search_person
+from model.search import CLEAR, search_person
 from model.state import MOST_TRACKS, UNNAMED, SessionState, TrackState
 from model.track_reading import LOST_PATIENCE, TRACK_PATIENCE, Place, Reading, read_place
 from model.values import Frame, Region, RegionSource
@@ -133,7 +133,7 @@ class Tracker:
         """One track in the frame. `track`: None starts one; `region`: None follows it, or looks for somebody."""
         source = RegionSource.GIVEN
         track_id, last = (track.track_id, track.last_region) if track else (UNNAMED, None)
-        turn, least = (track.transform.rotation if track else 0.0), LEAST_STRENGTH
+        turn, least = (track.transform.rotation if track else 0.0), CLEAR
         if region is None and (track is None or track.lost_frames > LOST_PATIENCE):
             source = RegionSource.SEARCHED
             lost_frames, finder_size = track.lost_frames if track else None, self.finder.size if self.finder else None

@@ -4,8 +4,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.search import coarse_windows, fine_windows
-from model.values import FrameTransform
+from model.engines.base import ModelOutput
+from model.reading import Candidate
+from model.search import coarse_windows, fine_windows, prominence
+from model.values import Array, FrameTransform, Pose
+from tests.support.dots import person
 
 SIDES = st.integers(min_value=16, max_value=4000)
 
@@ -30,3 +33,19 @@ def test_an_ordinary_frame_costs_few_windows() -> None:
     assert len(coarse_windows(1920, 1080, 256)) == 4
     assert len(coarse_windows(500, 500, 256)) == 1
     assert len(fine_windows(1920, 1080, 256)) <= 20
+
+
+def _candidate(joints: Array, score: float = 0.5) -> Candidate:
+    maps = np.zeros((13, 2, 2), np.float32)
+    pose = Pose(joints.astype(np.float32), np.full(13, score, np.float32))
+    return Candidate(FrameTransform(0, 0, 1, 192), ModelOutput(maps, maps, maps, 1.0), pose)
+
+
+def test_whoever_is_clear_large_and_in_the_middle_is_prominent() -> None:
+    """Each alone decides where all else is alike; somebody outside the picture is not prominent at all."""
+    size = (320, 240)
+    middle = prominence(_candidate(person(120, 70, 100)), size)
+    assert middle > prominence(_candidate(person(120, 70, 100), 0.4), size)
+    assert middle > prominence(_candidate(person(140, 90, 60)), size)
+    assert middle > prominence(_candidate(person(10, 70, 100)), size)
+    assert prominence(_candidate(person(-400, 70, 100)), size) == 0

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model.engines.base import EngineError
+from model.engines.base import EngineError, ModelInput, ModelOutput
 from model.finder.decode import Person17
 from model.people.follow import SEARCH_EVERY
 from model.requests import EndedTrack, EndReason, Tracked, TrackRequest
@@ -226,6 +226,35 @@ def test_one_person_is_looked_for_by_the_finder_first() -> None:
     missed.finder.find = lambda pictures: [[] for _ in pictures]  # type: ignore[method-assign]
     assert _seen(missed.read(_people(HERE))) == ([1], [])
     assert sum(missed.engine.batches) > 4
+
+
+class _Dim(DotEngine):
+    """Sees people, but none of them clearly."""
+
+    def _read(self, item: ModelInput) -> ModelOutput:
+        output = super()._read(item)
+        return replace(output, m=output.m * np.float32(0.2), carry=output.carry * np.float32(0.2))
+
+
+@pytest.mark.parametrize(("score", "people"), [(0.9, [1]), (0.12, [])])
+def test_the_finder_and_the_network_have_to_be_sure_together(score: float, people: list[int]) -> None:
+    """Whom the network sees faintly is somebody where the finder is sure of them, also if a window shows them."""
+    session = Session(most=1)
+    session.tracker = Tracker(_Dim(), "digest", session.finder)
+    find = session.finder.find
+    session.finder.find = lambda pictures: [  # type: ignore[method-assign]
+        [replace(one, score=score) for one in found] for found in find(pictures)
+    ]
+    assert _seen(session.read(_people(HERE))) == (people, [])
+
+
+def test_of_several_people_the_largest_and_most_central_is_followed() -> None:
+    """Where one person is followed: not somebody who is a little clearer far away."""
+    session = Session(most=1)
+    large = picture(person(150, 40, 180), width=480, radius=5)
+    small = picture(person(10, 100, 60), width=480, radius=2)
+    answer = session.read(Frame(np.maximum(large.rgb, small.rgb)))
+    assert 15 < _places(answer)[1] < 30
 
 
 def test_one_person_who_is_lost_is_looked_for_by_the_finder_now_and_then() -> None:
