@@ -3,7 +3,8 @@ import { html } from "./html.js";
 
 export const VIEW = { hideBelow: 0.2, mirror: false, smooth: false };
 
-export function Controls({ view, onChange }) {
+/** @param still a picture of no video, which nothing is smooth in */
+export function Controls({ view, onChange, still }) {
   const change = (part) => onChange({ ...view, ...part });
   return html`
     <fieldset class="controls">
@@ -14,7 +15,7 @@ export function Controls({ view, onChange }) {
           onInput=${(event) => change({ hideBelow: Number(event.target.value) })} />
       </label>
       <label><input type="checkbox" checked=${view.mirror} onChange=${(event) => change({ mirror: event.target.checked })} /> Mirror</label>
-      <label><input type="checkbox" checked=${view.smooth} onChange=${(event) => change({ smooth: event.target.checked })} /> Smooth</label>
+      ${!still && html`<label><input type="checkbox" checked=${view.smooth} onChange=${(event) => change({ smooth: event.target.checked })} /> Smooth</label>`}
       <ul class="key" aria-label="Sides">
         <li class="left">left: round, whole lines</li>
         <li class="right">right: square, dashed lines</li>

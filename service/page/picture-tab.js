@@ -52,7 +52,7 @@ export function PictureTab({ view, onView, server }) {
             Or drag a box around a person; Esc looks in the whole picture again.<//>
         </div>
         <div class="side">
-          <${Controls} view=${view} onChange=${onView} />
+          <${Controls} view=${view} onChange=${onView} still />
           <${Save} name=${read.file.name.replace(/\.[^.]*$/, "")} results=${{ document: read.reply, frames: [read.reply] }} />
         </div>
         <div class="below">

@@ -6,6 +6,23 @@ import { Failure } from "./status.js";
 const OF_FRAME = ["frame", "pts_us", "time_s", "outcome"];
 const OF_PERSON = ["track_id", "person_score", "region_source", "region_x", "region_y", "region_w", "region_h"];
 
+const OWN = new Set(["json", "csv"]);
+const LABELS = {
+  ndjson: "NDJSON",
+  dlc: "DeepLabCut",
+  parquet: "Parquet",
+  coco: "COCO",
+  "coco-results": "COCO results",
+  openpose: "OpenPose",
+  "openpose-coco": "OpenPose (COCO order)",
+  html: "Plots (HTML)",
+  trc: "TRC",
+};
+
+/** Formats that the server makes, each at its path; JSON and CSV the page has itself. */
+export const serverFiles = (formats, pathOf) =>
+  formats.filter(({ name }) => !OWN.has(name)).map(({ name, what, ending }) => ({ label: LABELS[name] ?? name, what, ending, path: pathOf(name) }));
+
 /** A row a person and frame, as the server's own CSV; a frame without anybody has one, too. */
 export function csvOf(frames) {
   const names = frames.find((frame) => frame.people?.length)?.people[0].joints.map((joint) => joint.name) ?? [];

@@ -5,20 +5,9 @@ import { FileChooser } from "./file-chooser.js";
 import { html, useCallback, useEffect, useRef, useState } from "./html.js";
 import { ClipJob } from "./jobs.js";
 import { VideoPlayer } from "./player.js";
+import { serverFiles } from "./save.js";
 import { Failure, Status } from "./status.js";
 
-const OWN = new Set(["json", "csv"]);
-const LABELS = {
-  ndjson: "NDJSON",
-  dlc: "DeepLabCut",
-  parquet: "Parquet",
-  coco: "COCO",
-  "coco-results": "COCO results",
-  openpose: "OpenPose",
-  "openpose-coco": "OpenPose (COCO order)",
-  html: "Plots (HTML)",
-  trc: "TRC",
-};
 const PHASES = { sending: "Sending the clip", waiting: "Waiting for other clips", reading: "Reading joints" };
 
 export function VideoTab({ view, onView, server, active }) {
@@ -86,12 +75,11 @@ function Facts({ clip }) {
   return html`<p class="hint">${clip.frames_emitted} frames, ${clip.codec}.${gaps}</p>`;
 }
 
-/** What the server makes of a kept clip; JSON and CSV the page has itself. */
-function remoteFiles(id, formats) {
-  const others = formats.filter(({ name }) => !OWN.has(name));
-  const files = others.map(({ name, what, ending }) => ({ label: LABELS[name] ?? name, what, ending, path: `v1/clips/${id}/poses?format=${name}` }));
-  return [...files, { label: "MP4 with joints", what: "the clip with its people drawn", ending: "-joints.mp4", path: `v1/clips/${id}/overlay.mp4` }];
-}
+/** What the server makes of a kept clip. */
+const remoteFiles = (id, formats) => [
+  ...serverFiles(formats, (format) => `v1/clips/${id}/poses?format=${format}`),
+  { label: "MP4 with joints", what: "the clip with its people drawn", ending: "-joints.mp4", path: `v1/clips/${id}/overlay.mp4` },
+];
 
 const stem = (name) => name.replace(/\.[^.]*$/, "");
 const gib = (bytes) => (bytes / 2 ** 30).toFixed(bytes % 2 ** 30 ? 1 : 0);

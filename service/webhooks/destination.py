@@ -46,7 +46,7 @@ class Destination:
     async def addresses(self) -> list[Address]:
         """What the host's name stands for now. OSError where nothing; AddressRefused where one is not gone to."""
         loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(self.url.host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        found = await loop.getaddrinfo(self.url.host, None, type=socket.SOCK_STREAM)
         addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         for address in addresses:
             if not (_usable(address) if self.inside else _public(address)):

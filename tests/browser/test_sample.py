@@ -88,6 +88,15 @@ async def test_hiding_mirroring_and_smoothing_change_what_is_drawn(visit: Visit)
     assert visit.complaints == []
 
 
+async def test_the_sample_is_saved_in_other_formats_too(visit: Visit) -> None:
+    """By the server, and without a clip of one's own."""
+    await sample_opened(visit)
+    table = (await saved(visit.page, visit.page.get_by_role("button", name="TRC"))).decode()
+
+    assert table.startswith("PathFileType")
+    assert visit.complaints == []
+
+
 async def test_files_are_saved_as_json_and_csv(visit: Visit) -> None:
     """JSON as the server gives it, CSV with a row a frame."""
     await sample_opened(visit)

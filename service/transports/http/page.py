@@ -4,6 +4,9 @@ All of it are files in `service/page`, which browsers read without a key: they h
 be loaded from elsewhere (Content-Security-Policy).
 """
 
+import io
+import json
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -12,8 +15,11 @@ from fastapi import APIRouter, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from kinepose_client import wire_json
 from model.skeletons import SKELETONS
-from service.formats.catalog import FORMATS, Format
+from service.formats.catalog import FORMATS, Format, format_named
+from service.formats.native import ndjson_line
+from service.formats.results import StoredResults
 from service.transports.http.dependencies import ServicesOf
 
 FOLDER: Final = Path(__file__).parents[2] / "page"
@@ -77,6 +83,21 @@ async def server(services: ServicesOf) -> JSONResponse:
 async def sample_clip() -> FileResponse:
     """The bundled clip, whose joints are in `sample.json`."""
     return FileResponse(SAMPLE_CLIP, media_type="video/mp4", headers=_headers(_OWN))
+
+
+@router.get("/page/sample/{name}")
+def sample_results(name: str) -> Response:
+    """What was read of it, in the format of that name."""
+    form = format_named(name)
+    return Response(_sample(name), media_type=form.media_type, headers=_headers(_OWN))
+
+
+@lru_cache  # There are as many as formats, and each is written once.
+def _sample(name: str) -> bytes:
+    known = json.loads((FOLDER / "sample.json").read_bytes())
+    lines = io.BytesIO(b"".join(map(ndjson_line, known["frames"])))
+    results = StoredResults(wire_json.clip_from_json(known["clip"]), lines, "kinepose-sample")
+    return b"".join(FORMATS[name].write(results))
 
 
 @router.get("/page/{name:path}")

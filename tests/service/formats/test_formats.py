@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from pycocotools.coco import COCO
+from trc import TRCData
 
 from model.skeletons import COCO_17, KINEPOSE_13, OPENPOSE_BODY_25, OPENPOSE_COCO
 from model.values import Array, Pose
@@ -234,6 +235,18 @@ def test_trc_of_several_people_names_whose_marker_it_is(tmp_path: Path) -> None:
     assert rows.shape == (5, 1 + 3 * 26)
     assert np.isnan(rows[4, 1:40]).all()
     assert not np.isnan(rows[4, 40:]).any()
+
+
+def test_trc_is_read_by_a_reader_of_others(tmp_path: Path) -> None:
+    """The same joints in the same places, frame by frame; those of nobody as NaN."""
+    path = written("trc", one_person(), tmp_path)
+    _, names, rows = read_trc(path)
+    read = TRCData()
+    read.load(str(path))
+
+    assert (read["Units"], read["Markers"], read["Time"]) == ("px", names, rows[:, 0].tolist())
+    points = np.stack([read[name] for name in names], axis=1)  # [T, M, 3]
+    assert np.array_equal(points.reshape(len(rows), -1), rows[:, 1:], equal_nan=True)
 
 
 # -- all --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from fastapi import FastAPI
 
+from service.formats.catalog import FORMATS
 from service.transports.http.page import FOLDER, router
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -55,6 +56,15 @@ async def test_what_has_not_changed_is_not_sent_again(browser: httpx.AsyncClient
 
     assert first.headers["cache-control"] == "no-cache"
     assert again.status_code == 304
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_the_sample_is_there_in_every_format(name: str, browser: httpx.AsyncClient) -> None:
+    """As the server writes a clip's results; to see what a tool gets before a clip is at hand."""
+    answer = await browser.get(f"/page/sample/{name}")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith(FORMATS[name].media_type)
+    assert len(answer.content) > 10_000
 
 
 async def test_the_sample_clip_is_sent_in_parts(browser: httpx.AsyncClient) -> None:
