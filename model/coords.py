@@ -164,11 +164,13 @@ def resample_maps(maps: Array, old: FrameTransform, new: FrameTransform) -> Arra
     matrix = np.array([[scale, 0, origin[0] - scale * middle_new], [0, scale, origin[1] - scale * middle_new]])
     size = (new.heatmap_size, new.heatmap_size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    planes = np.asarray(maps, np.float32).transpose(1, 2, 0)  # [h, w, K]
+    planes = np.ascontiguousarray(maps, np.float32)
+    moved = np.empty((len(planes), *size), np.float32)
     # As channels of one picture; where there are more than four, OpenCV rounds places to 1/32 of a cell.
-    parts = [np.ascontiguousarray(planes[:, :, first : first + 4]) for first in range(0, len(maps), 4)]
-    moved = [cv2.warpAffine(part, matrix, size, flags=flags).reshape(*size, part.shape[2]) for part in parts]
-    return np.concatenate(moved, axis=2).transpose(2, 0, 1)
+    for first in range(0, len(planes), 4):
+        part = slice(first, first + 4)
+        cv2.split(cv2.warpAffine(cv2.merge(list(planes[part])), matrix, size, flags=flags), list(moved[part]))
+    return moved
 
 
 def resampling_theta(old: FrameTransform, new: FrameTransform) -> Array:

@@ -20,7 +20,7 @@ class QuantisedMaps:
     back continues exactly as one that stayed in memory.
 
     Attributes:
-        levels: uint8 [K, h, w]. Those of an engine lie in memory cell by cell, as `coords.resample_maps` has them best.
+        levels: uint8 [K, h, w].
         low, step: float32 [K], finite; step is not negative.
     """
 
@@ -37,13 +37,11 @@ class QuantisedMaps:
                 raise ValueError(f"QuantisedMaps.{name}: expected float32 [K], got {value.dtype} {value.shape}")
 
     def maps(self) -> Array:
-        """The maps float32 [K, h, w], in memory cell by cell."""
-        joints, height, width = self.levels.shape
-        # Rows of all joints' numbers: numpy is slow where the inmost length is that of the joints alone.
-        rows = np.ascontiguousarray(self.levels.transpose(1, 2, 0)).reshape(height, width * joints).astype(np.float32)
-        rows *= np.tile(self.step, width)
-        rows += np.tile(self.low, width)
-        return rows.reshape(height, width, joints).transpose(2, 0, 1)
+        """The maps float32 [K, h, w]."""
+        maps = self.levels.astype(np.float32)
+        maps *= self.step[:, None, None]
+        maps += self.low[:, None, None]
+        return maps
 
 
 def quantise(maps: Array) -> QuantisedMaps:

@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 
-_ARITHMETIC = "3"
+_ARITHMETIC = "4"
 """Changes when crops, previous maps or joints are computed to other bits than before."""
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from model.engines.base import EngineError
 from model.engines.openvino_engine import FIRST, NEXT
-from model.engines.openvino_runtime import conversion_errors, ov
+from model.engines.openvino_runtime import conversion_errors, convert_model, ov
 from model.kimnet import Encoded, KIMNet, Maps
 
 
@@ -37,7 +37,7 @@ def convert(module: nn.Module, examples: tuple[Tensor, ...]) -> ov.Model:
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         # Traced here: OpenVINO's own tracing of the module gave other numbers (2026.4, torch 2.13).
         traced = torch.jit.trace(module, examples, check_trace=False)  # type: ignore[no-untyped-call]
-        return ov.convert_model(traced, input=shapes, example_input=examples)
+        return convert_model(traced, shapes, examples)
 
 
 class _First(nn.Module):

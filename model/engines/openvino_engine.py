@@ -111,7 +111,7 @@ class _Request:
         first, *rest = self._inputs
         first[0] = image
         for buffer, maps in zip(rest, previous, strict=True):
-            buffer[0] = maps.transpose(1, 2, 0)
+            buffer[0] = maps
         self._request.infer(share_outputs=True)  # The answers are read out of the buffers.
         smooth, levels, scales, m, q, presence, *carry = (buffer.copy() for buffer in self._outputs)
         output = ModelOutput(m[0], q[0], carry[0][0] if carry else m[0], float(presence[0]))
@@ -121,7 +121,6 @@ class _Request:
 
 
 def _kept(levels: Array, scales: Array) -> tuple[QuantisedMaps, QuantisedMaps]:
-    """q and carry out of levels [2, h, w, K] and scales [2, 2 K]."""
+    """q and carry out of levels [2, K, h, w] and scales [2, 2 K]."""
     (low, low_carry), (step, step_carry) = scales.reshape(2, 2, -1)
-    q, carry = levels.transpose(0, 3, 1, 2)
-    return QuantisedMaps(q, low, step), QuantisedMaps(carry, low_carry, step_carry)
+    return QuantisedMaps(levels[0], low, step), QuantisedMaps(levels[1], low_carry, step_carry)

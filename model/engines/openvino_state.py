@@ -15,10 +15,10 @@ _ops = ov.opset13
 
 
 def with_state(graph: ov.Model) -> ov.Model:
-    """The graph, changed: inputs q_prev and m_prev become [1, h, w, K], and three outputs come first.
+    """The graph, changed: three outputs come first.
 
     smooth    float32 [1, K, h, w]: m smoothed, as `model.heatmaps.smoothed` does
-    levels    uint8 [1, 2, h, w, K]: q and carry in 8 bits, as `model.state.quantise` does
+    levels    uint8 [1, 2, K, h, w]: q and carry in 8 bits, as `model.state.quantise` does
     scales    float32 [2, 2 K]: their low and step
 
     Behind them m, q [1, K, h, w], presence [1] and, where it is not m, carry stay.
@@ -27,16 +27,7 @@ def with_state(graph: ov.Model) -> ov.Model:
     m, q, _, *carry = found
     added = [_smooth(m), *_quantised(q, carry[0] if carry else m)]
     results = [_ops.result(node) for node in (*added, *found)]
-    return _by_cell(ov.Model(results, graph.get_parameters(), graph.get_name()))
-
-
-def _by_cell(graph: ov.Model) -> ov.Model:
-    """Previous maps come as `model.coords.resample_maps` has them in memory."""
-    processor = ov.preprocess.PrePostProcessor(graph)
-    for port in range(1, len(graph.inputs)):
-        processor.input(port).tensor().set_layout(ov.Layout("NHWC"))
-        processor.input(port).model().set_layout(ov.Layout("NCHW"))
-    return processor.build()
+    return ov.Model(results, graph.get_parameters(), graph.get_name())
 
 
 def _smooth(m: ov.Output) -> ov.Node:
@@ -62,10 +53,9 @@ def _quantised(q: ov.Output, carry: ov.Output) -> list[ov.Node]:
     one = np.float32(1)
     scale = _ops.select(flat, np.float32(0), _divided(one, _ops.select(flat, one, step)))
     levels = _ops.round(_ops.multiply(_ops.subtract(maps, low), scale), "half_to_even")
-    planes = _ops.reshape(_ops.convert(levels, "u8"), [2, joints, height * width], False)
-    by_cell = _ops.reshape(_ops.transpose(planes, np.array([0, 2, 1])), [1, 2, height, width, joints], False)
+    planes = _ops.reshape(_ops.convert(levels, "u8"), [1, 2, joints, height, width], False)
     scales = [_ops.reshape(scale, [1, 2 * joints], False) for scale in (low, step)]
-    return [by_cell, _ops.concat(scales, 0)]
+    return [planes, _ops.concat(scales, 0)]
 
 
 def _divided(left: ov.Node, right: ov.Node) -> ov.Node:

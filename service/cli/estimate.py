@@ -34,7 +34,7 @@ from service.inference.cores import available_cores
 from service.inference.loaded_model import MOST_PARALLEL, LoadedModel, load_model
 from service.media.excerpt import Part
 from service.media.limits import NO_LIMIT_ON_TIME
-from service.media.video import Clip
+from service.media.opened import Clip
 
 RESULTS_AHEAD = 2
 

@@ -17,8 +17,9 @@ from service.cli.failures import BAD_INPUT, CommandFailed
 from service.media.excerpt import Excerpt, Part
 from service.media.limits import ClipLimits
 from service.media.live import LIVE, Latest, is_camera, open_stream, scheme_of, without_password
+from service.media.opened import Clip
 from service.media.sequence import PICTURES, TIFF, open_pictures
-from service.media.video import Clip, open_video
+from service.media.video import open_video
 
 CLIPS = frozenset(
     (

@@ -10,8 +10,8 @@ from model.values import Frame
 from service.clips.output_file import whole_or_nothing
 from service.contract.messages import FrameResult
 from service.errors import OverlayFailed
+from service.media.opened import Clip
 from service.media.overlay import CONTAINERS, OverlayWriter, open_overlay
-from service.media.video import Clip
 
 
 class OverlayOutput:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from model.values import Frame
 from service.contract.messages import FrameResult
 from service.media.live import Latest
-from service.media.video import Clip
+from service.media.opened import Clip
 
 Handler = Callable[[int, FrameType | None], Any] | int | None
 

@@ -294,7 +294,7 @@ class ClipJobs:
 
     async def _compute(self, job: ClipJob) -> None:
         job.status = Status.RUNNING
-        job.run = ClipRun(self._pipeline, job.clip_path, job.options, job.caller, self._readers.open)
+        job.run = ClipRun(self._pipeline, job.clip_path, job.options, self._readers.open, job.caller)
         with full_disk_told(), job.results_path.open("ab") as file:
             async with aclosing(job.run):
                 async for result in job.run:

@@ -14,7 +14,8 @@ from service.contract.messages import FrameResult, Outcome
 from service.errors import BadRegion
 from service.inference.loaded_model import LoadedModel
 from service.media.limits import NO_LIMIT_ON_TIME, ClipLimits
-from service.media.video import OpenedClip, open_video
+from service.media.opened import OpenedClip
+from service.media.video import open_video
 
 LOCAL_SESSION = "local"
 """What stands as session_id in results that no session made."""

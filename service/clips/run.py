@@ -15,7 +15,7 @@ from service.config import Settings
 from service.contract.messages import ClipInfo, FrameResult, SessionOptions
 from service.errors import SessionExpired, SessionUnknown, StoreUnavailable
 from service.media.limits import ClipLimits
-from service.media.video import OpenClip, OpenedClip, open_video
+from service.media.opened import OpenClip, OpenedClip
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import ClipFile
 
@@ -51,8 +51,8 @@ class ClipRun:
     Args:
         pipeline: computes its frames.
         path, options: the clip, and what is asked of it.
-        caller: whose it is.
         open_clip: reads it; a server does that in a process of its own.
+        caller: whose it is.
 
     Attributes:
         info: what is known of the clip so far.
@@ -69,8 +69,8 @@ class ClipRun:
         pipeline: Pipeline,
         path: Path,
         options: ClipOptions,
+        open_clip: OpenClip,
         caller: Caller = ANYONE,
-        open_clip: OpenClip = open_video,
     ) -> None:
         self.info = NOTHING_KNOWN
         self.session_id: str | None = None

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from model.values import Frame
 from service.errors import BadRequest
-from service.media.video import Clip
+from service.media.opened import Clip
 from service.media.view import ClipView
 
 

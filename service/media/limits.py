@@ -3,16 +3,9 @@
 import math
 import sys
 from dataclasses import dataclass
-from fractions import Fraction
-from pathlib import Path
-
-import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
 
 from service.errors import ClipTooLong, ImageTooLarge
-from service.media.opening import clock_jumps, declared_length_us, open_container
-from service.media.timestamps import MICROSECONDS, Timestamps
+from service.media.timestamps import MICROSECONDS
 
 MAX_SECONDS = 3600.0
 MAX_FRAMES = 432_000
@@ -50,24 +43,3 @@ class ClipLimits:
 
 NO_LIMIT_ON_TIME = ClipLimits(math.inf, sys.maxsize)
 """For one's own clips on one's own machine."""
-
-
-def check_declared(path: Path, container: InputContainer, stream: VideoStream, limits: ClipLimits) -> None:
-    """Refuse a clip that is too long before anything is decoded.
-
-    Where the header says so, the packets of the file are looked through, up to the limit: it may be wrong.
-
-    Raises:
-        ClipTooLong: the packets say it too.
-    """
-    length_us = declared_length_us(container, stream) or 0
-    if length_us <= limits.seconds * MICROSECONDS and stream.frames <= limits.frames:
-        return
-    with open_container(path, limits.pixels) as again:
-        packets = again.streams[stream.index]
-        clock = Timestamps(packets.time_base or Fraction(1, MICROSECONDS), stream.average_rate, clock_jumps(again))
-        try:
-            for number, packet in enumerate(packet for packet in again.demux(packets) if packet.size):
-                limits.check_place(clock.next_us(packet.dts), number)
-        except av.FFmpegError:
-            return  # It breaks off before the limit: reading it will tell.

@@ -11,9 +11,10 @@ import av.error
 from model.values import Frame
 from service.errors import BadClip, UnsupportedMedia
 from service.media.limits import ClipLimits
+from service.media.opened import Clip
 from service.media.opening import video_stream
 from service.media.pictures import words
-from service.media.video import Clip, Video
+from service.media.video import Video
 from service.media.view import ClipView
 
 OPEN_TIMEOUT_S = 10.0

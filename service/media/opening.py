@@ -13,9 +13,10 @@ from av.video.stream import VideoStream
 
 from service.errors import BadClip, UnsupportedMedia
 from service.media.container_names import container_of
+from service.media.limits import ClipLimits
 from service.media.pictures import words
 from service.media.stream_choice import has_decoder, main_film
-from service.media.timestamps import FARTHEST_US, MICROSECONDS
+from service.media.timestamps import FARTHEST_US, MICROSECONDS, Timestamps
 
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf,ivf,h264,hevc,obu,m4v,mjpeg"
 """FFmpeg's demuxers that only ever read the file itself. A playlist (HLS, DASH, concat) names other files,
@@ -122,3 +123,24 @@ def _codec_named_by_ffmpeg(path: Path, max_pixels: int) -> str:
         av.logging.set_level(level)
     named = [text.partition("Video: ")[2].partition(",")[0] for _, _, text in lines if "Video: " in text]
     return named[0] if named else "unknown"
+
+
+def check_declared(path: Path, container: InputContainer, stream: VideoStream, limits: ClipLimits) -> None:
+    """Refuse a clip that is too long before anything is decoded.
+
+    Where the header says so, the packets of the file are looked through, up to the limit: it may be wrong.
+
+    Raises:
+        ClipTooLong: the packets say it too.
+    """
+    length_us = declared_length_us(container, stream) or 0
+    if length_us <= limits.seconds * MICROSECONDS and stream.frames <= limits.frames:
+        return
+    with open_container(path, limits.pixels) as again:
+        packets = again.streams[stream.index]
+        clock = Timestamps(packets.time_base or Fraction(1, MICROSECONDS), stream.average_rate, clock_jumps(again))
+        try:
+            for number, packet in enumerate(packet for packet in again.demux(packets) if packet.size):
+                limits.check_place(clock.next_us(packet.dts), number)
+        except av.FFmpegError:
+            return  # It breaks off before the limit: reading it will tell.

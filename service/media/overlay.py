@@ -19,10 +19,11 @@ from service.contract.messages import FrameResult
 from service.errors import OverlayFailed
 from service.media.drawing import draw_legend, draw_people
 from service.media.limits import ClipLimits
+from service.media.opened import Clip
 from service.media.shape import Shape
 from service.media.sound import Sound, open_sound
 from service.media.timestamps import FALLBACK_RATE, MICROSECONDS
-from service.media.video import DEFAULT_LIMITS, Clip, open_video
+from service.media.video import DEFAULT_LIMITS, open_video
 
 CONTAINERS = {"": "mp4", ".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
 """What is written to a file of each ending; what has none, such as a pipe, gets an MP4."""

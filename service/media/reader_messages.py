@@ -16,6 +16,8 @@ from service.media.shape import Shape
 
 SLOTS = 6
 """Frames that the shared memory has room for."""
+PICTURE_CPU_S = 30
+"""Seconds of CPU time that opening a clip, or one of its pictures, may take; beyond, the kernel ends the process."""
 MOST_BYTES = 128 * 1024
 """Of a message; the longest tells of all gaps of a clip."""
 

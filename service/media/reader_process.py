@@ -24,6 +24,7 @@ from service.media.limits import ClipLimits
 from service.media.overlay import FULL_DISK, render_overlay
 from service.media.reader_messages import (
     MOST_BYTES,
+    PICTURE_CPU_S,
     REQUESTS,
     SLOTS,
     Answer,
@@ -41,8 +42,6 @@ from service.media.reader_messages import (
 )
 from service.media.video import Video, open_video
 
-PICTURE_CPU_S = 30
-"""Seconds of CPU time that opening a clip, or one of its pictures, may take; beyond, the kernel ends this process."""
 LAST_PICTURES = 10
 """An encoder looks so many pictures ahead: at the end of a drawing, it has time for them all."""
 

@@ -27,10 +27,10 @@ from kinepose_client.wire_errors import error_of
 from model.values import Array, Frame
 from service.contract.messages import ClipGap
 from service.errors import BadClip, KineposeError, OverlayFailed
-from service.media import reader_process
 from service.media.limits import ClipLimits
 from service.media.reader_messages import (
     MOST_BYTES,
+    PICTURE_CPU_S,
     SLOTS,
     Answer,
     Draw,
@@ -46,6 +46,8 @@ from service.media.reader_messages import (
     send,
 )
 
+PROCESS = "service.media.reader_process"
+"""By its name: the decoders that come with it are 17 MB, which a server does without."""
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "HOME")
 """Of the environment: passwords and keys are none of a decoder's business."""
 
@@ -251,14 +253,14 @@ class _Reader:
         log.warning("a process that read a clip ended with %d", code)
         kind, what = (OverlayFailed, "draw") if isinstance(request, Draw) else (BadClip, "decode")
         if code == -signal.SIGXCPU:
-            return kind(f"the clip takes more than {reader_process.PICTURE_CPU_S} s to {what} one picture")
+            return kind(f"the clip takes more than {PICTURE_CPU_S} s to {what} one picture")
         return kind("the clip made its decoder fail")
 
 
 def _start(channel: int, memory: int, memory_bytes: int, file_bytes: int) -> subprocess.Popen[bytes]:
     numbers = map(str, (channel, memory, memory_bytes, file_bytes))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", reader_process.__name__, *numbers],
+        [sys.executable, "-P", "-m", PROCESS, *numbers],
         pass_fds=(channel, memory),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -1,11 +1,10 @@
 """Clips to Frames, through PyAV (FFmpeg). Blocking: the service reads a clip in a thread of its own."""
 
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -16,48 +15,14 @@ from model.values import Frame
 from service.contract.messages import ClipGap, GapReason
 from service.errors import BadClip, FrameSizeChanged
 from service.media.framing import frame_of, shape_of
-from service.media.limits import ClipLimits, check_declared
-from service.media.opening import clock_jumps, declared_length_us, open_container, video_stream
+from service.media.limits import ClipLimits
+from service.media.opening import check_declared, clock_jumps, declared_length_us, open_container, video_stream
 from service.media.pictures import MOST_FAILED_READS, Damage, Pictures
-from service.media.shape import Shape
 from service.media.timestamps import MICROSECONDS, Timestamps, in_us
 
 DEFAULT_LIMITS = ClipLimits()
 MOST_GAPS = 1000
 """So many are told of a clip; it is read on past more."""
-
-
-class OpenedClip(Protocol):
-    """An opened clip, wherever it is read: what `Video` says of these."""
-
-    @property
-    def codec(self) -> str: ...
-    @property
-    def frames_declared(self) -> int | None: ...
-    @property
-    def duration_us(self) -> int | None: ...
-    @property
-    def start_us(self) -> int | None: ...
-    @property
-    def shape(self) -> Shape: ...
-    @property
-    def gaps(self) -> tuple[ClipGap, ...]: ...
-    def __iter__(self) -> Generator[Frame, None, None]: ...
-
-
-class Clip(OpenedClip, Protocol):
-    """An opened clip whose rate is known, too."""
-
-    @property
-    def rate(self) -> Fraction | None: ...
-
-
-class OpenClip(Protocol):
-    """What opens a clip: `open_video`, or what does the same elsewhere."""
-
-    def __call__(
-        self, path: Path, limits: ClipLimits, *, strict: bool = False
-    ) -> AbstractContextManager[OpenedClip]: ...
 
 
 class Video:

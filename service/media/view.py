@@ -5,8 +5,8 @@ from fractions import Fraction
 
 from model.values import Frame
 from service.contract.messages import ClipGap
+from service.media.opened import Clip
 from service.media.shape import Shape
-from service.media.video import Clip
 
 
 class ClipView:

@@ -22,8 +22,7 @@ import pytest
 from model.values import Frame
 from service.errors import BadClip, ClipTooLong, ImageTooLarge, UnsupportedMedia
 from service.media.limits import ClipLimits
-from service.media.reader_messages import End, Facts
-from service.media.reader_process import PICTURE_CPU_S
+from service.media.reader_messages import PICTURE_CPU_S, End, Facts
 from service.media.readers import ClipReaders, RemoteVideo
 from service.media.video import open_video
 from tests.support.clips import make_clip, make_cut_off, make_sound

@@ -14,7 +14,7 @@ from model.baselines.build import build_recurrence
 from model.baselines.flow import OpticalFlow
 from model.baselines.recurrence import GREY_CHANNELS, Features, Recurrence, State
 from model.config import KIMNetConfig
-from model.engines.openvino_runtime import ov
+from model.engines.openvino_runtime import convert_model, ov
 from training.paper.rows import Row
 from training.paper.settings import Scale, network_of
 from training.report import grids
@@ -110,7 +110,7 @@ def compiled(module: nn.Module, inputs: tuple[Tensor, ...]) -> ov.InferRequest:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tracer's, see model.engines.openvino_engine
         traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
-        graph = ov.convert_model(traced, input=[tuple(x.shape) for x in inputs], example_input=inputs)
+        graph = convert_model(traced, [tuple(x.shape) for x in inputs], inputs)
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": "1"}
     return ov.Core().compile_model(graph, "CPU", settings).create_infer_request()
 

@@ -15,6 +15,7 @@ from service.clips.run import ClipOptions, ClipRun
 from service.config import Settings
 from service.contract.messages import FrameResult, ModelInfo, Outcome, SessionInfo, SessionOptions
 from service.errors import BadClip, BadRegion, SessionExpired, UnsupportedMedia
+from service.media.video import open_video
 from service.pipeline.frames import Frames
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import ClipFile
@@ -101,7 +102,7 @@ async def running(
     pipeline: RecordingPipeline, path: Path, options: ClipOptions | None = None
 ) -> AsyncIterator[ClipRun]:
     """A run that is closed at the end of the test."""
-    run = ClipRun(pipeline, path, options or ClipOptions())
+    run = ClipRun(pipeline, path, options or ClipOptions(), open_video)
     try:
         yield run
     finally:
@@ -217,7 +218,7 @@ async def test_a_cancelled_clip_closes_its_session(tmp_path: Path) -> None:
     """In the middle of a frame, too."""
     pipeline = RecordingPipeline()
     pipeline.stuck_at = reached = asyncio.Event()
-    run = ClipRun(pipeline, make_clip(tmp_path / "clip.mp4"), ClipOptions())
+    run = ClipRun(pipeline, make_clip(tmp_path / "clip.mp4"), ClipOptions(), open_video)
     task = asyncio.ensure_future(anext(aiter(run)))
     await reached.wait()
 

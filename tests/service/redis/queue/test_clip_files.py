@@ -51,7 +51,7 @@ def small_parts(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def values(frontend: Pipeline, path: Path) -> list[int]:
     """What the tracker says of each frame of a clip."""
-    run = ClipRun(frontend, path, ClipOptions())
+    run = ClipRun(frontend, path, ClipOptions(), open_video)
     return [value_of(result) async for result in run]
 
 
@@ -100,7 +100,7 @@ async def test_a_killed_workers_clip_goes_on_at_another(redis_url: str, path: Pa
 @asynccontextmanager
 async def running(frontend: Pipeline, path: Path) -> AsyncIterator[ClipRun]:
     """A run that is closed at the end."""
-    run = ClipRun(frontend, path, ClipOptions())
+    run = ClipRun(frontend, path, ClipOptions(), open_video)
     try:
         yield run
     finally:
