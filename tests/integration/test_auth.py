@@ -36,7 +36,16 @@ Route = tuple[str, str]
 PROBES: set[Route] = {("GET", "/healthz"), ("GET", "/readyz")}
 READ_BY_BROWSERS: set[Route] = {
     ("GET", path)
-    for path in ("/", "/docs", "/redoc", "/openapi.json", "/page/index.html", "/page/server.json", "/page/sample.mp4")
+    for path in (
+        "/",
+        "/docs",
+        "/redoc",
+        "/openapi.json",
+        "/page/index.html",
+        "/page/server.json",
+        "/page/sample.mp4",
+        "/page/sample/csv",
+    )
 }
 OPEN = PROBES | READ_BY_BROWSERS
 HEALTH = "grpc.health.v1.Health"
@@ -69,7 +78,8 @@ def all_routes(server: RunningServer) -> set[Route]:
     routes = set(walked(server.app.routes))
     documented = {(m.upper(), path) for path, methods in server.app.openapi()["paths"].items() for m in methods}
     assert documented <= routes
-    return {(method, path.replace("{name:path}", "index.html")) for method, path in routes}
+    filled_in = ((method, path.replace("{name:path}", "index.html")) for method, path in routes)
+    return {(method, path.replace("{name}", "csv")) for method, path in filled_in}
 
 
 async def answer(client: httpx.AsyncClient, method: str, path: str) -> httpx.Response:
