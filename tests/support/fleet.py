@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -214,3 +214,19 @@ async def at_device(worker: FakeWorker, frontend: Pipeline, sent: EncodedFrame) 
     answer = asyncio.create_task(frontend.frames.estimate(sent))
     await worker.tracker.entered()
     return answer
+
+
+async def replaced_where_struck(deployment: Fleet, answers: Sequence["asyncio.Task[Any]"]) -> int:
+    """Workers end by deadly frames, and others take their places, until all is answered; how many ended."""
+
+    def struck() -> bool:
+        return deployment.workers[-1].tracker.struck
+
+    ended = 0
+    while True:
+        await until(lambda: struck() or all(answer.done() for answer in answers))
+        if not struck():
+            return ended
+        await deployment.workers[-1].kill()
+        ended += 1
+        await deployment.worker()

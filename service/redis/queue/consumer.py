@@ -27,7 +27,7 @@ from service.redis.client import RedisClient, raise_if_cancelled
 from service.redis.cluster import ClusterClient
 from service.redis.codec import Sent, Wanted, encode_answer
 from service.redis.keys import Keyspace
-from service.redis.queue.clip_files import ClipFiles
+from service.redis.queue.clip_files import PIXELS, ClipFiles
 from service.redis.queue.consumer_group import ConsumerGroup, WorkerRegistry, queue_scripts
 from service.redis.queue.take_over import SUSPECT_S, TakeOver
 from service.sessions.store import Delivery, Place
@@ -180,13 +180,15 @@ class FrameTasks:
         assert me is not None
         self._computed.add(me)
         try:
-            return await self._answered(sent, request, turn)
+            return await self._answered(sent, request, turn, suspect)
         finally:
             self._computed.discard(me)
 
-    async def _answered(self, sent: Sent, request: FrameRequest, turn: Turn) -> FrameResult | Wanted:
+    async def _answered(self, sent: Sent, request: FrameRequest, turn: Turn, suspect: bool) -> FrameResult | Wanted:
         if sent.part is None:
             return await self.processor.process(request, turn)
+        if suspect:  # Sent in parts it would be given to workers anew with each of them.
+            return PIXELS
         frame = await self.clips.frame(request, sent.part)
         if isinstance(frame, Wanted):
             return frame
