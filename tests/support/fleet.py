@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from model.skeletons import KINEPOSE_13
 from service.config import Settings
-from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
+from service.contract.messages import DropPolicy, EncodedFrame, FrameResult, SessionOptions
 from service.inference.executor import LocalExecutor
 from service.inference.loaded_model import LoadedModel
 from service.observability.metrics import Metrics
@@ -26,7 +26,7 @@ from service.redis.keys import GROUP, Keyspace
 from service.redis.queue.consumer import StreamConsumer
 from service.redis.queue.executor import RedisExecutor
 from service.redis.sessions.store import RedisSessions
-from tests.support.pipelines import CARD, eventually, until
+from tests.support.pipelines import CARD, Source, eventually, until
 from tests.support.trackers import FakeTracker
 
 LEASE_S = 0.6
@@ -230,3 +230,10 @@ async def replaced_where_struck(deployment: Fleet, answers: Sequence["asyncio.Ta
         await deployment.workers[-1].kill()
         ended += 1
         await deployment.worker()
+
+
+async def streamed(frontend: Pipeline, *frames: EncodedFrame, session: str = "s") -> list[FrameResult]:
+    """All results of a stream of these frames."""
+    source = Source(*frames)
+    source.end()
+    return [result async for result in frontend.frames.stream(session, aiter(source), DropPolicy.WAIT)]
