@@ -29,7 +29,8 @@ from service.redis.sessions.store import RedisSessions
 from tests.support.pipelines import CARD, Source, eventually, until
 from tests.support.trackers import FakeTracker
 
-LEASE_S = 0.6
+LEASE_S = 1.2
+"""Longer than the event loop, which all of a fleet shares, stands still on a busy machine."""
 
 
 class Unprobed(LocalExecutor):
