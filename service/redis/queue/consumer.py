@@ -327,10 +327,8 @@ class StreamConsumer:
         self._clips = ClipFiles(settings)
         self.frames = FrameTasks(self._tasks, processor, group, self.registry, self._clips, settings.worker_frames)
         parts = (self.registry, self.frames, executor)
-        self._loops: list[FrameReader | TakeOver] = [
-            *(FrameReader(group, *parts, block_ms) for group in groups),
-            *(TakeOver(group, *parts, metrics) for group in groups),
-        ]
+        self._readers = [FrameReader(group, *parts, block_ms) for group in groups]
+        self._take_overs = [TakeOver(group, *parts, metrics) for group in groups]
         self._control = WorkerControl(client, keyspace.orders(), self.registry, executor, self.frames)
         self._grace_s = settings.drain_grace_s
         self._stopping = asyncio.Event()
@@ -345,7 +343,10 @@ class StreamConsumer:
             async with self._tasks:
                 parts = (self._control.beat, self._control.hear_orders, self._clips.expire)
                 beside = [self._tasks.create_task(part()) for part in parts]
-                await asyncio.wait([self._tasks.create_task(loop.run(self._stopping)) for loop in self._loops])
+                taking_over = [self._tasks.create_task(one.run(self._stopping)) for one in self._take_overs]
+                await asyncio.wait([self._tasks.create_task(reader.run(self._stopping)) for reader in self._readers])
+                self._stopping.set()  # Readers end where the device is lost, too.
+                await asyncio.wait(taking_over)
                 for task in beside:
                     task.cancel()
                 with suppress(KineposeError):

@@ -19,7 +19,7 @@ KIB = 1024
 NAMES = [f"s{number}" for number in range(20)]
 LARGE = cv2.imencode(".png", np.random.default_rng(0).integers(0, 200, (178, 192, 3), np.uint8))[1].tobytes()
 """A picture of about 100 KiB."""
-SOME_KIB = {"redis_shards": 1, "max_batch": 1, "max_stream_bytes": 500 * KIB, "worker_lease_s": 6.0}
+SOME_KIB = {"redis_shards": 1, "max_batch": 1, "max_stream_bytes": 500 * KIB, "worker_lease_s": 6}
 
 
 async def flooded(frontend: Pipeline, names: list[str], most: int) -> "set[asyncio.Task[FrameResult]]":

@@ -58,6 +58,7 @@ async def test_a_lost_device_costs_no_frame(redis_url: str, streams: bool) -> No
         send = streamed if streams else _one
         answers = asyncio.create_task(send(frontend, frame(0)))
         await first.executor.device_lost()
+        await asyncio.wait({first.run})
         await deployment.worker()
         [answer] = await answers
         assert value_of(answer) == history([0])
