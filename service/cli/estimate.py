@@ -37,8 +37,6 @@ from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.opened import Clip
 
 RESULTS_AHEAD = 2
-
-RESULTS_AHEAD = 2
 """Frames with their results that are made before the ones in front of them are written."""
 
 

@@ -16,6 +16,7 @@ from kinepose_client import AsyncClient, Picture, Region, SessionOptions, Smooth
 from kinepose_client.pb import pose_pb2 as pb
 from kinepose_client.wire_json import result_from_json
 from model.skeletons import KINEPOSE_13
+from service.formats.results import StoredResults
 from service.kinematics.process import Wanted, kinematics_of
 from service.processes.frontend import RunningServer
 from tests.integration.test_clips import job_done
@@ -134,3 +135,18 @@ async def test_the_client_saves_a_clip_with_smooth_joints(server: RunningServer,
 
     assert "head_x_filtered" in (tmp_path / "a.csv").read_text()
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+
+
+async def test_a_bug_in_a_filter_holds_nothing(
+    server: RunningServer, http: httpx.AsyncClient, clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the clip's files nor its share of what may be made smooth; the next clip is."""
+    folders, params = server.services.jobs.storage.root, {"smoothing": "savgol"}
+    before = len(list(folders.iterdir()))
+    with monkeypatch.context() as patched:
+        patched.setattr(StoredResults, "process", lambda *_: 1 // 0)
+        refused = await http.post("/v1/clips", content=clip, params=params)
+    assert status_and_code(refused) == (500, "internal")
+    assert len(list(folders.iterdir())) == before
+    assert server.services.smoothing.total == 0
+    assert (await http.post("/v1/clips", content=clip, params=params)).status_code == 200

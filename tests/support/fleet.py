@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from model.skeletons import KINEPOSE_13
 from service.config import Settings
-from service.contract.messages import EncodedFrame, FrameResult, SessionOptions
+from service.contract.messages import DropPolicy, EncodedFrame, FrameResult, SessionOptions
 from service.inference.executor import LocalExecutor
 from service.inference.loaded_model import LoadedModel
 from service.observability.metrics import Metrics
@@ -26,10 +26,11 @@ from service.redis.keys import GROUP, Keyspace
 from service.redis.queue.consumer import StreamConsumer
 from service.redis.queue.executor import RedisExecutor
 from service.redis.sessions.store import RedisSessions
-from tests.support.pipelines import CARD, eventually, until
+from tests.support.pipelines import CARD, Source, eventually, until
 from tests.support.trackers import FakeTracker
 
-LEASE_S = 0.6
+LEASE_S = 1.2
+"""Longer than the event loop, which all of a fleet shares, stands still on a busy machine."""
 
 
 class Unprobed(LocalExecutor):
@@ -214,3 +215,26 @@ async def at_device(worker: FakeWorker, frontend: Pipeline, sent: EncodedFrame) 
     answer = asyncio.create_task(frontend.frames.estimate(sent))
     await worker.tracker.entered()
     return answer
+
+
+async def replaced_where_struck(deployment: Fleet, answers: Sequence["asyncio.Task[Any]"]) -> int:
+    """Workers end by deadly frames, and others take their places, until all is answered; how many ended."""
+
+    def struck() -> bool:
+        return deployment.workers[-1].tracker.struck
+
+    ended = 0
+    while True:
+        await until(lambda: struck() or all(answer.done() for answer in answers))
+        if not struck():
+            return ended
+        await deployment.workers[-1].kill()
+        ended += 1
+        await deployment.worker()
+
+
+async def streamed(frontend: Pipeline, *frames: EncodedFrame, session: str = "s") -> list[FrameResult]:
+    """All results of a stream of these frames."""
+    source = Source(*frames)
+    source.end()
+    return [result async for result in frontend.frames.stream(session, aiter(source), DropPolicy.WAIT)]

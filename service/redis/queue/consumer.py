@@ -27,7 +27,7 @@ from service.redis.client import RedisClient, raise_if_cancelled
 from service.redis.cluster import ClusterClient
 from service.redis.codec import Sent, Wanted, encode_answer
 from service.redis.keys import Keyspace
-from service.redis.queue.clip_files import ClipFiles
+from service.redis.queue.clip_files import PIXELS, ClipFiles
 from service.redis.queue.consumer_group import ConsumerGroup, WorkerRegistry, queue_scripts
 from service.redis.queue.take_over import SUSPECT_S, TakeOver
 from service.sessions.store import Delivery, Place
@@ -180,13 +180,15 @@ class FrameTasks:
         assert me is not None
         self._computed.add(me)
         try:
-            return await self._answered(sent, request, turn)
+            return await self._answered(sent, request, turn, suspect)
         finally:
             self._computed.discard(me)
 
-    async def _answered(self, sent: Sent, request: FrameRequest, turn: Turn) -> FrameResult | Wanted:
+    async def _answered(self, sent: Sent, request: FrameRequest, turn: Turn, suspect: bool) -> FrameResult | Wanted:
         if sent.part is None:
             return await self.processor.process(request, turn)
+        if suspect:  # Sent in parts it would be given to workers anew with each of them.
+            return PIXELS
         frame = await self.clips.frame(request, sent.part)
         if isinstance(frame, Wanted):
             return frame
@@ -325,10 +327,8 @@ class StreamConsumer:
         self._clips = ClipFiles(settings)
         self.frames = FrameTasks(self._tasks, processor, group, self.registry, self._clips, settings.worker_frames)
         parts = (self.registry, self.frames, executor)
-        self._loops: list[FrameReader | TakeOver] = [
-            *(FrameReader(group, *parts, block_ms) for group in groups),
-            *(TakeOver(group, *parts, metrics) for group in groups),
-        ]
+        self._readers = [FrameReader(group, *parts, block_ms) for group in groups]
+        self._take_overs = [TakeOver(group, *parts, metrics) for group in groups]
         self._control = WorkerControl(client, keyspace.orders(), self.registry, executor, self.frames)
         self._grace_s = settings.drain_grace_s
         self._stopping = asyncio.Event()
@@ -343,7 +343,10 @@ class StreamConsumer:
             async with self._tasks:
                 parts = (self._control.beat, self._control.hear_orders, self._clips.expire)
                 beside = [self._tasks.create_task(part()) for part in parts]
-                await asyncio.wait([self._tasks.create_task(loop.run(self._stopping)) for loop in self._loops])
+                taking_over = [self._tasks.create_task(one.run(self._stopping)) for one in self._take_overs]
+                await asyncio.wait([self._tasks.create_task(reader.run(self._stopping)) for reader in self._readers])
+                self._stopping.set()  # Readers end where the device is lost, too.
+                await asyncio.wait(taking_over)
                 for task in beside:
                     task.cancel()
                 with suppress(KineposeError):

@@ -55,10 +55,11 @@ async def answer(name: str, info: ClipInfo, lines: BinaryIO, wanted: Wanted, sta
         wanted: what is made of the joints, all of them together.
     """
     form, results = FORMATS[name], StoredResults(info, lines, NAME)
-    stack.enter_context(lines)
-    if not wanted.nothing:
-        await asyncio.to_thread(results.process, wanted)
-    response = ClosingStream(form.write(results), stack, form.media_type)
+    async with stack:  # Closed here where it comes to no answer.
+        stack.enter_context(lines)
+        if not wanted.nothing:
+            await asyncio.to_thread(results.process, wanted)
+        response = ClosingStream(form.write(results), stack.pop_all(), form.media_type)
     if form not in (JSON, NDJSON):
         response.headers["Content-Disposition"] = f'attachment; filename="{_file_name(form)}"'
     return response

@@ -7,91 +7,22 @@ from typing import Any
 import pytest
 
 from model.engines.base import EngineError
-from model.values import Frame, LostTrack, Region
-from service.auth.api_keys import Caller, KeyLimits
+from model.values import Frame, Region
 from service.contract.messages import Outcome, SessionOptions
 from service.errors import (
     BadImage,
     BadRegion,
-    BadRequest,
     DeadlinePassed,
     FrameSizeChanged,
     KineposeError,
-    ModelUnknown,
     PtsNotIncreasing,
     QueueFull,
-    RateLimited,
     SeqOutOfOrder,
-    SessionExpired,
-    SessionUnknown,
     TooLarge,
-    TooManyPeople,
-    TooManySessions,
     WorkerFailed,
 )
-from tests.support.pipelines import CARD, ManualClock, counted, frame, in_flight, running, until, value_of
-from tests.support.trackers import BROKEN, EMPTY, GONE, FakeTracker, grey, history, picture
-
-
-@pytest.fixture
-def tracker() -> FakeTracker:
-    """What computes: a fake."""
-    return FakeTracker()
-
-
-async def test_a_session_follows_as_many_people_as_it_asks_for(tracker: FakeTracker) -> None:
-    """Several regions start several, in their order; the next frame has the same numbers."""
-    async with running(tracker, max_people=3) as pipeline:
-        await pipeline.sessions.create(SessionOptions(max_people=3), "three")
-        boxes = tuple(Region(x, 2, 9, 20) for x in (1, 12, 25))
-        first = await pipeline.frames.estimate(frame(0, session="three", regions=boxes))
-        second = await pipeline.frames.estimate(frame(1, session="three"))
-    assert [(person.track_id, person.region) for person in first.people] == list(enumerate(boxes, 1))
-    assert [person.track_id for person in second.people] == [1, 2, 3]
-
-
-async def test_nobody_there_is_ok_and_who_may_come_back_is_told(tracker: FakeTracker) -> None:
-    """No people, outcome ok, the lost track with its box."""
-    async with running(tracker) as pipeline:
-        await pipeline.frames.estimate(frame(0, regions=(Region(1, 2, 30, 20),)))
-        result = await pipeline.frames.estimate(frame(1, shade=EMPTY))
-    assert (result.outcome, result.people) == (Outcome.OK, ())
-    assert result.lost == (LostTrack(1, Region(1, 2, 30, 20)),)
-
-
-async def test_people_and_their_tracks_are_counted(tracker: FakeTracker) -> None:
-    """How many are in a frame, who got a number, and whose ended; a frame that is sent again counts once."""
-    async with running(tracker) as pipeline:
-        await pipeline.sessions.create(SessionOptions(max_people=2), "two")
-        boxes = (Region(1, 2, 9, 20), Region(12, 2, 9, 20))
-        for seq, shade in ((0, 0), (1, 1), (1, 1), (2, GONE)):
-            regions = () if seq else boxes
-            await pipeline.frames.estimate(frame(seq, shade, session="two", regions=regions))
-        assert counted(pipeline, "people_count") == 3
-        assert counted(pipeline, "people_sum") == 4
-        assert counted(pipeline, "tracks_started_total") == 2
-        assert counted(pipeline, "tracks_ended_total", reason="lost") == 2
-
-
-async def test_a_frame_counts_once_for_each_of_its_people(tracker: FakeTracker) -> None:
-    """In the rate of the key; a frame of three that has begun is answered, and the next one is refused."""
-    robot = Caller("robot", KeyLimits(frames_per_s=3))
-    boxes = tuple(Region(x, 2, 9, 20) for x in (1, 12, 25))
-    async with running(tracker, max_people=3) as pipeline:
-        await pipeline.sessions.create(SessionOptions(max_people=3), "three", caller=robot)
-        first = frame(0, session="three", regions=boxes)
-        assert len((await pipeline.frames.estimate(first, caller=robot)).people) == 3
-        more = [pipeline.frames.estimate(frame(seq, session="three"), caller=robot) for seq in range(1, 9)]
-        answers = await asyncio.gather(*more, return_exceptions=True)
-    assert any(isinstance(answer, RateLimited) for answer in answers)
-
-
-async def test_more_regions_than_people_are_refused(tracker: FakeTracker) -> None:
-    """The frame is at fault: its seq is spent."""
-    async with running(tracker) as pipeline:
-        with pytest.raises(BadRegion, match="2 regions"):
-            await pipeline.frames.estimate(frame(0, regions=(Region(1, 2, 9, 9), Region(12, 2, 9, 9))))
-        assert (await pipeline.sessions.info("s")).next_seq == 1
+from tests.support.pipelines import CARD, counted, frame, in_flight, running, until, value_of
+from tests.support.trackers import BROKEN, FakeTracker, grey, history, picture
 
 
 async def test_result_describes_itself(tracker: FakeTracker) -> None:
@@ -338,84 +269,6 @@ async def test_clip_frame_keeps_its_own_pts(tracker: FakeTracker) -> None:
     async with running(tracker) as pipeline:
         result = await pipeline.frames.estimate_decoded("s", 0, Frame(grey(3), pts_us=123))
     assert result.pts_us == 123
-
-
-async def test_closed_expired_and_unknown_sessions_are_told_apart(tracker: FakeTracker) -> None:
-    """Each frame for a session that is not there says why."""
-    clock = ManualClock()
-    async with running(tracker, clock=clock, session_ttl_s=10) as pipeline:
-        await pipeline.sessions.create(SessionOptions(ttl_s=100), "closed")
-        await pipeline.sessions.close("closed")
-        clock.advance(10)
-        for name, error, why in [
-            ("s", SessionExpired, "expired"),
-            ("closed", SessionExpired, "closed"),
-            ("x", SessionUnknown, "no session"),
-        ]:
-            with pytest.raises(error, match=why):
-                await pipeline.frames.estimate(frame(0, session=name))
-
-
-async def test_session_with_a_frame_in_the_queue_does_not_expire(tracker: FakeTracker) -> None:
-    """However long the device takes."""
-    clock = ManualClock()
-    async with running(tracker, clock=clock, session_ttl_s=10) as pipeline:
-        tracker.hold()
-        slow = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
-        await tracker.entered()
-        clock.advance(1000)
-        tracker.let_go()
-        assert (await slow).outcome is Outcome.OK
-        assert (await pipeline.sessions.info("s")).expires_in_s == 10
-
-
-async def test_closing_waits_for_frames_in_flight_and_refuses_new_ones(tracker: FakeTracker) -> None:
-    """What was accepted is answered before the session ends."""
-    async with running(tracker) as pipeline:
-        tracker.hold()
-        taken = asyncio.ensure_future(pipeline.frames.estimate(frame(0)))
-        await tracker.entered()
-        closing = asyncio.ensure_future(pipeline.sessions.close("s"))
-        await asyncio.sleep(0)
-        with pytest.raises(SessionExpired):
-            await pipeline.frames.estimate(frame(1))
-        tracker.let_go()
-        assert (await taken).outcome is Outcome.OK
-        assert (await closing).next_seq == 1
-
-
-async def test_session_created_anew_under_its_old_id_starts_afresh(tracker: FakeTracker) -> None:
-    """Nothing of its former life is left."""
-    async with running(tracker) as pipeline:
-        await pipeline.frames.estimate(frame(0))
-        await pipeline.sessions.close("s")
-        assert (await pipeline.sessions.create(SessionOptions(), "s")).next_seq == 0
-        assert value_of(await pipeline.frames.estimate(frame(0, shade=9))) == history([9])
-
-
-@pytest.mark.parametrize(
-    ("options", "session_id", "error"),
-    [
-        (SessionOptions(model="another"), None, ModelUnknown),
-        (SessionOptions(ttl_s=0), None, BadRequest),
-        (SessionOptions(max_people=0), None, BadRequest),
-        (SessionOptions(max_people=7), None, TooManyPeople),
-        (SessionOptions(ttl_s=float("nan")), None, BadRequest),
-        (SessionOptions(ttl_s=1e9), None, BadRequest),
-        (SessionOptions(), "", BadRequest),
-        (SessionOptions(), "../x", BadRequest),
-        (SessionOptions(), "a" * 129, BadRequest),
-        (SessionOptions(), "s", BadRequest),
-        (SessionOptions(), "one-too-many", TooManySessions),
-    ],
-)
-async def test_session_that_cannot_be_is_refused(
-    tracker: FakeTracker, options: SessionOptions, session_id: str | None, error: type[KineposeError]
-) -> None:
-    """Options and ids are checked, and the cap is kept."""
-    async with running(tracker, max_sessions=1) as pipeline:
-        with pytest.raises(error):
-            await pipeline.sessions.create(options, session_id)
 
 
 async def test_frames_are_counted_by_transport_and_outcome(tracker: FakeTracker) -> None:

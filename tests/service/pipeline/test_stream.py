@@ -22,12 +22,6 @@ from tests.support.pipelines import (
 from tests.support.trackers import BROKEN, FakeTracker, history
 
 
-@pytest.fixture
-def tracker() -> FakeTracker:
-    """What computes: a fake."""
-    return FakeTracker()
-
-
 def source(*frames: EncodedFrame) -> Source:
     """A client that sends these frames and then no more."""
     made = Source(*frames)

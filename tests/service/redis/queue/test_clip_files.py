@@ -11,6 +11,7 @@ import pytest
 from model.values import Frame
 from service.clips.run import ClipOptions, ClipRun
 from service.config import Settings
+from service.errors import PoisonFrame
 from service.media.limits import NO_LIMIT_ON_TIME
 from service.media.video import open_video
 from service.pipeline.pipeline import Pipeline
@@ -18,8 +19,9 @@ from service.pipeline.request import FrameRequest
 from service.redis.codec import ClipPart, Wanted
 from service.redis.queue import clip_files, clip_parts
 from service.redis.queue.clip_files import PIXELS, ClipFiles
+from tests.support import trackers
 from tests.support.clips import make_clip
-from tests.support.fleet import FakeWorker, Fleet, deployed, fleet
+from tests.support.fleet import FakeWorker, Fleet, deployed, fleet, replaced_where_struck
 from tests.support.pipelines import value_of
 from tests.support.redis_server import own_redis
 from tests.support.trackers import grey, history, shade_of
@@ -95,6 +97,22 @@ async def test_a_killed_workers_clip_goes_on_at_another(redis_url: str, path: Pa
                     await busy(deployment).kill()
         assert results == histories(shades)
         assert all(worker.tracker.batches for worker in deployment.workers)
+
+
+@pytest.mark.usefixtures("small_parts")
+async def test_a_frame_that_ends_workers_ends_three(
+    redis_url: str, path: Path, shades: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by the file, and two as any frame; the file is not sent once more for it."""
+    monkeypatch.setattr(trackers, "DEADLY", shades[5])
+    async with fleet(redis_url) as deployment:
+        [frontend] = deployment.frontends
+        clip = asyncio.create_task(values(frontend, path))
+        assert await replaced_where_struck(deployment, [clip]) == 3
+        with pytest.raises(PoisonFrame) as raised:
+            await clip
+        assert raised.value.seq == 5
+        assert await deployment.left() == (0, 0)
 
 
 @asynccontextmanager

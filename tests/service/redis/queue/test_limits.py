@@ -10,7 +10,7 @@ from service.contract.messages import FrameResult
 from service.errors import PoisonFrame, QueueFull
 from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import Priority
-from tests.support.fleet import Fleet, at_device, deployed, opened
+from tests.support.fleet import Fleet, at_device, deployed, opened, replaced_where_struck
 from tests.support.pipelines import counted, eventually, frame, until, value_of
 from tests.support.redis_server import own_redis
 from tests.support.trackers import DEADLY, history
@@ -19,7 +19,7 @@ KIB = 1024
 NAMES = [f"s{number}" for number in range(20)]
 LARGE = cv2.imencode(".png", np.random.default_rng(0).integers(0, 200, (178, 192, 3), np.uint8))[1].tobytes()
 """A picture of about 100 KiB."""
-SOME_KIB = {"redis_shards": 1, "max_batch": 1, "max_stream_bytes": 500 * KIB}
+SOME_KIB = {"redis_shards": 1, "max_batch": 1, "max_stream_bytes": 500 * KIB, "worker_lease_s": 6}
 
 
 async def flooded(frontend: Pipeline, names: list[str], most: int) -> "set[asyncio.Task[FrameResult]]":
@@ -104,22 +104,6 @@ async def test_a_frame_that_ends_its_workers_is_given_to_two(redis_url: str) -> 
 def sent(frontend: Pipeline, *names: str, shade: int = 0) -> "list[asyncio.Task[FrameResult]]":
     """The first frames of these sessions, under way."""
     return [asyncio.create_task(frontend.frames.estimate(frame(0, shade, session=name))) for name in names]
-
-
-async def replaced_where_struck(deployment: Fleet, answers: "list[asyncio.Task[FrameResult]]") -> int:
-    """Workers end by deadly frames, and others take their places, until all is answered; how many ended."""
-
-    def struck() -> bool:
-        return deployment.workers[-1].tracker.struck
-
-    ended = 0
-    while True:
-        await until(lambda: struck() or all(answer.done() for answer in answers))
-        if not struck():
-            return ended
-        await deployment.workers[-1].kill()
-        ended += 1
-        await deployment.worker()
 
 
 @pytest.mark.parametrize("deadly", [1, 2])

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model.engines.base import EngineError
 from model.values import Frame, Region
-from service.contract.messages import DropPolicy, EncodedFrame, FrameResult, Outcome
+from service.contract.messages import DropPolicy, Outcome
 from service.errors import (
     BadImage,
     DeadlinePassed,
@@ -22,29 +21,17 @@ from service.errors import (
     TooManySessions,
 )
 from service.observability.metrics import Metrics
-from service.pipeline.pipeline import Pipeline
 from service.pipeline.request import Priority
-from service.redis.keys import GROUP, Keyspace
+from service.redis.keys import GROUP
 from service.redis.queue.consumer import BLOCK_MS
 from service.redis.queue.consumer_group import (
-    MOST_DELIVERIES,
     ConsumerGroup,
-    ShardMismatch,
-    WorkerRegistry,
-    queue_scripts,
 )
 from service.redis.sessions.store import RedisSessions
-from tests.support.fleet import LEASE_S, Fleet, at_device, deployed, fleet, opened
+from tests.support.fleet import LEASE_S, Fleet, at_device, deployed, fleet, opened, streamed
 from tests.support.pipelines import Source, counted, eventually, frame, in_flight, until, value_of
 from tests.support.redis_server import own_redis
 from tests.support.trackers import grey, history
-
-
-async def streamed(frontend: Pipeline, *frames: EncodedFrame, session: str = "s") -> list[FrameResult]:
-    """All results of a stream of these frames."""
-    source = Source(*frames)
-    source.end()
-    return [result async for result in frontend.frames.stream(session, aiter(source), DropPolicy.WAIT)]
 
 
 async def test_frames_come_back_with_the_joints_of_an_unbroken_run(redis_url: str) -> None:
@@ -109,52 +96,6 @@ async def _each_reads_its_own(deployment: Fleet) -> bool:
                 if consumer["name"].decode() == worker.name and consumer["idle"] <= 2 * BLOCK_MS:
                     return False
     return True
-
-
-async def test_what_a_killed_worker_had_is_taken_over(redis_url: str) -> None:
-    """In the middle of a batch: another worker goes on from the last commit, with the joints of an unbroken run."""
-    async with deployed(redis_url) as (deployment, frontend):
-        await frontend.frames.estimate(frame(0))
-        [first] = deployment.workers
-        answer = await at_device(first, frontend, frame(1))
-        await first.kill()
-        second = await deployment.worker()
-        assert value_of(await answer) == history([0, 1])
-        assert second.metrics.registry.get_sample_value("kinepose_frames_claimed_total") == 1
-        assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 1, 2])
-        assert await deployment.left() == (0, 0)
-
-
-async def test_a_worker_that_is_told_to_stop_finishes_what_it_has(redis_url: str) -> None:
-    """Then it takes no more, and another worker gets the next frame."""
-    async with deployed(redis_url) as (deployment, frontend):
-        [first] = deployment.workers
-        answer = await at_device(first, frontend, frame(0))
-        stopping = asyncio.create_task(first.stop())
-        first.tracker.let_go()
-        assert await stopping
-        assert value_of(await answer) == history([0])
-        second = await deployment.worker()
-        assert value_of(await frontend.frames.estimate(frame(1))) == history([0, 1])
-        assert second.tracker.batches == [[(1, 1)]]
-
-
-@pytest.mark.parametrize("streams", [False, True])
-async def test_a_lost_device_costs_no_frame(redis_url: str, streams: bool) -> None:
-    """Its frames are left for another worker, also those of a stream."""
-    async with deployed(redis_url) as (deployment, frontend):
-        [first] = deployment.workers
-        first.tracker.raises.append(EngineError("context lost", sticky=True))
-        send = streamed if streams else _one
-        answers = asyncio.create_task(send(frontend, frame(0)))
-        await first.executor.device_lost()
-        await deployment.worker()
-        [answer] = await answers
-        assert value_of(answer) == history([0])
-
-
-async def _one(frontend: Pipeline, sent: EncodedFrame) -> list[FrameResult]:
-    return [await frontend.frames.estimate(sent)]
 
 
 async def test_an_answer_that_is_lost_is_asked_for_again(redis_url: str) -> None:
@@ -300,42 +241,6 @@ async def test_a_full_stream_refuses(redis_url: str) -> None:
         assert [value_of(result) for result in await waits_for_capacity] == [history([8])]
 
 
-async def test_outages_do_not_count_against_a_frame(redis_url: str) -> None:
-    """A worker that finds its own frames again, however often, has not died with them."""
-    async with deployed(redis_url, max_batch=1) as (deployment, frontend):
-        [worker] = deployment.workers
-        answer = await at_device(worker, frontend, frame(0))
-        group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
-        for _ in range(2 * MOST_DELIVERIES):
-            [found] = await group.unfinished(())
-        delivery = found.request.delivery
-        assert delivery is not None
-        pending = await deployment.client.xpending_range(delivery.stream, GROUP, "-", "+", 9)
-        assert [entry["times_delivered"] for entry in pending] == [1]
-        worker.tracker.let_go()
-        assert value_of(await answer) == history([0])
-
-
-async def test_workers_that_are_gone_are_struck_out(redis_url: str) -> None:
-    """Of every group, unless they hold a frame."""
-    async with fleet(redis_url, workers=0) as deployment:
-        stream = deployment.keyspace.stream(0, Priority.LIVE)
-        group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, "another", 1e-6)
-        await group.open()
-        await deployment.client.xgroup_createconsumer(stream, GROUP, "long gone")
-        await deployment.client.xgroup_createconsumer(stream, GROUP, "holds one")
-        await deployment.client.xadd(stream, {"job": b"{}", "picture": b""}, id="1-1")
-        await deployment.client.xclaim(stream, GROUP, "holds one", 0, ["1-1"], force=True)
-
-        async def struck_out() -> bool:
-            await group.open()
-            names = {one["name"] for one in await deployment.client.xinfo_consumers(stream, GROUP)}
-            assert b"holds one" in names
-            return b"long gone" not in names
-
-        await eventually(struck_out)
-
-
 async def test_a_full_redis_goes_on_with_the_sessions_it_has() -> None:
     """Workers go on beating and frames go on coming; only new sessions are refused."""
     with own_redis() as redis:
@@ -380,16 +285,6 @@ async def test_a_session_that_went_on_elsewhere_is_read_again(redis_url: str) ->
         assert value_of(await frontend.frames.estimate(frame(2))) == history([0, 60, 2])
         with pytest.raises(StaleCommit):
             await other.commit("s", lost.version, lost.state, await frontend.frames.estimate(frame(2)))
-
-
-async def test_processes_with_other_shards_do_not_fit(redis_url: str) -> None:
-    """They would look for sessions elsewhere."""
-    async with fleet(redis_url) as deployment:
-        other = Keyspace(deployment.settings.redis_prefix, 9)
-        registry = WorkerRegistry(queue_scripts(deployment.client), other, LEASE_S, "stranger")
-        with pytest.raises(ShardMismatch, match="8"):
-            await registry.beat()
-        assert "stranger" not in deployment.workers[0].consumer.registry.workers
 
 
 async def test_two_frontends_hear_their_own_answers_only(redis_url: str) -> None:
