@@ -77,6 +77,8 @@ class Webhooks:
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = asyncio.Event()
+        for outcome in Outcome:
+            metrics.webhooks.labels(outcome.value)  # Prometheus sees no increase in what begins with 1.
 
     def check(self, url: str) -> Destination:
         """Where it would go. Raises WebhookRefused."""
