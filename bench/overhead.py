@@ -8,6 +8,7 @@ cutting crops, reading heatmaps, thread changes. Transports are not in it.
 
 import asyncio
 import time
+from bisect import bisect_left
 from collections.abc import Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -142,7 +143,9 @@ async def _stream(pipeline: Pipeline, pictures: Sequence[bytes], frames: int) ->
 
 
 def _summary(streams: int, timed: Sequence[tuple[Span, Span]], network: Sequence[Span]) -> dict[str, Any]:
-    overhead = [overhead_s(frame, [decode, *_during(frame, network)]) for frame, decode in timed]
+    network = sorted(network)
+    longest = max((end - begin for begin, end in network), default=0.0)
+    overhead = [overhead_s(frame, [decode, *_during(frame, network, longest)]) for frame, decode in timed]
     return {
         "streams": streams,
         "frames": len(timed),
@@ -152,8 +155,10 @@ def _summary(streams: int, timed: Sequence[tuple[Span, Span]], network: Sequence
     }
 
 
-def _during(frame: Span, spans: Sequence[Span]) -> list[Span]:
-    return [span for span in spans if span[1] > frame[0] and span[0] < frame[1]]
+def _during(frame: Span, spans: Sequence[Span], longest: float) -> list[Span]:
+    """Those of the sorted spans, of which none is longer than `longest`, that overlap the frame."""
+    first, last = (bisect_left(spans, (moment, 0.0)) for moment in (frame[0] - longest, frame[1]))
+    return [span for span in spans[first:last] if span[1] > frame[0]]
 
 
 def _percentiles(seconds: Sequence[float]) -> dict[str, float]:

@@ -33,12 +33,13 @@ def letterbox_transform(width: int, height: int, input_size: int) -> FrameTransf
 
 def frame_to_input_matrix(t: FrameTransform) -> Array:
     """Affine map frame -> input, float64 [2, 3]: turn about the centre, scale, mirror, move to the middle."""
-    scale = t.input_size / t.side
+    scale, middle = t.input_size / t.side, (t.input_size - 1) / 2
+    if not t.rotation and not t.flip:  # To the same bits, and most crops are so.
+        return np.array([[scale, 0.0, middle - scale * t.center_x], [0.0, scale, middle - scale * t.center_y]])
     cos, sin = math.cos(t.rotation) * scale, math.sin(t.rotation) * scale
     linear = np.array([[cos, -sin], [sin, cos]])
     if t.flip:
         linear[0] *= -1.0
-    middle = (t.input_size - 1) / 2
     offset = np.array([middle, middle]) - linear @ np.array([t.center_x, t.center_y])
     return np.concatenate([linear, offset[:, None]], axis=1)
 
@@ -51,6 +52,8 @@ def frame_to_input(xy: Array, t: FrameTransform) -> Array:
 def input_to_frame(xy: Array, t: FrameTransform) -> Array:
     """Points [..., 2] from input pixels to frame pixels, float64."""
     matrix = frame_to_input_matrix(t)
+    if not t.rotation and not t.flip:
+        return (np.asarray(xy, np.float64) - matrix[:, 2]) * (1.0 / matrix[0, 0])
     inverse = np.linalg.inv(matrix[:, :2])
     return (np.asarray(xy, np.float64) - matrix[:, 2]) @ inverse.T
 
