@@ -53,7 +53,7 @@ def input_to_frame(xy: Array, t: FrameTransform) -> Array:
     """Points [..., 2] from input pixels to frame pixels, float64."""
     matrix = frame_to_input_matrix(t)
     if not t.rotation and not t.flip:
-        return (np.asarray(xy, np.float64) - matrix[:, 2]) * (1.0 / matrix[0, 0])
+        return (np.asarray(xy, np.float64) - matrix[:, 2]) * float(1.0 / matrix[0, 0])
     inverse = np.linalg.inv(matrix[:, :2])
     return (np.asarray(xy, np.float64) - matrix[:, 2]) @ inverse.T
 
