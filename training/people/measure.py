@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from model.people.similarity import overlap
 from model.region import box_from_joints
 from model.tracker import Tracked, Tracker, TrackRequest
@@ -77,10 +79,20 @@ def found(tracker: Tracker, clips: Iterable[Clip], max_people: int) -> Shares:
     figures = Shares()
     for clip in clips:
         for t, answer in enumerate(answers(tracker, map(Frame, clip.frames), max_people)):
-            figures += Shares(1, any(_is_at(person, clip.region(t)) for person in answer.people))
+            figures += Shares(
+                1, any(_is_at(person, clip.region(t), answer.state.image_size) for person in answer.people)
+            )
     return figures
 
 
-def _is_at(person: Person, true: Region) -> bool:
+def _is_at(person: Person, true: Region, image_size: tuple[int, int]) -> bool:
+    """Whether the part of a person's box that is in the picture is the true one's: JHMDB's boxes end at its edges."""
     box = box_from_joints(person.pose.xy_px, person.pose.score)
-    return box is not None and overlap(box, true) >= _FOUND
+    return box is not None and box.overlaps(*image_size) and overlap(_within(box, image_size), true) >= _FOUND
+
+
+def _within(box: Region, image_size: tuple[int, int]) -> Region:
+    low, high = (
+        np.clip(edge, -0.5, np.array(image_size) - 0.5) for edge in ((box.x, box.y), (box.x + box.w, box.y + box.h))
+    )
+    return Region(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
