@@ -17,6 +17,8 @@ from model.values import Array, Frame, Region, RegionSource
 from tests.support.dots import DotEngine, DotFinder, person, picture
 
 HERE, THERE = (60, 60), (190, 60)
+BESIDE_ONE = SEARCH_EVERY * 3 // 2
+"""Frames between two looks while one person is seen."""
 
 
 class Session:
@@ -72,13 +74,15 @@ def test_everybody_is_found_in_the_first_frame() -> None:
     assert session.finder.looks == 1
 
 
-def test_whoever_comes_is_found_at_the_next_look() -> None:
-    """Under a new number; whom somebody follows is not found again."""
+@pytest.mark.parametrize(("there", "frames"), [([HERE], BESIDE_ONE), ([HERE, THERE], SEARCH_EVERY), ([], SEARCH_EVERY)])
+def test_whoever_comes_is_found_at_the_next_look(there: list[tuple[int, int]], frames: int) -> None:
+    """Under a new number; whom somebody follows is not found again. Beside one person alone looks are rarer."""
     session = Session()
-    session.read(_people(HERE))
-    for _ in range(SEARCH_EVERY - 1):
-        assert _seen(session.read(_people(HERE, THERE))) == ([1], [])
-    assert _seen(session.read(_people(HERE, THERE))) == ([1, 2], [])
+    session.read(_people(*there))
+    before, after = [1, 2][: len(there)], [1, 2, 3][: len(there) + 1]
+    for _ in range(frames - 1):
+        assert _seen(session.read(_people(*there, (330, 60)))) == (before, [])
+    assert _seen(session.read(_people(*there, (330, 60)))) == (after, [])
     assert session.finder.looks == 2
 
 
@@ -143,7 +147,7 @@ def test_a_track_ends_after_its_patience() -> None:
     session.read(_people(HERE, THERE))
     ended = [end for _ in range(TRACK_PATIENCE + 1) for end in session.read(_people(HERE)).ended]
     assert ended == [EndedTrack(2, EndReason.LOST)]
-    last = [session.read(_people(HERE, THERE)) for _ in range(SEARCH_EVERY)][-1]
+    last = [session.read(_people(HERE, THERE)) for _ in range(BESIDE_ONE)][-1]
     assert _seen(last) == ([1, 3], [])
 
 
