@@ -261,6 +261,26 @@ def test_of_several_people_the_largest_and_most_central_is_followed() -> None:
     assert 15 < _places(answer)[1] < 30
 
 
+class _HalfBodies(DotEngine):
+    """Sees people before a blue wall faintly, as a network does whose people have no legs in the picture."""
+
+    def _read(self, item: ModelInput) -> ModelOutput:
+        output = super()._read(item)
+        faint = np.float32(0.25 if np.median(item.image[..., 2]) > 100 else 1.0)
+        return replace(output, m=output.m * faint, carry=output.carry * faint)
+
+
+def test_whom_the_finder_is_sure_of_may_be_the_most_prominent() -> None:
+    """A large person who is read faintly is followed, and not somebody small and clear at the edge."""
+    session = Session(most=1)
+    session.tracker = Tracker(_HalfBodies(), "digest", session.finder)
+    large = picture(person(150, 30, 190), width=480, radius=6).rgb
+    small = picture(person(2, 180, 50), width=480, radius=2).rgb
+    frame: Array = np.maximum(large, small)
+    frame[:, 100:, 2] = 200
+    assert 15 < _places(session.read(Frame(frame)))[1] < 30
+
+
 def test_one_person_who_is_lost_is_looked_for_by_the_finder_now_and_then() -> None:
     """Not in every frame, and never while they are seen."""
     session = Session(most=1)
