@@ -252,15 +252,6 @@ def test_the_finder_and_the_network_have_to_be_sure_together(score: float, peopl
     assert _seen(session.read(_people(HERE))) == (people, [])
 
 
-def test_of_several_people_the_largest_and_most_central_is_followed() -> None:
-    """Where one person is followed: not somebody who is a little clearer far away."""
-    session = Session(most=1)
-    large = picture(person(150, 40, 180), width=480, radius=5)
-    small = picture(person(10, 100, 60), width=480, radius=2)
-    answer = session.read(Frame(np.maximum(large.rgb, small.rgb)))
-    assert 15 < _places(answer)[1] < 30
-
-
 class _HalfBodies(DotEngine):
     """Sees people before a blue wall faintly, as a network does whose people have no legs in the picture."""
 
