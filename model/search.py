@@ -93,10 +93,10 @@ def search_person(
 
 
 def _most_prominent(frame: Frame, people: list[Found], input_size: int) -> Passes[Candidate | None]:
-    """Of those that the finder sees: the most prominent of whom the network sees clearly, else the strongest."""
-    regions = [one.region for one in people if one.score >= _READ_SCORE][:_MOST_FOUND]
-    read = yield from read_candidates(frame, [region_to_transform(region, input_size) for region in regions])
-    clear = [one for one in read if one.strength >= _GOOD_STRENGTH]
+    """Of those that the finder sees: the most prominent of those who are clear, else the strongest."""
+    seen = [one for one in people if one.score >= _READ_SCORE][:_MOST_FOUND]
+    read = yield from read_candidates(frame, [region_to_transform(one.region, input_size) for one in seen])
+    clear = [one for one, found in zip(read, seen, strict=True) if one.strength + found.score >= CLEAR]
     if clear:
         return max(clear, key=lambda one: prominence(one, frame.size))
     return max(read, key=strength_of, default=None)

@@ -71,8 +71,8 @@ class Settings(BaseSettings):
     search_every: int = Field(default=16, ge=1)
     search_every_s: float = Field(default=1.0, gt=0)
     """Frames, or seconds of the frames' own times, after which people who have come are looked for where a session
-    follows fewer than it may: whichever passes first; four times as often while somebody is lost. The same in every
-    worker."""
+    follows fewer than it may: whichever passes first; half as many frames more beside one person alone, four times as
+    often while somebody is lost. The same in every worker."""
     remembered_sessions: int = Field(default=10_000, ge=0)
     """Ids of ended sessions kept, so that a late frame gets `session_expired`, not `session_unknown`."""
 

@@ -27,6 +27,9 @@ people: whichever comes first. In a slow stream that is the time."""
 
 _SOONER = 4
 """Times as often while somebody is lost."""
+_ALONE = 1.5
+"""Times as many frames between two looks while one person is seen and nobody is lost: a look costs as much as four of
+their frames. The time stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,11 @@ class LookEvery:
     frames: int = SEARCH_EVERY
     us: int = SEARCH_EVERY_US
 
-    def is_due(self, frames: int, us: int, *, lost: bool) -> bool:
-        """Whether it does, so long after the last time; `lost`: somebody is waited for."""
-        sooner = _SOONER if lost else 1
-        return frames >= max(1, self.frames // sooner) or us >= self.us // sooner
+    def is_due(self, frames: int, us: int, *, seen: int, lost: int) -> bool:
+        """Whether it does, so long after the last time, while so many people are seen and so many are waited for."""
+        if lost:
+            return frames >= max(1, self.frames // _SOONER) or us >= self.us // _SOONER
+        return frames >= (_ALONE * self.frames if seen == 1 else self.frames) or us >= self.us
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,8 @@ class _Group:
             return False
         if self.ended or any(member.newly_lost for member in self.members):
             return True  # another scene, or somebody has just been lost
-        return every.is_due(looked.frames, looked.us, lost=len(self.members) > self._seen())
+        seen = self._seen()
+        return every.is_due(looked.frames, looked.us, seen=seen, lost=len(self.members) - seen)
 
     def room(self, back: int) -> int:
         """How many more people may be seen, besides so many who are back."""

@@ -9,11 +9,11 @@ from model.engines.base import ModelInput, ModelOutput
 from model.tracker import Tracker
 from tests.support.dots import DotEngine, person, picture
 from tests.training import made_up
-from training.commands.people import false_table, found_table, identities_table
+from training.commands.people import false_table, found_table, identities_table, taken_table
 from training.datasets.person import Clip
 from training.evaluation.identities import Identities
 from training.people.cut_out import cut_out, placed
-from training.people.measure import Shares, false_people, followed, found
+from training.people.measure import Shares, false_people, followed, found, taken
 from training.people.nobody import MAKERS, beside_people, nobodies
 from training.people.scenes import Scene, crossing, scenes, side_by_side
 
@@ -137,6 +137,18 @@ def test_a_person_who_is_read_where_they_are_is_found() -> None:
     assert found(Tracker(DotEngine(), "digest"), [clip], 1) == Shares(6, 6)
     elsewhere = replace(clip, boxes=clip.boxes + np.array([150, 0, 0, 0], np.float32))
     assert found(Tracker(DotEngine(), "digest"), [elsewhere], 1) == Shares(6, 0)
+
+
+def test_whom_a_search_takes_is_compared_with_the_labels() -> None:
+    """On three frames of each clip, each read as a first one; where nobody is taken no joint is right."""
+    clip = _walk()
+    right = taken(Tracker(DotEngine(), "digest"), [clip])
+    assert (right.right, right.nobody) == (Shares(3, 3), 0)
+    assert right.pck > 0.99
+    empty = replace(clip, frames=np.zeros_like(np.stack([*clip.frames])))
+    nobody = taken(Tracker(DotEngine(), "digest"), [empty])
+    assert (nobody.right, nobody.pck, nobody.nobody) == (Shares(3, 0), 0.0, 3)
+    assert "| made up | 3 | 0.0 | 0.0 | 3 |" in taken_table({"made up": nobody})
 
 
 def test_followed_people_are_added_up_by_kind() -> None:

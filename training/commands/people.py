@@ -11,18 +11,18 @@ from training.commands import subject
 from training.datasets import catalog
 from training.evaluation.identities import Identities
 from training.evaluation.run import READERS, with_reader
-from training.people.measure import FRAMES_OF_A_PICTURE, Shares, false_people, followed, found
+from training.people.measure import FRAMES_OF_A_PICTURE, Shares, Taken, false_people, followed, found, taken
 from training.people.nobody import beside_people, nobodies
 from training.people.scenes import WITH_OTHERS, scenes
 
-_PARTS = ("composed", "nobody", "one")
+_PARTS = ("composed", "nobody", "one", "first")
 _MOST = 6
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The command's options."""
     parser.add_argument("--data", type=Path, required=True, help="folder that holds JHMDB/")
-    parser.add_argument("--part", choices=("val", "test"), default="test", help="default %(default)s")
+    parser.add_argument("--part", choices=("train", "val", "test"), default="test", help="default %(default)s")
     parser.add_argument("--model", choices=sorted(CONFIGS), default="kimnet-lite")
     parser.add_argument("--weights", type=Path, help="folder of the weights (default: those of the package)")
     parser.add_argument("--precision", choices=("f32", "bf16"), default="f32")
@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Measure and print."""
+    if args.part == "train" and [*args.only] != ["first"]:
+        raise SystemExit("kinepose-train people: nobody looked for other people in clips of train: --only first")
     tracker, clips = _tracker(args), list(catalog.read(args.data, "jhmdb", args.part))
     single = [clip for clip in clips if clip.name not in WITH_OTHERS]
     print(f"{args.model}, {args.reader}, JHMDB {args.part}: {len(clips)} clips, {len(single)} with one person\n")
@@ -43,6 +45,11 @@ def run(args: argparse.Namespace) -> None:
         print(false_table({most: false_people(tracker, pictures, most) for most in (1, _MOST)}), "\n")
     if "one" in args.only:
         print(found_table({most: found(tracker, clips, most) for most in (1, _MOST)}))
+    if "first" in args.only:
+        sets = {f"JHMDB {args.part}": clips}
+        if args.part == "val":
+            sets["COCO val"] = list(catalog.read(args.data, "coco", "val"))
+        print("\n" + taken_table({name: taken(tracker, people) for name, people in sets.items()}))
     print(f"\n{time.process_time():.0f} s of CPU")
 
 
@@ -71,6 +78,17 @@ def found_table(figures: Mapping[int, Shares]) -> str:
     """Markdown: a row for each number of people that may be followed."""
     lines = ["| no region, `max_people` | frames | person found, % |", "|---|---|---|"]
     return "\n".join([*lines, *(f"| {most} | {one.frames} | {one.percent:.2f} |" for most, one in figures.items())])
+
+
+def taken_table(figures: Mapping[str, Taken]) -> str:
+    """Markdown: a row for each set of frames that are read as first ones."""
+    lines = [
+        "| first frames, one person | frames | PCK by person | labelled person, % | nobody |",
+        "|---|---|---|---|---|",
+    ]
+    for name, one in figures.items():
+        lines.append(f"| {name} | {one.right.frames} | {100 * one.pck:.1f} | {one.right.percent:.1f} | {one.nobody} |")
+    return "\n".join(lines)
 
 
 def _tracker(args: argparse.Namespace) -> Tracker:
