@@ -1,7 +1,6 @@
 """KIMNet on OpenVINO (CPU): two compiled graphs, one for a session's first frame and one for every later."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import Literal
 
@@ -112,12 +111,14 @@ class _Request:
         first[0] = image
         for buffer, maps in zip(rest, previous, strict=True):
             buffer[0] = maps
-        self._request.infer(share_outputs=True)  # The answers are read out of the buffers.
+        # Not `infer`, which makes a dict of arrays: the answers are read out of the buffers.
+        self._request.start_async()
+        self._request.wait()
         smooth, levels, scales, m, q, presence, *carry = (buffer.copy() for buffer in self._outputs)
-        output = ModelOutput(m[0], q[0], carry[0][0] if carry else m[0], float(presence[0]))
+        read = m[0], q[0], carry[0][0] if carry else m[0], float(presence[0])
         if not np.isfinite(scales).all():
-            return output  # of what is not finite, nothing of the rest holds
-        return replace(output, smooth=smooth[0], kept=_kept(levels[0], scales))
+            return ModelOutput(*read)  # of what is not finite, nothing of the rest holds
+        return ModelOutput(*read, smooth[0], _kept(levels[0], scales))
 
 
 def _kept(levels: Array, scales: Array) -> tuple[QuantisedMaps, QuantisedMaps]:
