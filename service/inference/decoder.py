@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from model.coords import halved
 from model.values import Frame
 from service.config import Settings
+from service.media.confinement import NICENESS
 from service.media.image import ImageHeader, checked_header, decode
 from service.observability import tracing
 from service.observability.metrics import Metrics
@@ -35,8 +36,6 @@ HALVED_SIDE = 512
 where crops are made, is everybody's."""
 SHARE_OF_A_KEY = 4
 """Part of all pixels that pictures of one API key may have whose turn it is."""
-NICENESS = 10
-"""Of who works on what is large: of processor time, one part against nine of the others."""
 
 
 @dataclass(eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 NICENESS: Final = 10
-"""A clip may wait for processor time, a live stream may not."""
+"""Of whoever works on a clip or a large picture: it may wait for processor time, a live stream may not."""
 MOST_FILES: Final = 64
 """Open at once: two of the clip, its drawing, the server's socket and memory, and those of Python."""
 

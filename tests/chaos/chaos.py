@@ -15,6 +15,7 @@ from tests.chaos.figures import Figures
 from tests.chaos.films import Film, load_clip
 from tests.chaos.fleet import Fleet, running_fleet
 from tests.chaos.plan import Disturbance, Kind, Shape
+from tests.chaos.processes import LOOK_EVERY_S
 from tests.chaos.reference import unbroken_runs
 from tests.chaos.strangers import Strangers, make_costly
 from tests.chaos.streams import LiveStream
@@ -134,7 +135,7 @@ async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> Co
     try:
         async with asyncio.TaskGroup() as both:
             both.create_task(asyncio.sleep(chaos.seconds))
-            drop, poison = (lambda number: streams[number].drop()), (lambda number: streams[number].poison())
+            drop, poison = (lambda number: streams[number].drop()), (lambda number: _poison(streams, number))
             both.create_task(fleet.disturb(chaos.plan, drop, poison))
         await fleet.all_up()
         for stream in streams:
@@ -148,6 +149,20 @@ async def _live(chaos: Chaos, fleet: Fleet, streams: Sequence[LiveStream]) -> Co
         if isinstance(end, Exception):
             raise end
     return counters
+
+
+async def _poison(streams: Sequence[LiveStream], number: int) -> None:
+    """Let a stream's next frame end its workers; returns when it, and all that was beside it, has been answered."""
+    streams[number].poison()
+    await _answered(streams[number : number + 1], 2)
+    await _answered(streams, 1)
+
+
+async def _answered(streams: Sequence[LiveStream], more: int) -> None:
+    """Wait until each stream has so many more answers, or has ended."""
+    waited_for = [(stream, len(stream.tally.latencies_s) + more) for stream in streams]
+    while any(len(one.tally.latencies_s) < count and not one.ended for one, count in waited_for):  # noqa: ASYNC110
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _figures(

@@ -5,13 +5,13 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.moments import frames_at_work
-from tests.chaos.plan import CLIENT_KINDS, PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
+from tests.chaos.plan import PAUSE_S, REDIS_KINDS, WORKER_KINDS, Disturbance, Kind, Shape
 from tests.chaos.processes import FRONTEND_READY, LOOK_EVERY_S, WORKER_READY, Place, service_recipe
 from tests.chaos.store import Store, cluster_store, single_store
 from tests.support.jumping_clock import Jump, jumping_clock
@@ -63,6 +63,7 @@ class Fleet:
         self._frontends = frontends
         self._workers = workers
         self._redis_free = asyncio.Lock()
+        self._workers_free = asyncio.Lock()
 
     @property
     def places(self) -> list[Place]:
@@ -109,20 +110,26 @@ class Fleet:
             await asyncio.gather(*(place.close() for place in places))
 
     async def disturb(
-        self, plan: Sequence[Disturbance], drop: Callable[[int], None], poison: Callable[[int], None]
+        self, plan: Sequence[Disturbance], drop: Callable[[int], None], poison: Callable[[int], Awaitable[None]]
     ) -> None:
         """Carry the plan out; `drop` cuts a stream's connection, `poison` its next frame. Ends when all are over."""
         begin = time.monotonic()
         async with asyncio.TaskGroup() as tasks:
             for disturbance in plan:
                 await asyncio.sleep(begin + disturbance.at_s - time.monotonic())
-                act = poison if disturbance.kind is Kind.POISON else drop
-                tasks.create_task(self._carry_out(disturbance, act))
+                tasks.create_task(self._carry_out(disturbance, drop, poison))
 
-    async def _carry_out(self, disturbance: Disturbance, act: Callable[[int], None]) -> None:
-        if disturbance.kind in CLIENT_KINDS:
+    async def _carry_out(
+        self, disturbance: Disturbance, drop: Callable[[int], None], poison: Callable[[int], Awaitable[None]]
+    ) -> None:
+        if disturbance.kind is Kind.POISON:
+            # A worker that is killed beside what another one left ends a second one by it, as far as anybody can see.
+            async with self._workers_free:
+                for stream in disturbance.streams:
+                    await poison(stream)
+        elif disturbance.kind is Kind.DROP_CLIENTS:
             for stream in disturbance.streams:
-                act(stream)
+                drop(stream)
         elif disturbance.kind is Kind.JUMP_CLOCK:
             self.jump(disturbance.jump_s)
         elif disturbance.kind in REDIS_KINDS:
@@ -130,8 +137,9 @@ class Fleet:
                 await self.redis.whole()
                 await _disturb_one([await self.redis.victim()], self.redis.harder(disturbance))
         elif disturbance.kind in WORKER_KINDS:
-            await frames_at_work(self.redis)
-            await _disturb_one(self._workers, disturbance)
+            async with self._workers_free:
+                await frames_at_work(self.redis)
+                await _disturb_one(self._workers, disturbance)
         else:
             await _disturb_one(self._frontends, disturbance)
         log.info("done: %s", disturbance)

@@ -100,6 +100,7 @@ class LiveStream:
         self._avoided: Address | None = None
         self._cut = False
         self._poison = False
+        self.ended = False
         self._taken_in = False
         self._odd_errors = 0
 
@@ -133,6 +134,7 @@ class LiveStream:
         except Stuck as stuck:
             self.record.faults.append(str(stuck))
         finally:
+            self.ended = True
             await self._disconnect()
 
     async def _frame(self, seq: int) -> None:

@@ -14,7 +14,7 @@ from service.inference.loaded_model import LoadedModel
 from service.pipeline.pipeline import Pipeline
 from service.processes.embedded import embedded
 from service.sessions.store import Clock
-from tests.support.trackers import picture
+from tests.support.trackers import PATIENCE_S, picture
 
 CARD = ModelCard(
     name="fake",
@@ -105,7 +105,7 @@ def counted(pipeline: Pipeline, name: str, **labels: str) -> float:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the event loop run until this holds."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 - metrics tell nobody that they have changed
             await asyncio.sleep(0)
 
@@ -113,10 +113,10 @@ async def until(condition: Callable[[], bool]) -> None:
 async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
     """Ask until this holds."""
     loop = asyncio.get_running_loop()
-    end = loop.time() + 20
+    end = loop.time() + PATIENCE_S
     while not await condition():
         # Not asyncio.timeout: redis-py may swallow its cancellation, see service.redis.client.
-        assert loop.time() < end, "it does not hold, and has had 20 s"
+        assert loop.time() < end, f"it does not hold, and has had {PATIENCE_S:.0f} s"
 
 
 async def in_flight(pipeline: Pipeline, frames: int) -> None:

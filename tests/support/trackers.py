@@ -31,7 +31,7 @@ GONE = 254
 APART = 10_000
 """Pixels between the joints of one person and of the next."""
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class FakeWork(FrameWork[Tracked]):

@@ -29,7 +29,7 @@ from service.redis.codec import Sent, Wanted, encode_answer
 from service.redis.keys import Keyspace
 from service.redis.queue.clip_files import PIXELS, ClipFiles
 from service.redis.queue.consumer_group import ConsumerGroup, WorkerRegistry, queue_scripts
-from service.redis.queue.take_over import SUSPECT_S, TakeOver
+from service.redis.queue.take_over import SUSPECT_S, TakeOver, delivery_of
 from service.sessions.store import Delivery, Place
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,7 @@ class FrameTasks:
     Attributes:
         at_work: which they are.
         left: streams in which a frame ended without an answer and is still this worker's: it is to be read again.
+        suspects: frames that this worker took over, and left when Redis was away; see TakeOver.
     """
 
     tasks: asyncio.TaskGroup
@@ -67,6 +68,7 @@ class FrameTasks:
     most: int
     left: set[str] = field(default_factory=set)
     at_work: dict[Place, _Work] = field(default_factory=dict)
+    suspects: dict[Place, Sent] = field(default_factory=dict)
     _withdrawn: set[bytes] = field(default_factory=set)
     _computed: "set[asyncio.Task[object]]" = field(default_factory=set)
     _quarantine: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -104,7 +106,7 @@ class FrameTasks:
         """Take these on, but for those that are at work already; their work. Suspects do not wait for a quarantine."""
         begun = []
         for sent in frames:
-            request, delivery = sent.request, _delivery(sent.request)
+            request, delivery = sent.request, delivery_of(sent.request)
             if delivery.place in self.at_work:
                 continue
             before = [work.task for work in self.at_work.values() if work.request.session_id == request.session_id]
@@ -231,7 +233,9 @@ class FrameReader:
                 if not self.frames.left.isdisjoint(self.group.streams):
                     self.frames.left -= self.group.streams  # Frames may be left while this looks.
                     await self.group.open()
-                    self.frames.begin(await self.group.unfinished(self.frames.at_work))
+                    fresh, taken_over = await self.group.unfinished(self.frames.at_work)
+                    self.frames.begin(fresh)
+                    self.frames.suspects |= {delivery_of(sent.request).place: sent for sent in taken_over}
                 await self._read()
             except KineposeError as error:
                 log.debug("nothing can be read: %s", error)
@@ -360,8 +364,3 @@ class StreamConsumer:
     def stop(self) -> None:
         """Take no more. What the read that is under way brings is not lost."""
         self._stopping.set()
-
-
-def _delivery(request: FrameRequest) -> Delivery:
-    assert request.delivery is not None  # It came out of a stream.
-    return request.delivery

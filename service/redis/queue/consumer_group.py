@@ -245,17 +245,20 @@ class ConsumerGroup:
                 await self.open()
         return [sent for name, entries in reply or () for sent in await self._decoded(name.decode(), entries)]
 
-    async def unfinished(self, at_work: Container[Place]) -> list[Sent]:
+    async def unfinished(self, at_work: Container[Place]) -> tuple[list[Sent], list[Sent]]:
         """Frames that were given to this worker, and that did not reach it, or which it left when Redis was away.
 
-        Read by XRANGE: XREADGROUP and XCLAIM would count that as given anew.
+        Those that were given to it first, and those that it took over. Read by XRANGE: XREADGROUP and XCLAIM would
+        count that as given anew.
         """
         streams = sorted(self.streams)
-        found = []
+        fresh: list[Sent] = []
+        taken_over: list[Sent] = []
         for stream, entry in await self._pending(streams, consumername=self._worker):
             if (stream, entry["message_id"]) not in at_work:
+                found = fresh if entry["times_delivered"] < MOST_DELIVERIES else taken_over
                 found += await self._found(stream, entry["message_id"])
-        return found
+        return fresh, taken_over
 
     async def _found(self, stream: str, entry: bytes) -> list[Sent]:
         with self._scripts.translate_errors():

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 from service.errors import KineposeError, PoisonFrame
 from service.observability.metrics import Metrics
 from service.pipeline.processor import FrameExecutor
+from service.pipeline.request import FrameRequest
 from service.redis.client import raise_if_cancelled
 from service.redis.codec import Sent
 from service.redis.queue.consumer_group import MOST_DELIVERIES, ConsumerGroup, Left, WorkerRegistry
+from service.sessions.store import Delivery
 
 if TYPE_CHECKING:
     from service.redis.queue.consumer import FrameTasks  # which runs this
 
 log = logging.getLogger(__name__)
 
-SUSPECT_S = 2.0
+SUSPECT_S = 5.0
 """Frames at work are waited for as long before others are computed alone; so is each of these."""
 
 
@@ -52,14 +54,19 @@ class TakeOver:
 
     async def _look(self, stop: "asyncio.Task[bool]") -> None:
         found = await self.group.left(self.group.own(self.registry.own_shards), self.registry.workers)
-        if not found:
+        if not (found or self.frames.suspects):
             return
         async with self.frames.quarantine():
+            while self.frames.suspects and not stop.done():
+                await self._alone([self.frames.suspects.popitem()[1]], stop)
             for left in found:
                 if stop.done():
                     return
-                if begun := self.frames.begin(await self._taken(left), suspect=True):
-                    await asyncio.wait({*begun, stop}, timeout=SUSPECT_S, return_when=asyncio.FIRST_COMPLETED)
+                await self._alone(await self._taken(left), stop)
+
+    async def _alone(self, frames: list[Sent], stop: "asyncio.Task[bool]") -> None:
+        if begun := self.frames.begin(frames, suspect=True):
+            await asyncio.wait({*begun, stop}, timeout=SUSPECT_S, return_when=asyncio.FIRST_COMPLETED)
 
     async def _taken(self, left: Left) -> list[Sent]:
         frames = await self.group.take_over(left)
@@ -74,3 +81,9 @@ def _poisoned(sent: Sent, deliveries: int) -> Sent:
     log.error("session %s frame %d ended %d workers", request.session_id, request.seq, deliveries)
     error = PoisonFrame(f"the frame ended {deliveries} workers and is given to no more")
     return sent._replace(request=replace(request, early_error=error, picture=b""), part=None)
+
+
+def delivery_of(request: FrameRequest) -> Delivery:
+    """How a frame came that came out of a stream."""
+    assert request.delivery is not None
+    return request.delivery

@@ -12,7 +12,7 @@ from tests.support.pipelines import counted, eventually, frame, until, value_of
 from tests.support.redis_server import OwnRedis
 from tests.support.trackers import history
 
-JUMPS = pytest.mark.parametrize("seconds", [-30, 400])
+JUMPS = pytest.mark.parametrize("seconds", [-300, 400])
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_what_a_killed_worker_had_is_taken_over_in_time(redis: tuple[OwnRe
         answer = await at_device(busy, frontend, frame(1))
         jump(seconds)
         await busy.kill()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert value_of(await answer) == history([0, 1])
         await until(lambda: counted(frontend, "workers_alive") == 1)
 

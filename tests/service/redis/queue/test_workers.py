@@ -75,11 +75,30 @@ async def test_outages_do_not_count_against_a_frame(redis_url: str) -> None:
         answer = await at_device(worker, frontend, frame(0))
         group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
         for _ in range(2 * MOST_DELIVERIES):
-            [found] = await group.unfinished(())
+            [found], taken_over = await group.unfinished(())
+            assert taken_over == []
         delivery = found.request.delivery
         assert delivery is not None
         pending = await deployment.client.xpending_range(delivery.stream, GROUP, "-", "+", 9)
         assert [entry["times_delivered"] for entry in pending] == [1]
+        worker.tracker.let_go()
+        assert value_of(await answer) == history([0])
+
+
+async def test_what_was_taken_over_and_left_is_told_apart(redis_url: str) -> None:
+    """When Redis is back it is computed alone, as it would have been: it may be what ended the worker before."""
+    async with deployed(redis_url, max_batch=1) as (deployment, frontend):
+        [worker] = deployment.workers
+        answer = await at_device(worker, frontend, frame(0))
+        group = ConsumerGroup(queue_scripts(deployment.client), deployment.keyspace, worker.name, LEASE_S)
+        [found], _ = await group.unfinished(())
+        delivery = found.request.delivery
+        assert delivery is not None
+        await deployment.client.xclaim(delivery.stream, GROUP, worker.name, 0, [delivery.entry])
+        fresh, [taken_over] = await group.unfinished(())
+        assert fresh == []
+        assert taken_over.request.delivery is not None
+        assert taken_over.request.delivery.place == delivery.place
         worker.tracker.let_go()
         assert value_of(await answer) == history([0])
 
