@@ -40,7 +40,7 @@ async def test_a_frame_that_ends_its_workers_ends_two_and_nobodys_stream(tmp_pat
     show(figures, Console(width=120))
     assert figures.faults == []
     assert figures.disturbances == {Kind.POISON: 4}
-    assert 4 < figures.crashes <= 8  # Two that are in one worker's hands count its end both.
+    assert figures.crashes > 4  # That there are no more than two for each time that one is sent, `faults` tells.
     assert figures.answered == figures.sent
 
 
