@@ -26,6 +26,7 @@ class Figures:
         cuts, reconnects: connections that clients cut; those made anew.
         refused: tries that ended without an outcome, by code.
         p50_ms, p99_ms, longest_s: from the first sending of a frame to its answer.
+        longest_poison_s: the same of those that end their workers, which the others' longest_s leaves out.
         silence_s: longest time in which no stream got an answer.
         longest_stop_s: of a frontend or worker, from SIGTERM to its end.
         starts: processes started. counted: what they counted of themselves, at least.
@@ -51,6 +52,7 @@ class Figures:
     p50_ms: float
     p99_ms: float
     longest_s: float
+    longest_poison_s: float
     silence_s: float
     longest_stop_s: float
     faults: list[str] = field(default_factory=list)
@@ -67,18 +69,32 @@ class Figures:
 
 MOST_WAIT_S, MOST_SILENCE_S = 12.0, 8.0
 """Of a frame for its answer; of all streams together. Also on two slow cores, which all processes of a run share."""
+MOST_POISON_WAIT_S = 2 * MOST_WAIT_S
+"""It ends two workers, one after the other, and each has to be missed."""
 
 
 def judged_by_time(figures: Figures) -> Figures:
     """With a fault for each wait that was too long."""
     waits = (
         (figures.longest_s, MOST_WAIT_S, "a frame waited"),
+        (figures.longest_poison_s, MOST_POISON_WAIT_S, "a frame that ends its workers waited"),
         (figures.silence_s, MOST_SILENCE_S, "nobody got an answer"),
     )
     late = [
         f"{what} for {seconds:.1f} s, at most {most:.0f} are right" for seconds, most, what in waits if seconds > most
     ]
     return replace(figures, faults=[*figures.faults, *late])
+
+
+def _longest(streams: Sequence[LiveStream], *, poison: bool) -> float:
+    """Of the frames that end their workers, or of all others; 0 where there are none."""
+    waits = (
+        wait
+        for stream in streams
+        for seq, wait in enumerate(stream.tally.latencies_s)
+        if (seq in stream.record.poison) is poison
+    )
+    return round(max(waits, default=0.0), 2)
 
 
 def of_streams(streams: Sequence[LiveStream]) -> dict[str, Any]:
@@ -98,7 +114,8 @@ def of_streams(streams: Sequence[LiveStream]) -> dict[str, Any]:
         "refused": dict(refused.most_common()),
         "p50_ms": round(1000 * float(np.percentile(latencies, 50)), 1),
         "p99_ms": round(1000 * float(np.percentile(latencies, 99)), 1),
-        "longest_s": round(float(latencies.max()), 2),
+        "longest_s": _longest(streams, poison=False),
+        "longest_poison_s": _longest(streams, poison=True),
         "silence_s": round(max(np.diff(times), default=float("nan")), 2),
     }
 
@@ -121,6 +138,7 @@ def show(figures: Figures, console: Console) -> None:
         **{f"tries refused: {code}": count for code, count in figures.refused.items()},
         "latency p50 / p99, ms": f"{figures.p50_ms:.0f} / {figures.p99_ms:.0f}",
         "longest wait of a frame / without any answer, s": f"{figures.longest_s:.1f} / {figures.silence_s:.1f}",
+        "longest wait of a frame that ends its workers, s": f"{figures.longest_poison_s:.1f}",
         "longest end after SIGTERM, s": f"{figures.longest_stop_s:.1f}",
         "faults": len(figures.faults),
     }
